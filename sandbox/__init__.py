@@ -1,0 +1,1 @@
+"""A GitHub and three Kubernetes clusters on this machine. The product never imports this."""

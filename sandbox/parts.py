@@ -1,0 +1,231 @@
+"""The real programs that the sandbox runs, built once from pinned Go modules.
+
+Each folder below `parts/` is a Go module of its own, because their dependencies clash. A build is
+kept in the cache under a key made of everything that decides it, so it is never made twice; it
+becomes visible only when whole, so an interrupted one is simply made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet import cache
+from fleet.commands import run
+from fleet.errors import CommandError
+from sandbox.errors import SandboxError
+
+FOLDER = Path(__file__).parent / "parts"
+BUILD_TIMEOUT = 40 * 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One Go module of ours and the programs built from it.
+
+    `programs` maps a program's file name to its Go package. `version` is what the program is;
+    `version_command` are the arguments that make a program on PATH say its version, and a program
+    without them is never looked for there. `minutes` is a cold build on two cores.
+    """
+
+    programs: Mapping[str, str]
+    version: str
+    minutes: float
+    version_command: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    linker_flags: str = ""
+
+
+_KUBERNETES = "k8s.io/component-base/version"
+PARTS: Mapping[str, Part] = {
+    "kustomize": Part(
+        programs={"kustomize": "sigs.k8s.io/kustomize/kustomize/v5"},
+        version="v5.8.1",
+        version_command={"kustomize": ("version",)},
+        linker_flags="-X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1",
+        minutes=0.2,
+    ),
+    "kubeconform": Part(
+        programs={"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
+        version="v0.7.0",
+        version_command={"kubeconform": ("-v",)},
+        linker_flags="-X main.version=v0.7.0",
+        minutes=0.1,
+    ),
+    "etcd": Part(
+        programs={"etcd": "go.etcd.io/etcd/server/v3"},
+        version="3.6.8",
+        version_command={"etcd": ("--version",)},
+        minutes=0.7,
+    ),
+    "kubernetes": Part(
+        programs={
+            name: f"k8s.io/kubernetes/cmd/{name}"
+            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+        },
+        version="v1.36.2",
+        version_command={
+            "kube-apiserver": ("--version",),
+            "kube-controller-manager": ("--version",),
+            "kube-scheduler": ("--version",),
+            "kubectl": ("version", "--client"),
+        },
+        linker_flags=(
+            f"-X {_KUBERNETES}.gitVersion=v1.36.2"
+            f" -X {_KUBERNETES}.gitMajor=1 -X {_KUBERNETES}.gitMinor=36"
+        ),
+        minutes=5,
+    ),
+    "kwok": Part(
+        programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        version="v0.8.0",
+        version_command={"kwok": ("--version",)},
+        linker_flags="-X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0",
+        minutes=1,
+    ),
+    "source-controller": Part(
+        programs={"source-controller": "github.com/fluxcd/source-controller"},
+        version="v1.9.3",
+        minutes=2,
+    ),
+    "kustomize-controller": Part(
+        programs={"kustomize-controller": "github.com/fluxcd/kustomize-controller"},
+        version="v1.9.3",
+        minutes=2,
+    ),
+    "helm-controller": Part(
+        programs={"helm-controller": "github.com/fluxcd/helm-controller"},
+        version="v1.6.2",
+        minutes=1.5,
+    ),
+    "pulumi": Part(
+        programs={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
+        version="v3.259.0",
+        version_command={"pulumi": ("version",)},
+        # The Automation API refuses an engine that does not know its version.
+        linker_flags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=3.259.0",
+        minutes=3,
+    ),
+    "pulumi-github": Part(
+        programs={"pulumi-resource-github": "."},
+        version="6.15.0",
+        version_command={"pulumi-resource-github": ("--version",)},
+        minutes=3,
+    ),
+}
+_PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
+
+
+def program(name: str) -> Path:
+    """Return the path of a built (or found) program. Raises SandboxError when it is not built."""
+    part_name = _PART_OF[name]
+    found = _on_path(name, PARTS[part_name])
+    if found is not None:
+        return found
+    path = _directory(part_name) / name
+    if not path.exists():
+        raise SandboxError(f"{name}: not built yet; run `make tools`")
+    return path
+
+
+def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
+    """Build the named parts that are neither in the cache nor on PATH, one after the other."""
+    missing = [name for name in names if not _have(name)]
+    left = sum(PARTS[name].minutes for name in missing)
+    for name in missing:
+        say(f"building {name} {PARTS[name].version} (all that is left: about {left:.0f} min cold)")
+        started = time.monotonic()
+        _build(name)
+        say(f"built {name} in {time.monotonic() - started:.0f} s")
+        left -= PARTS[name].minutes
+    for tool in ("kustomize", "kubeconform"):
+        if tool in names:
+            _publish(tool, program(tool))
+
+
+def source(module: str) -> Path:
+    """Return the folder of a module that the sandbox reads and does not build, fetched once.
+
+    Its version and checksum are those of `parts/sources/go.mod` and `go.sum`.
+    """
+    folder = FOLDER / "sources"
+    required = dict(
+        line.split()[:2]
+        for line in (folder / "go.mod").read_text().splitlines()
+        if line.startswith("\t")
+    )
+    out = run(
+        ["go", "mod", "download", "-json", f"{module}@{required[module]}"],
+        timeout=600,
+        cwd=folder,
+        env=_go_environment(),
+    )
+    return Path(json.loads(out)["Dir"])
+
+
+def _have(part_name: str) -> bool:
+    part = PARTS[part_name]
+    directory = _directory(part_name)
+    return all((directory / name).exists() or _on_path(name, part) for name in part.programs)
+
+
+def _on_path(name: str, part: Part) -> Path | None:
+    found = shutil.which(name)
+    if found is None or name not in part.version_command:
+        return None
+    try:
+        said = run([found, *part.version_command[name]], timeout=20)
+    except CommandError:
+        return None
+    return Path(found) if part.version.removeprefix("v") in said else None
+
+
+def _directory(part_name: str) -> Path:
+    part = PARTS[part_name]
+    digest = hashlib.sha256()
+    for file in sorted((FOLDER / part_name).iterdir()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    digest.update(repr((sorted(part.programs.items()), part.linker_flags)).encode())
+    return cache.directory() / "parts" / f"{part_name}-{digest.hexdigest()[:12]}"
+
+
+def _build(part_name: str) -> None:
+    part = PARTS[part_name]
+    done = _directory(part_name)
+    unfinished = done.with_name(f"{done.name}.{os.getpid()}")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    try:
+        for name, package in part.programs.items():
+            run(
+                [
+                    "go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false",
+                    "-ldflags", f"-s -w {part.linker_flags}",
+                    "-o", unfinished / name, package,
+                ],
+                timeout=BUILD_TIMEOUT,
+                cwd=FOLDER / part_name,
+                env=_go_environment(),
+            )  # fmt: skip
+        shutil.rmtree(done, ignore_errors=True)
+        unfinished.rename(done)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _publish(name: str, path: Path) -> None:
+    """Put a program where the `fleet` command looks for it."""
+    link = cache.programs() / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f"{name}.{os.getpid()}")
+    fresh.symlink_to(path)
+    fresh.replace(link)
+
+
+def _go_environment() -> dict[str, str]:
+    # Workspaces and vendoring of the surroundings must not change what is built.
+    return {**os.environ, "GOWORK": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
