@@ -1,0 +1,121 @@
+"""The `fleet` command: what is supposed to run where, before and without any `pulumi up`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fleet import config, flux_manifests, stack_schema, tree, validation
+from fleet.errors import FleetError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, or 1 with the reason on standard error."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.command(args)
+    except FleetError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fleet",
+        description="One Git repository, many clusters: render and check what runs where.",
+        epilog="Changes reach clusters only by `pulumi up -s <stack>`; no command here writes to "
+        "Git or to a cluster.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    render = commands.add_parser("render", help="write the tree of clusters/<stack>")
+    _root_option(render)
+    render.add_argument("--stack", help="only this stack (default: all)")
+    render.add_argument(
+        "--out", type=Path, metavar="DIR", help="write files there instead of to the terminal"
+    )
+    render.set_defaults(command=_render)
+
+    check = commands.add_parser(
+        "check", help="validate stack files, entrypoints and every object, offline"
+    )
+    _root_option(check)
+    check.add_argument("--json", action="store_true", help="print findings as JSON")
+    check.set_defaults(command=_check)
+
+    fetch = commands.add_parser("fetch", help="take Flux's install manifests into the cache")
+    _root_option(fetch)
+    fetch.set_defaults(command=_fetch)
+
+    schema = commands.add_parser("schema", help="print the JSON Schema of a stack file")
+    schema.set_defaults(command=_schema)
+    return parser
+
+
+def _root_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the checkout with Pulumi.yaml (default: here)",
+    )
+
+
+def _render(args: argparse.Namespace) -> int:
+    stacks = [config.load(args.root, args.stack)] if args.stack else config.load_all(args.root)
+    for stack in stacks:
+        files = tree.render(stack, _components(stack, args.root))
+        for path, text in files.items():
+            if args.out is None:
+                sys.stdout.write(f"=== {path}\n{text}")
+            else:
+                target = args.out / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _components(stack: config.Stack, root: Path) -> str | None:
+    try:
+        return flux_manifests.read(stack.decisions.flux, root)
+    except flux_manifests.ManifestsMissing as missing:
+        print(f"{missing} ({stack.path}/{tree.COMPONENTS_FILE} is left out)", file=sys.stderr)
+        return None
+
+
+def _check(args: argparse.Namespace) -> int:
+    stacks = config.load_all(args.root)
+    report = validation.check(
+        args.root, [(stack, _components(stack, args.root)) for stack in stacks], _progress
+    )
+    if args.json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        for finding in report.findings:
+            print(finding)
+        print(report.summary())
+    return 1 if report.findings else 0
+
+
+def _progress(what: str) -> None:
+    if sys.stderr.isatty():
+        print(what, file=sys.stderr)
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    for flux in dict.fromkeys(stack.decisions.flux for stack in config.load_all(args.root)):
+        path = flux_manifests.fetch(flux, args.root)
+        print(f"Flux {flux.version}: {path}")
+        if flux.sha256 is None:
+            print(f"pin it: fleet:flux.sha256: {flux_manifests.checksum(path)}")
+    return 0
+
+
+def _schema(args: argparse.Namespace) -> int:
+    sys.stdout.write(stack_schema.generate())
+    return 0

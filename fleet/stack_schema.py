@@ -1,0 +1,46 @@
+"""The JSON Schema of a stack file, generated from the model, for editors that complete and check."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fleet.config import CLUSTER_KEYS, ENGINE_KEYS, PROJECT, Decisions
+
+FILE = "stack.schema.json"
+
+
+def generate() -> str:
+    """Return the schema as JSON text, as it is committed in `stack.schema.json`."""
+    model = Decisions.model_json_schema(by_alias=True)
+    definitions: dict[str, Any] = model["$defs"]
+    decisions = {f"{PROJECT}:{key}": value for key, value in model["properties"].items()}
+    # In the file it is what `pulumi config set --secret` writes.
+    decisions[f"{PROJECT}:pullToken"] = {
+        "type": "object",
+        "description": model["properties"]["pullToken"]["description"],
+        "properties": {"secure": {"type": "string"}},
+        "required": ["secure"],
+        "additionalProperties": False,
+    }
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "The decisions of one cluster: Pulumi.<stack>.yaml",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["config"],
+        "properties": {
+            "config": {
+                "type": "object",
+                "required": [f"{PROJECT}:{key}" for key in CLUSTER_KEYS],
+                "properties": decisions,
+                # Other namespaces are other providers' business.
+                "patternProperties": {f"^(?!{PROJECT}:)[^:]+:.+$": True},
+                "additionalProperties": False,
+            },
+            **{key: True for key in ENGINE_KEYS},
+        },
+        "definitions": definitions,
+    }
+    text = json.dumps(schema, indent=2)
+    return text.replace("#/$defs/", "#/definitions/") + "\n"

@@ -1,0 +1,38 @@
+"""The two programs behind `fleet check`: from PATH, or built once by `make tools`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from fleet import cache
+from fleet.errors import CommandError
+
+
+def kustomize() -> list[str]:
+    """Return the command that builds a folder, up to the folder itself."""
+    if found := _find("kustomize"):
+        return [found, "build"]
+    if kubectl := shutil.which("kubectl"):
+        return [kubectl, "kustomize"]
+    raise CommandError("kustomize: not found; put it (or kubectl) on PATH or run `make tools`")
+
+
+def kubeconform() -> str:
+    """Return the path of kubeconform."""
+    if found := _find("kubeconform"):
+        return found
+    raise CommandError("kubeconform: not found; put it on PATH or run `make tools`")
+
+
+def schemas() -> Path:
+    """Return the folder of JSON Schemas of Kubernetes, Flux, Kyverno and Gateway API."""
+    folder = cache.schemas()
+    if not folder.is_dir():
+        raise CommandError("JSON schemas: not at hand; run `make tools`")
+    return folder
+
+
+def _find(name: str) -> str | None:
+    built = cache.programs() / name
+    return shutil.which(name) or (str(built) if built.exists() else None)

@@ -1,0 +1,370 @@
+"""What `fleet check` finds out before anything is merged: does every cluster's tree hold?
+
+Each cluster is built in a copy that holds the shared definitions and its own tree only, so that
+nothing of another cluster can be part of it unnoticed. Nothing here needs a network or a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet import tools, tree
+from fleet.commands import run
+from fleet.config import KUSTOMIZATION_FILES, Stack
+from fleet.errors import CommandError
+
+SHARED_FOLDERS = ("apps", "infrastructure")
+BUILD_TIMEOUT = 120
+# Namespaces that every cluster has by itself.
+BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+# Groups of which every kind has a schema; an unknown kind there is a mistake, not a gap.
+_COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
+_COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Finding:
+    """One thing that is wrong: where, in which object, and what to do."""
+
+    file: str
+    object: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """One object of one cluster, and the Flux path that delivers it."""
+
+    path: str
+    content: Mapping[str, Any]
+
+    @property
+    def api(self) -> tuple[str, str]:
+        """(apiVersion, kind), empty where the object lacks them."""
+        return str(self.content.get("apiVersion", "")), str(self.content.get("kind", ""))
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The object's metadata, empty where it lacks it."""
+        found = self.content.get("metadata")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def name(self) -> str:
+        """The object as people write it: kind, namespace and name."""
+        parts = [str(self.metadata.get(key)) for key in ("namespace", "name") if
+                 self.metadata.get(key)]  # fmt: skip
+        return f"{self.api[1] or 'object without kind'} {'/'.join(parts)}"
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What was looked at and what was found."""
+
+    clusters: int = 0
+    objects: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    without_schema: Counter[str] = field(default_factory=Counter)
+
+    def summary(self) -> str:
+        """One line for people."""
+        text = f"{self.clusters} clusters, {self.objects} objects, {len(self.findings)} findings"
+        if self.without_schema:
+            kinds = ", ".join(sorted(self.without_schema))
+            text += f"; no schema for {sum(self.without_schema.values())} objects ({kinds})"
+        return text
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for programs."""
+        return {
+            "clusters": self.clusters,
+            "objects": self.objects,
+            "findings": [vars(finding) for finding in self.findings],
+            "withoutSchema": dict(sorted(self.without_schema.items())),
+        }
+
+
+def check(
+    root: Path, stacks: Sequence[tuple[Stack, str | None]], progress: Callable[[str], None]
+) -> Report:
+    """Build and validate the trees of all stacks, given as (stack, Flux's components or None)."""
+    report = Report(clusters=len(stacks))
+    report.findings += sorted(_stray_clusters(root, [stack.name for stack, _ in stacks]))
+    report.findings += sorted(_remote_bases(root))
+    if report.findings:
+        # Building would go to the network.
+        return report
+    homes = _namespace_homes(root)
+    objects: list[Built] = []
+    with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
+        for stack, components in stacks:
+            progress(f"building clusters/{stack.name}")
+            copy = Path(folder) / stack.name
+            _write(root, copy, tree.render(stack, components), stack)
+            built = _build_all(copy, stack, report.findings)
+            objects += built
+            report.findings += _duplicates(stack, built)
+            report.findings += _missing_namespaces(stack, built, homes)
+            report.findings += _missing_dependencies(built)
+        progress(f"validating {len(objects)} objects")
+        report.objects = len(objects)
+        _validate(objects, Path(folder), report)
+    report.findings = sorted(set(report.findings))
+    return report
+
+
+def _stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
+    folder = root / "clusters"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir() and path.name not in known:
+            yield Finding(
+                file=f"clusters/{path.name}",
+                object="",
+                problem=f"no stack owns it; add Pulumi.{path.name}.yaml or remove the folder",
+            )
+
+
+def _remote_bases(root: Path) -> Iterator[Finding]:
+    for path in _yaml_files(root):
+        if path.name not in KUSTOMIZATION_FILES:
+            continue
+        for content in _documents(path):
+            for key in ("resources", "components", "bases"):
+                for entry in content.get(key) or ():
+                    if "://" in str(entry) or "?ref=" in str(entry) or "git@" in str(entry):
+                        yield Finding(
+                            file=path.relative_to(root).as_posix(),
+                            object=f"{key}: {entry}",
+                            problem="is remote; keep a folder here, or use a Flux source",
+                        )
+
+
+def _namespace_homes(root: Path) -> dict[str, str]:
+    """Which folder of the shared definitions has which namespace, for a helpful hint."""
+    return {
+        str(content["metadata"]["name"]): path.parent.relative_to(root).as_posix()
+        for path in _yaml_files(root)
+        for content in _documents(path)
+        if content.get("kind") == "Namespace" and "name" in (content.get("metadata") or {})
+    }
+
+
+def _yaml_files(root: Path) -> Iterator[Path]:
+    for folder in SHARED_FOLDERS:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in (".yaml", ".yml") or path.name in KUSTOMIZATION_FILES:
+                yield path
+
+
+def _documents(path: Path) -> list[dict[str, Any]]:
+    try:
+        documents = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=_Loader))
+    except yaml.YAMLError:
+        # kustomize names it where a cluster uses it.
+        return []
+    return [document for document in documents if isinstance(document, dict)]
+
+
+def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> None:
+    for folder in SHARED_FOLDERS:
+        if (root / folder).is_dir():
+            shutil.copytree(root / folder, copy / folder, symlinks=True)
+    for path, text in files.items():
+        target = copy / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    if f"{stack.path}/{tree.COMPONENTS_FILE}" not in files:
+        # Not at hand, and said so: the rest is still worth checking.
+        listing = copy / stack.path / "flux-system" / "kustomization.yaml"
+        name = tree.COMPONENTS_FILE.rpartition("/")[2]
+        lines = [line for line in listing.read_text().splitlines() if name not in line]
+        listing.write_text("\n".join(lines) + "\n")
+
+
+def _build_all(copy: Path, stack: Stack, findings: list[Finding]) -> list[Built]:
+    """Build the entrypoint and, from there, every path that this cluster's Flux is told to apply."""
+    objects: list[Built] = []
+    todo, seen = [stack.path], {stack.path}
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        while todo:
+            for built in pool.map(lambda path: _build(copy, path, findings), todo):
+                objects += built
+            todo = [
+                path
+                for path in dict.fromkeys(_flux_paths(objects, copy, findings))
+                if path not in seen
+            ]
+            seen.update(todo)
+    return objects
+
+
+def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
+    try:
+        text = run([*tools.kustomize(), path], timeout=BUILD_TIMEOUT, cwd=copy)
+    except CommandError as error:
+        problem = str(error).replace(f"{copy.resolve()}/", "")
+        findings.append(Finding(file=path, object="", problem=f"does not build: {problem}"))
+        return []
+    return [
+        Built(path=path, content=content)
+        for content in yaml.load_all(text, Loader=_Loader)
+        if content is not None
+    ]
+
+
+def _flux_paths(objects: Iterable[Built], copy: Path, findings: list[Finding]) -> Iterator[str]:
+    for built in objects:
+        if not _is_flux_kustomization(built):
+            continue
+        spec = built.content.get("spec") or {}
+        source = spec.get("sourceRef") or {}
+        if (source.get("kind"), source.get("name")) != ("GitRepository", tree.SYNC_NAME):
+            continue  # another repository's content is not here to be built
+        path = Path(str(spec.get("path", ".")))
+        if (copy / path).is_dir():
+            yield path.as_posix()
+        else:
+            findings.append(
+                Finding(
+                    file=built.path,
+                    object=built.name,
+                    problem=f"spec.path {spec.get('path')} does not exist for this cluster",
+                )
+            )
+
+
+def _is_flux_kustomization(built: Built) -> bool:
+    return built.api[0].startswith("kustomize.toolkit.fluxcd.io/") and built.api[1] == (
+        "Kustomization"
+    )
+
+
+def _duplicates(stack: Stack, objects: Sequence[Built]) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for built in objects:
+        key = f"{built.api[0].rpartition('/')[0]} {built.name}"
+        first = owners.setdefault(key, built.path)
+        # The root delivers its own sync object and is told to apply itself: the same file.
+        if first != built.path:
+            yield Finding(
+                file=built.path,
+                object=built.name,
+                problem=f"is also delivered by {first}; keep one, or they take turns",
+            )
+
+
+def _missing_namespaces(
+    stack: Stack, objects: Sequence[Built], homes: Mapping[str, str]
+) -> Iterator[Finding]:
+    order = [stack.path, *(f"{stack.path}/{stage.value}" for stage in tree.stages(stack))]
+    created: dict[str, int] = dict.fromkeys(BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1)
+    for built in objects:
+        if built.api == ("v1", "Namespace"):
+            name = str(built.metadata.get("name"))
+            created[name] = min(_position(order, built.path), created.get(name, len(order)))
+    for built in objects:
+        namespace = _needed_namespace(built)
+        if namespace is None:
+            continue
+        if namespace not in created:
+            home = homes.get(namespace)
+            hint = f"{home} has it" if home else "no shared definition has it yet"
+            problem = (
+                f"namespace {namespace} is not created in this cluster; "
+                f"add its folder to fleet:infrastructure in {stack.file} ({hint})"
+            )
+        elif created[namespace] > _position(order, built.path):
+            problem = f"namespace {namespace} comes only in a later stage; move it to namespaces/"
+        else:
+            continue
+        yield Finding(file=built.path, object=built.name, problem=problem)
+
+
+def _position(order: Sequence[str], path: str) -> int:
+    return order.index(path) if path in order else len(order)
+
+
+def _needed_namespace(built: Built) -> str | None:
+    spec = built.content.get("spec") or {}
+    if built.api[1] == "HelmRelease" and "targetNamespace" in spec:
+        if (spec.get("install") or {}).get("createNamespace"):
+            return None
+        return str(spec["targetNamespace"])
+    namespace = built.metadata.get("namespace")
+    return None if namespace is None else str(namespace)
+
+
+def _missing_dependencies(objects: Sequence[Built]) -> Iterator[Finding]:
+    flux = [built for built in objects if _is_flux_kustomization(built)]
+    known = {(built.metadata.get("namespace"), built.metadata.get("name")) for built in flux}
+    for built in flux:
+        for needed in (built.content.get("spec") or {}).get("dependsOn") or ():
+            key = (needed.get("namespace", built.metadata.get("namespace")), needed.get("name"))
+            if key not in known:
+                yield Finding(
+                    file=built.path,
+                    object=built.name,
+                    problem=f"dependsOn {key[1]}, which this cluster does not have",
+                )
+
+
+def _validate(objects: Sequence[Built], folder: Path, report: Report) -> None:
+    """Validate every object against its schema; the same text in many clusters only once."""
+    files: dict[str, list[Built]] = {}
+    for built in objects:
+        files.setdefault(json.dumps(built.content, default=str, sort_keys=True), []).append(built)
+    target = folder / "objects"
+    target.mkdir()
+    named = {f"{index}.json": builts for index, builts in enumerate(files.values())}
+    for name, text in zip(named, files, strict=True):
+        (target / name).write_text(text, encoding="utf-8")
+    template = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
+    out = run(
+        [
+            tools.kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
+            "-output", "json", "-n", "4", "-schema-location", f"{tools.schemas()}/{template}",
+            target,
+        ],
+        timeout=600,
+        accept=(0, 1),  # 1 is findings, told in the output
+    )  # fmt: skip
+    for result in json.loads(out)["resources"]:
+        for built in named[Path(result["filename"]).name]:
+            _judge(built, result, report)
+
+
+def _judge(built: Built, result: Mapping[str, Any], report: Report) -> None:
+    status = result["status"]
+    if status == "statusSkipped":
+        group = built.api[0].rpartition("/")[0]
+        if group in _COVERED_GROUPS or group.endswith(_COVERED_SUFFIXES):
+            problem = f"{built.api[0]} has no kind {built.api[1]}; check apiVersion and kind"
+            report.findings.append(Finding(file=built.path, object=built.name, problem=problem))
+        else:
+            report.without_schema[f"{built.api[0]} {built.api[1]}"] += 1
+    elif status != "statusValid":
+        details = result.get("validationErrors") or [{"path": "", "msg": result["msg"]}]
+        for detail in details:
+            where = detail["path"].strip("/").replace("/", ".")
+            report.findings.append(
+                Finding(
+                    file=built.path,
+                    object=built.name,
+                    problem=f"{where + ': ' if where else ''}{detail['msg']}",
+                )
+            )
