@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def directory() -> Path:
-    """Return the cache folder, `$XDG_CACHE_HOME/fleet` or `~/.cache/fleet`; it may not exist yet."""
+    """Return the cache folder, `$XDG_CACHE_HOME/fleet` or `~/.cache/fleet`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fleet"
 

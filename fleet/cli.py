@@ -83,7 +83,7 @@ def _render(args: argparse.Namespace) -> int:
 def _components(stack: config.Stack, root: Path) -> str | None:
     try:
         return flux_manifests.read(stack.decisions.flux, root)
-    except flux_manifests.ManifestsMissing as missing:
+    except flux_manifests.ManifestsMissingError as missing:
         print(f"{missing} ({stack.path}/{tree.COMPONENTS_FILE} is left out)", file=sys.stderr)
         return None
 

@@ -20,10 +20,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
-    WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
 
 from fleet.errors import ConfigError
 
@@ -32,6 +33,8 @@ PROJECT_FILE = "Pulumi.yaml"
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # Keys of which a cluster's own file is the only place: membership is never implicit.
 CLUSTER_KEYS = ("cluster", "infrastructure", "apps")
+# Keys that Pulumi.yaml may set for all clusters.
+SHARED_KEYS = ("repository", "flux")
 # The rest of what `pulumi` itself keeps in a stack file.
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey", "environment")
 
@@ -114,11 +117,16 @@ def _entry(value: object) -> object:
     return {"path": value} if isinstance(value, str) else value
 
 
-EntryOrPath = Annotated[
-    Entry,
-    BeforeValidator(_entry),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Entry"}]}),
-]
+class _OrPathSchema:
+    """Tells editors that an entry may be just its path."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
+
+
+EntryOrPath = Annotated[Entry, BeforeValidator(_entry), _OrPathSchema()]
 
 
 class Flux(_Strict):
@@ -239,19 +247,18 @@ def refuse_ambient(environ: Mapping[str, str], stack: Stack) -> None:
 def same_as_engine(stack: Stack, root: Path, engine: Mapping[str, Any]) -> None:
     """Refuse an engine that was given other decisions than the files hold. Raises ConfigError.
 
-    `engine` maps keys below `fleet:` to the values that the engine has. They differ when somebody
-    uses --config-file or edits during a run: then what runs would not be what Git says.
+    `engine` maps every key of SHARED_KEYS and CLUSTER_KEYS to the engine's value, None where it
+    has none. They differ when somebody uses --config-file: what runs would not be what Git says.
     """
     files = _shared(root, []) | _own(root, stack.file, [])
-    files.pop("pullToken", None)
-    if differing := sorted(k for k in files.keys() | engine.keys() if files.get(k) != engine.get(k)):
-        raise ConfigError(
-            [
-                f"{stack.file}: fleet:{key} is not what the engine was given; "
-                "decide in the stack's own file and run without --config-file"
-                for key in differing
-            ]
-        )
+    problems = [
+        f"{stack.file}: fleet:{key}: is not what the engine was given; decide in this file and "
+        "run without --config-file"
+        for key, value in engine.items()
+        if files.get(key) != value
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _shared(root: Path, problems: list[str]) -> dict[str, Any]:
@@ -289,7 +296,7 @@ def _own(root: Path, file: str, problems: list[str]) -> dict[str, Any]:
             problems.append(f"{file}: {key}: has no namespace; write fleet:{key}")
     if (token := values.get("pullToken")) is not None:
         if isinstance(token, dict) and set(token) == {"secure"}:
-            values["pullToken"] = "secure"  # noqa: S105 - that there is one, not what it is
+            values["pullToken"] = "secure"
         else:
             del values["pullToken"]
             problems.append(
@@ -305,7 +312,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} is there twice; keep one",
                                            problem_mark=key_node.start_mark)  # fmt: skip

@@ -11,6 +11,9 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from fleet import cache
 from fleet.config import Flux
@@ -20,7 +23,7 @@ RELEASES = "https://github.com/fluxcd/flux2/releases/download"
 FETCH_TIMEOUT = 60
 
 
-class ManifestsMissing(FleetError):
+class ManifestsMissingError(FleetError):
     """Flux's install manifests are not at hand."""
 
 
@@ -32,7 +35,7 @@ def url(flux: Flux) -> str:
 def read(flux: Flux, root: Path) -> str:
     """Return the install manifests' YAML, from the decided path or the cache; no network.
 
-    Raises ManifestsMissing when they are not there, FleetError when they are not what
+    Raises ManifestsMissingError when they are not there, FleetError when they are not what
     `fleet:flux` says.
     """
     path = _path(flux, root)
@@ -40,8 +43,8 @@ def read(flux: Flux, root: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError:
         if not _is_remote(flux):
-            raise ManifestsMissing(f"fleet:flux.manifests: {path} does not exist") from None
-        raise ManifestsMissing(
+            raise ManifestsMissingError(f"fleet:flux.manifests: {path} does not exist") from None
+        raise ManifestsMissingError(
             f"Flux {flux.version}: install manifests are not at hand; run `fleet fetch`"
         ) from None
     _verify(flux, content, str(path))
@@ -65,6 +68,19 @@ def fetch(flux: Flux, root: Path) -> Path:
     fresh.write_bytes(content)
     fresh.replace(path)
     return path
+
+
+def waves(manifests: str) -> list[list[dict[str, Any]]]:
+    """Return the objects of the install manifests in the order in which they may be applied."""
+    objects = [
+        document
+        for document in yaml.load_all(manifests, Loader=yaml.CSafeLoader)
+        if document is not None
+    ]
+    first = [o for o in objects if o["kind"] in ("Namespace", "CustomResourceDefinition")]
+    controllers = [o for o in objects if o["kind"] == "Deployment"]
+    rest = [o for o in objects if o not in first and o not in controllers]
+    return [first, rest, controllers]
 
 
 def checksum(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The JSON Schema of a stack file, generated from the model, for editors that complete and check."""
+"""The JSON Schema of a stack file, generated from the model, for editors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def generate() -> str:
                 "patternProperties": {f"^(?!{PROJECT}:)[^:]+:.+$": True},
                 "additionalProperties": False,
             },
-            **{key: True for key in ENGINE_KEYS},
+            **dict.fromkeys(ENGINE_KEYS, True),
         },
         "definitions": definitions,
     }

@@ -71,6 +71,23 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
     return {f"{stack.path}/{path}": header + text for path, text in sorted(files.items())}
 
 
+def commit_messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
+    """Return a commit message for every file: which stack, and what the file says now.
+
+    A message is part of what the GitHub provider compares, so it changes only when its text does.
+    """
+    contents = {
+        f"{stack.path}/{stage.value}/kustomization.yaml": ", ".join(e.path for _, e in pairs)
+        for stage, pairs in stages(stack).items()
+    }
+    contents[f"{stack.path}/{COMPONENTS_FILE}"] = f"Flux {stack.decisions.flux.version}"
+    return {
+        path: f"{stack.name}: {path.removeprefix(stack.path + '/')}"
+        + (f" ({contents[path]})" if path in contents else "")
+        for path in files
+    }
+
+
 def waves(stack: Stack, paths: Sequence[str]) -> list[list[str]]:
     """Return the paths of a tree in the order in which they may be committed.
 

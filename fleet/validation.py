@@ -114,10 +114,9 @@ def check(
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")
-            copy = Path(folder) / stack.name
-            _write(root, copy, tree.render(stack, components), stack)
-            built = _build_all(copy, stack, report.findings)
+            built, findings = build(root, stack, components, Path(folder) / stack.name)
             objects += built
+            report.findings += findings
             report.findings += _duplicates(stack, built)
             report.findings += _missing_namespaces(stack, built, homes)
             report.findings += _missing_dependencies(built)
@@ -126,6 +125,27 @@ def check(
         _validate(objects, Path(folder), report)
     report.findings = sorted(set(report.findings))
     return report
+
+
+def build(
+    root: Path, stack: Stack, components: str | None, copy: Path
+) -> tuple[list[Built], list[Finding]]:
+    """Build all that one cluster's Flux will apply, in the folder `copy`, which is made.
+
+    Starts at the entrypoint and follows every Flux Kustomization of this repository.
+    """
+    _write(root, copy, tree.render(stack, components), stack)
+    objects: list[Built] = []
+    findings: list[Finding] = []
+    todo, seen = [stack.path], {stack.path}
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        while todo:
+            for built in pool.map(lambda path: _build(copy, path, findings), todo):
+                objects += built
+            paths = dict.fromkeys(_flux_paths(objects, copy, findings))
+            todo = [path for path in paths if path not in seen]
+            seen.update(todo)
+    return objects, findings
 
 
 def _stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
@@ -194,23 +214,6 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
         name = tree.COMPONENTS_FILE.rpartition("/")[2]
         lines = [line for line in listing.read_text().splitlines() if name not in line]
         listing.write_text("\n".join(lines) + "\n")
-
-
-def _build_all(copy: Path, stack: Stack, findings: list[Finding]) -> list[Built]:
-    """Build the entrypoint and, from there, every path that this cluster's Flux is told to apply."""
-    objects: list[Built] = []
-    todo, seen = [stack.path], {stack.path}
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        while todo:
-            for built in pool.map(lambda path: _build(copy, path, findings), todo):
-                objects += built
-            todo = [
-                path
-                for path in dict.fromkeys(_flux_paths(objects, copy, findings))
-                if path not in seen
-            ]
-            seen.update(todo)
-    return objects
 
 
 def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:

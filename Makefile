@@ -1,0 +1,55 @@
+# Needs Python >= 3.10, Git, Go >= 1.26 and make; everything else is built or installed here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := __main__.py fleet components sandbox tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help sandbox sandbox-down tools test test-unit lint format golden schema lock
+
+help: ## show this
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+sandbox: $(VENV)/installed ## three clusters on this machine, brought to their desired state
+	@$(BIN)/python -m sandbox up
+
+sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
+	@$(BIN)/python -m sandbox down
+
+tools: $(VENV)/installed ## build the programs of the sandbox and of `fleet check`, once
+	@$(BIN)/python -m sandbox tools
+
+test: tools ## all tests; brings a sandbox of its own up and takes it down
+	$(BIN)/python -m pytest
+
+test-unit: $(VENV)/installed ## only the tests that need no sandbox
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(VENV)/installed ## formatting, lint and types
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+
+format: $(VENV)/installed ## format the code
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+golden: $(VENV)/installed ## write the golden trees anew, to be reviewed in the diff
+	rm -rf tests/unit/golden/clusters
+	$(BIN)/fleet render --out tests/unit/golden
+
+schema: $(VENV)/installed ## write stack.schema.json anew
+	$(BIN)/fleet schema > stack.schema.json
+
+lock: $(VENV)/installed ## pin and hash the dependencies of pyproject.toml anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--no-header --no-emit-index-url pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--no-header --no-emit-index-url --extra dev pyproject.toml --output-file requirements-dev.txt
+
+$(VENV)/installed: requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,92 @@
+"""One stack, one cluster: decisions -> connection -> tree -> Flux -> outputs."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
+from components.cluster_tree import ClusterTree, ClusterTreeArgs
+from components.flux_installation import FluxInstallation, FluxInstallationArgs
+from fleet import config, flux_manifests, kubeconfig, tree
+from fleet.errors import FleetError
+
+
+def main() -> None:
+    """Register everything of the stack that the engine is running."""
+    root = Path.cwd()  # the engine runs a program in its project's folder
+    stack = config.load(root, pulumi.get_stack())
+    decisions = stack.decisions
+    config.refuse_ambient(os.environ, stack)
+    config.same_as_engine(stack, root, _engine_decisions())
+    kubeconfig.require_context(stack)
+    components = flux_manifests.read(decisions.flux, root)
+    files = tree.render(stack, components)
+
+    connection = ClusterConnection(
+        stack.name,
+        ClusterConnectionArgs(
+            cluster=stack.name,
+            kubeconfig=str(kubeconfig.path(stack)),
+            context=decisions.cluster.context,
+        ),
+    )
+    cluster_tree = ClusterTree(
+        stack.name,
+        ClusterTreeArgs(
+            api_url=decisions.repository.api_url,
+            token=pulumi.Config("github").require_secret("token"),
+            owner=decisions.repository.owner,
+            repository=decisions.repository.name,
+            branch=decisions.repository.branch,
+            files=files,
+            messages=tree.commit_messages(stack, files),
+            waves=tree.waves(stack, list(files)),
+        ),
+    )
+    FluxInstallation(
+        stack.name,
+        FluxInstallationArgs(
+            namespace=tree.FLUX_NAMESPACE,
+            waves=flux_manifests.waves(components),
+            sync=tree.sync(stack),
+            tree=cluster_tree.files,
+            pull_secret=tree.PULL_SECRET,
+            pull_token=pulumi.Config("fleet").get_secret("pullToken"),
+        ),
+        pulumi.ResourceOptions(provider=connection.provider),
+    )
+    _export(stack)
+
+
+def _engine_decisions() -> dict[str, Any]:
+    given = pulumi.Config(config.PROJECT)
+    return {key: given.get_object(key) for key in (*config.SHARED_KEYS, *config.CLUSTER_KEYS)}
+
+
+def _export(stack: config.Stack) -> None:
+    repository = stack.decisions.repository
+    context = stack.decisions.cluster.context
+    kubectl = f"kubectl --kubeconfig {kubeconfig.path(stack)} --context {context}"
+    pulumi.export("path", stack.path)
+    pulumi.export("repository", f"{repository.owner}/{repository.name}")
+    pulumi.export("branch", repository.branch)
+    pulumi.export("context", context)
+    pulumi.export("fluxVersion", stack.decisions.flux.version)
+    pulumi.export(
+        "look",
+        {
+            "sync": f"{kubectl} -n {tree.FLUX_NAMESPACE} get gitrepositories,kustomizations",
+            "releases": f"{kubectl} get helmreleases -A",
+            "workloads": f"{kubectl} get deployments,daemonsets -A",
+        },
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except FleetError as error:
+        # The engine prints a RunError's text alone, without a traceback.
+        raise pulumi.RunError(str(error)) from None

@@ -1,0 +1,1 @@
+"""Pulumi components: they deliver what `fleet` decides. Nothing else imports pulumi."""

@@ -1,0 +1,75 @@
+"""The files of `clusters/<cluster>`, committed through the GitHub provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_github as github
+
+# GitHub answers 409 while another stack's commit is moving the branch: try again, it is no error.
+RETRYABLE_STATUS = (409, 500, 502, 503, 504)
+MAX_RETRIES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterTreeArgs:
+    """One cluster's files and where they go.
+
+    `files` maps a path in the repository to its text; `messages` maps it to its commit message,
+    which may change only when the text does. `waves` are those paths in the order in which they
+    may be committed.
+    """
+
+    api_url: pulumi.Input[str]
+    token: pulumi.Input[str]
+    owner: pulumi.Input[str]
+    repository: pulumi.Input[str]
+    branch: pulumi.Input[str]
+    files: Mapping[str, str]
+    messages: Mapping[str, str]
+    waves: Sequence[Sequence[str]]
+
+
+class ClusterTree(pulumi.ComponentResource):
+    """One commit a changed file, in an order in which every commit is a valid tree.
+
+    What is referenced is created before, and removed after, what references it.
+    """
+
+    files: list[github.RepositoryFile]
+
+    def __init__(
+        self, name: str, args: ClusterTreeArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("fleet:index:ClusterTree", name, None, opts)
+        provider = github.Provider(
+            name,
+            base_url=args.api_url,
+            owner=args.owner,
+            token=args.token,
+            max_retries=MAX_RETRIES,
+            retryable_errors=list(RETRYABLE_STATUS),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.files = []
+        earlier: list[pulumi.Resource] = []
+        for wave in args.waves:
+            committed = [
+                github.RepositoryFile(
+                    path,
+                    repository=args.repository,
+                    branch=args.branch,
+                    file=path,
+                    content=args.files[path],
+                    commit_message=args.messages[path],
+                    # An interrupted run may have committed what the state does not know of.
+                    overwrite_on_create=True,
+                    opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=earlier),
+                )
+                for path in wave
+            ]
+            self.files += committed
+            earlier = [*committed]
+        self.register_outputs({})
