@@ -1,0 +1,7 @@
+"""A stand-in for GitHub: a small server compatible with it, over real bare Git repositories.
+
+It answers, below `/api/v3/`, the REST calls that terraform-provider-github makes to configure
+itself and for a repository, a branch and a file, and at `/OWNER/NAME.git` Git's smart HTTP. All
+repositories are private: reading takes one of two tokens, writing the one that may write. There
+are no rate limits, no protection of branches, no GraphQL, no pull requests and no web pages.
+"""

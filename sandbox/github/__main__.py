@@ -1,0 +1,53 @@
+"""Run the stand-in as a process of its own: `python -m sandbox.github --help`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from sandbox.github.repositories import Repositories
+from sandbox.github.server import Accounts, GitHubServer
+from sandbox.web import serve_until_terminated
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.github", description=__doc__)
+    parser.add_argument("--directory", type=Path, required=True, help="of the bare repositories")
+    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--certificate", type=Path, required=True, help="PEM, the chain")
+    parser.add_argument("--key", type=Path, required=True, help="PEM")
+    parser.add_argument("--token-file", type=Path, required=True, help="the token that may write")
+    parser.add_argument("--read-token-file", type=Path, required=True)
+    parser.add_argument("--user", default="sandbox", help="whose tokens these are; all other "
+                        "owners are organizations")  # fmt: skip
+    options = parser.parse_args()
+    try:
+        accounts = Accounts(
+            user=options.user,
+            token=_token(options.token_file),
+            read_token=_token(options.read_token_file),
+        )
+        server = GitHubServer(
+            options.port,
+            certificate=options.certificate,
+            key=options.key,
+            repositories=Repositories(options.directory),
+            accounts=accounts,
+        )
+    except (OSError, SandboxError) as error:
+        raise SystemExit(f"sandbox.github: {error}") from None
+    print(f"listening on https://127.0.0.1:{server.server_port}", flush=True)
+    serve_until_terminated(server)
+
+
+def _token(file: Path) -> str:
+    token = file.read_text().strip()
+    if not token:
+        raise SandboxError(f"{file}: holds no token")
+    return token
+
+
+if __name__ == "__main__":
+    main()
