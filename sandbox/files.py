@@ -1,0 +1,40 @@
+"""Writing what the sandbox makes so that nobody ever sees half of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file in one step; an existing one with this content is left alone."""
+    if path.is_file() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `path` when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    made, old = work / "new", work / "old"
+    made.mkdir()
+    try:
+        yield made
+        # A folder cannot be renamed onto another one, so the old one steps aside first.
+        if path.exists():
+            path.rename(old)
+        made.rename(path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

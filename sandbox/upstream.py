@@ -1,0 +1,124 @@
+"""What the shared definitions take from the internet, made from modules to be served here.
+
+Kyverno's chart as its chart repository has it, and the Gateway API's CRDs as their Git repository
+has them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet.commands import run
+from sandbox import files, parts
+
+KYVERNO = "github.com/kyverno/kyverno"
+GATEWAY_API = "sigs.k8s.io/gateway-api"
+GATEWAY_API_REPOSITORY = "kubernetes-sigs/gateway-api.git"
+TIMEOUT = 60
+
+# Every build gives the same bytes, so a second one is no change to anybody.
+_DATE = "2026-01-01T00:00:00Z"
+_GIT_IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "sandbox"), ("EMAIL", "sandbox@localhost"), ("DATE", _DATE))
+}
+
+
+def build_charts(out: Path) -> None:
+    """Write the chart repository https://kyverno.github.io/kyverno/ below `out`.
+
+    `out` is the folder to serve as the host kyverno.github.io: `kyverno/index.yaml` and
+    `kyverno/kyverno-<version>.tgz`.
+    """
+    chart = parts.source(KYVERNO) / "charts" / "kyverno"
+    metadata = without_remote_dependencies(yaml.safe_load((chart / "Chart.yaml").read_text()))
+    archive = _pack(chart, metadata)
+    name = f"{metadata['name']}-{metadata['version']}.tgz"
+    entry = {
+        **metadata,
+        "created": _DATE,
+        "digest": hashlib.sha256(archive).hexdigest(),
+        # Relative to the index, so it holds wherever the folder is served.
+        "urls": [name],
+    }
+    index = {"apiVersion": "v1", "entries": {metadata["name"]: [entry]}, "generated": _DATE}
+    # The index last: what it names is there by then.
+    files.write(out / "kyverno" / name, archive)
+    files.write(out / "kyverno" / "index.yaml", yaml.safe_dump(index).encode())
+
+
+def without_remote_dependencies(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return a Chart.yaml's content without the dependencies that live in another repository.
+
+    They are on no module registry, and Helm refuses a chart that lists what it does not contain.
+    All of Kyverno's are optional; `kyverno-api` brings the CRDs of `policies.kyverno.io`.
+    """
+    kept = [entry for entry in metadata.get("dependencies", []) if not entry.get("repository")]
+    return {**metadata, "dependencies": kept}
+
+
+def build_gateway_api(out: Path) -> None:
+    """Write a bare Git repository with the Gateway API's CRDs below `out`.
+
+    It is `<out>/kubernetes-sigs/gateway-api.git`, with the folder `config/crd` and the tag of the
+    pinned version, always the same commit. One that is there already is left alone.
+    """
+    module = parts.source(GATEWAY_API)
+    tag = module.name.rpartition("@")[2]
+    repository = out / GATEWAY_API_REPOSITORY
+    if repository.exists() and _git(repository, "tag", "--list", tag).strip() == tag:
+        return
+    with files.fresh_folder(repository) as made, tempfile.TemporaryDirectory() as scratch:
+        _git(made, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(made))
+        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index"), "GIT_WORK_TREE": str(module)}
+        _git(made, "add", "--force", "config/crd", more=index, cwd=module)
+        tree = _git(made, "write-tree", more=index).strip()
+        commit = _git(made, "commit-tree", tree, "-m", f"Gateway API {tag}").strip()
+        _git(made, "update-ref", "refs/heads/main", commit)
+        _git(made, "update-ref", f"refs/tags/{tag}", commit)
+
+
+def _pack(chart: Path, metadata: dict[str, Any]) -> bytes:
+    """Return the chart as a gzipped tar: sorted, without the dates, owners and modes of here."""
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in sorted(chart.rglob("*")):
+            relative = path.relative_to(chart).as_posix()
+            if not path.is_file() or relative == "Chart.lock":
+                continue
+            content = path.read_bytes()
+            if relative == "Chart.yaml":
+                content = yaml.safe_dump(metadata, sort_keys=False).encode()
+            member = tarfile.TarInfo(f"{metadata['name']}/{relative}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _git(
+    repository: Path, *args: str, more: dict[str, str] | None = None, cwd: Path | None = None
+) -> str:
+    # Nobody's own configuration may change the commit (signing, line ends, hooks), nor may a hook
+    # of the checkout that this runs in.
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+        **_GIT_IDENTITY,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_DIR": str(repository),
+        **(more or {}),
+    }
+    return run(["git", *args], timeout=TIMEOUT, cwd=cwd, env=env)
