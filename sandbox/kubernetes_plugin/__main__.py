@@ -1,0 +1,7 @@
+"""Serve the plugin to the engine that started it."""
+
+from __future__ import annotations
+
+from sandbox.kubernetes_plugin.serving import main
+
+main()
