@@ -17,6 +17,11 @@ def programs() -> Path:
     return directory() / "bin"
 
 
+def manifests_from_modules(version: str) -> Path:
+    """Return where the sandbox keeps the manifests that it built from Flux's Go modules."""
+    return directory() / "flux" / f"{version}-from-modules.yaml"
+
+
 def schemas() -> Path:
     """Return the folder of JSON Schemas, `<group>/<kind>_<version>.json`, that the sandbox made."""
     return directory() / "schemas"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         code: int = args.command(args)
+        sys.stdout.flush()
     except FleetError as error:
         print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader, as `head`, has seen enough; Python must not try to tell it the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
 
@@ -68,30 +74,41 @@ def _root_option(parser: argparse.ArgumentParser) -> None:
 
 def _render(args: argparse.Namespace) -> int:
     stacks = [config.load(args.root, args.stack)] if args.stack else config.load_all(args.root)
+    components = _components(stacks, args.root)
     for stack in stacks:
-        files = tree.render(stack, _components(stack, args.root))
-        for path, text in files.items():
+        for path, text in tree.render(stack, components[stack.name]).items():
             if args.out is None:
                 sys.stdout.write(f"=== {path}\n{text}")
             else:
-                target = args.out / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, encoding="utf-8")
+                _write(args.out / path, text)
     return 0
 
 
-def _components(stack: config.Stack, root: Path) -> str | None:
+def _write(path: Path, text: str) -> None:
     try:
-        return flux_manifests.read(stack.decisions.flux, root)
-    except flux_manifests.ManifestsMissingError as missing:
-        print(f"{missing} ({stack.path}/{tree.COMPONENTS_FILE} is left out)", file=sys.stderr)
-        return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FleetError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _components(stacks: Sequence[config.Stack], root: Path) -> dict[str, str | None]:
+    """Flux's manifests for each stack, None where they are not at hand, which is said once."""
+    found: dict[config.Flux, str | None] = {}
+    for flux in dict.fromkeys(stack.decisions.flux for stack in stacks):
+        try:
+            found[flux] = flux_manifests.read_for_review(flux, root)
+        except flux_manifests.ManifestsMissingError as missing:
+            print(f"{missing} ({tree.COMPONENTS_FILE} is left out)", file=sys.stderr)
+            found[flux] = None
+    return {stack.name: found[stack.decisions.flux] for stack in stacks}
 
 
 def _check(args: argparse.Namespace) -> int:
     stacks = config.load_all(args.root)
+    components = _components(stacks, args.root)
     report = validation.check(
-        args.root, [(stack, _components(stack, args.root)) for stack in stacks], _progress
+        args.root, [(stack, components[stack.name]) for stack in stacks], _progress
     )
     if args.json:
         print(json.dumps(report.as_dict(), indent=2))

@@ -48,7 +48,6 @@ class _Strict(BaseModel):
         frozen=True,
         strict=True,
         alias_generator=to_camel,
-        populate_by_name=True,
         hide_input_in_errors=True,
     )
 
@@ -57,7 +56,9 @@ def _https_or_ssh(url: str) -> str:
     if not re.fullmatch(r"(https|ssh)://[^\s/]+/\S+", url):
         raise ValueError("must be an https:// or ssh:// URL")
     if re.match(r"https://[^/]*@", url) or re.match(r"ssh://[^/@]*:[^/@]*@", url):
-        raise ValueError("must not carry a user or a password; Git would keep it for ever")
+        raise ValueError(
+            "must not carry a user or a password, Git would keep it for ever; use fleet:pullToken"
+        )
     return url
 
 
@@ -65,6 +66,15 @@ def _https(url: str) -> str:
     if not re.fullmatch(r"https://[^\s/@]+(/\S*)?", url):
         raise ValueError("must be an https:// URL without user or password")
     return url
+
+
+def _path_or_https(where: str) -> str:
+    if "://" in where:
+        try:
+            return _https(where)
+        except ValueError as error:
+            raise ValueError(f"{error}, or a path") from None
+    return where
 
 
 NonEmpty = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
@@ -135,7 +145,7 @@ class Flux(_Strict):
     version: Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")] = Field(
         description="release of Flux, as v2.9.2"
     )
-    manifests: NonEmpty | None = Field(
+    manifests: Annotated[NonEmpty, AfterValidator(_path_or_https)] | None = Field(
         default=None,
         description="path or https:// URL of install.yaml; the GitHub release's if absent",
     )
@@ -181,14 +191,14 @@ class Stack:
 
 def stack_names(root: Path) -> list[str]:
     """Return the names of all stack files in `root`, sorted, valid or not."""
-    matches = (_STACK_FILE.fullmatch(file.name) for file in root.iterdir() if file.is_file())
-    return sorted(match["stack"] for match in matches if match)
+    files = root.iterdir() if root.is_dir() else ()
+    matches = (_STACK_FILE.fullmatch(file.name) for file in files if file.is_file())
+    return sorted({match["stack"] for match in matches if match})
 
 
 def load(root: Path, name: str) -> Stack:
     """Read and validate one stack. Raises ConfigError with every problem found."""
     file = f"Pulumi.{name}.yaml"
-    problems: list[str] = []
     if not _DNS_LABEL.fullmatch(name):
         raise ConfigError(
             [
@@ -197,17 +207,24 @@ def load(root: Path, name: str) -> Stack:
             ]
         )
     if not (root / file).is_file():
+        if (root / f"Pulumi.{name}.yml").is_file():
+            raise ConfigError([f"Pulumi.{name}.yml: is not read; rename it to {file}"])
         known = ", ".join(stack_names(root)) or "none"
         raise ConfigError([f"{file}: no such file in {root}; stacks here: {known}"])
-    values = _shared(root, problems) | _own(root, file, problems)
-    decisions = _validate(values, file, problems)
-    if decisions is not None:
-        stack = Stack(name=name, file=file, decisions=decisions)
-        problems += _entry_problems(root, stack)
-        problems += _collisions(root, stack)
-        if not problems:
-            return stack
-    raise ConfigError(problems)
+    problems: list[str] = []
+    try:
+        shared = _shared(root, problems)
+        own = _own(root, file, problems)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    values = shared | own
+    files = dict.fromkeys(shared, PROJECT_FILE) | dict.fromkeys(own, file)
+    decisions = _validate(values, file, files, problems)
+    problems += _entry_problems(root, name, file, values)
+    problems += _collisions(root, name, file, values)
+    if decisions is None or problems:
+        raise ConfigError(problems)
+    return Stack(name=name, file=file, decisions=decisions)
 
 
 def load_all(root: Path) -> list[Stack]:
@@ -263,16 +280,21 @@ def same_as_engine(stack: Stack, root: Path, engine: Mapping[str, Any]) -> None:
 
 def _shared(root: Path, problems: list[str]) -> dict[str, Any]:
     """What Pulumi.yaml sets for all clusters, by key below `fleet:`."""
-    content = _read(root / PROJECT_FILE, problems)
+    content = _read(root / PROJECT_FILE)
     values: dict[str, Any] = {}
-    for key, item in _mapping(content.get("config"), PROJECT_FILE, "config", problems).items():
-        namespace, _, name = str(key).rpartition(":")
-        if namespace != PROJECT:
+    for key, item in _mapping(content.get("config"), PROJECT_FILE, "config").items():
+        name = _name(key, PROJECT_FILE, problems)
+        if name is None:
             continue
         if name in CLUSTER_KEYS:
             problems.append(
                 f"{PROJECT_FILE}: {key}: would reach every cluster unseen; "
                 "set it in each Pulumi.<stack>.yaml"
+            )
+        elif name == "pullToken":
+            problems.append(
+                f"{PROJECT_FILE}: {key}: a secret is one stack's; use "
+                "`pulumi config set --secret fleet:pullToken -s <stack>` for each"
             )
         elif not isinstance(item, dict) or set(item) != {"value"}:
             problems.append(f"{PROJECT_FILE}: {key}: write the shared value below `value:`")
@@ -283,17 +305,15 @@ def _shared(root: Path, problems: list[str]) -> dict[str, Any]:
 
 def _own(root: Path, file: str, problems: list[str]) -> dict[str, Any]:
     """What a stack's own file sets, by key below `fleet:`."""
-    content = _read(root / file, problems)
+    content = _read(root / file)
     for key in content:
         if key not in ("config", *ENGINE_KEYS):
             problems.append(f"{file}: {key}: unknown key; decisions go below `config:`")
     values: dict[str, Any] = {}
-    for key, value in _mapping(content.get("config"), file, "config", problems).items():
-        namespace, _, name = str(key).rpartition(":")
-        if namespace == PROJECT:
+    for key, value in _mapping(content.get("config"), file, "config").items():
+        name = _name(key, file, problems)
+        if name is not None:
             values[name] = value
-        elif not namespace:
-            problems.append(f"{file}: {key}: has no namespace; write fleet:{key}")
     if (token := values.get("pullToken")) is not None:
         if isinstance(token, dict) and set(token) == {"secure"}:
             values["pullToken"] = "secure"
@@ -306,53 +326,73 @@ def _own(root: Path, file: str, problems: list[str]) -> dict[str, Any]:
     return values
 
 
+def _name(key: object, file: str, problems: list[str]) -> str | None:
+    """The part of a key of `config:` behind `fleet:`, None for another namespace's."""
+    namespace, colon, name = str(key).partition(":")
+    if not colon:
+        problems.append(f"{file}: {key}: has no namespace; write {PROJECT}:{key}")
+    return name if colon and namespace == PROJECT else None
+
+
+class _TwiceError(yaml.MarkedYAMLError):
+    """A mapping has a key twice."""
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a mapping that has a key twice, where YAML would drop the first one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key!r} is there twice; keep one",
-                                           problem_mark=key_node.start_mark)  # fmt: skip
-            seen.add(key if isinstance(key, str) else id(key_node))
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.endswith(":merge"):
+                continue
+            if key_node.value in seen:
+                raise _TwiceError(
+                    problem=f"key {key_node.value!r} is there twice; keep one",
+                    problem_mark=key_node.start_mark,
+                )
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
-def _read(path: Path, problems: list[str]) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path.name}: cannot be read: {error}; it must be a UTF-8 YAML file")
-        return {}
+    except OSError as error:
+        raise ConfigError(
+            [f"{path.name}: cannot be read: {error.strerror}; it belongs in {path.parent}"]
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path.name}: is not UTF-8 text; save it as UTF-8"]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
-        what = getattr(error, "problem", None) or "is no valid YAML"
-        problems.append(f"{path.name}:{line} {what}")
-        return {}
-    return _mapping(content, path.name, "the file", problems)
+        said = getattr(error, "problem", None) or "has characters that YAML does not allow"
+        if not isinstance(error, _TwiceError):
+            said = f"is not YAML: {said}; mend it there or just before"
+        raise ConfigError([f"{path.name}:{line} {said}"]) from None
+    return _mapping(content, path.name, "the file")
 
 
-def _mapping(value: object, file: str, what: str, problems: list[str]) -> dict[str, Any]:
+def _mapping(value: object, file: str, what: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        problems.append(f"{file}: {what}: must be a mapping, `key: value` lines")
-        return {}
+        raise ConfigError([f"{file}: {what}: must be a mapping, `key: value` lines"])
     return value
 
 
-def _validate(values: Mapping[str, Any], file: str, problems: list[str]) -> Decisions | None:
+def _validate(
+    values: Mapping[str, Any], file: str, files: Mapping[str, str], problems: list[str]
+) -> Decisions | None:
+    """The model, or None and its problems. `files` tells which file set a key."""
     try:
         return Decisions.model_validate(values)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            problem = _say(file, values, detail["loc"], detail["type"], detail["msg"])
-            if problem not in problems:
-                problems.append(problem)
+            where = files.get(str(detail["loc"][0]), file)
+            problems.append(_say(where, values, detail["loc"], detail["type"], detail["msg"]))
         return None
 
 
@@ -360,6 +400,15 @@ _TYPE_NAMES = {
     "string_type": "must be a text; quote it",
     "tuple_type": "must be a list, `- entry` lines ([] for none)",
     "model_type": "must be a mapping, `key: value` lines",
+    "string_too_short": "must not be empty; name it",
+}
+_PATTERNS = {
+    "owner": "must be a GitHub name: letters, digits, '.', '_' and '-'",
+    "name": "must be a GitHub name: letters, digits, '.', '_' and '-'",
+    "branch": "must be a branch: letters, digits, '.', '_', '-' and '/'",
+    "environment": "must be lower-case letters, digits and '-', as in prod",
+    "version": "must be a release, as v2.9.2",
+    "sha256": "must be 64 lower-case hexadecimal digits",
 }
 
 
@@ -370,28 +419,43 @@ def _say(
     key = "fleet:" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
     key = key.replace("fleet:.", "fleet:")
     if kind == "missing":
-        where = f" (or {PROJECT_FILE})" if loc[0] not in CLUSTER_KEYS else ""
+        where = f" (or {PROJECT_FILE})" if list(loc) in [[key] for key in SHARED_KEYS] else ""
         return f"{file}: {key}: missing; set it in this file{where}"
-    value: Any = values
-    for part in loc:
-        if isinstance(value, str) and part == "path":
-            break
-        value = value[part]
     if kind == "extra_forbidden":
         known = _known_keys(loc[:-1])
         close = difflib.get_close_matches(str(loc[-1]), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
         return f"{file}: {key}: unknown key; {hint}"
+    if kind == "invalid_key":
+        return f"{file}: {key}: the key is no text; quote it"
+    value = _at(values, loc)
     said = _TYPE_NAMES.get(kind, message.removeprefix("Value error, "))
     if kind == "string_pattern_mismatch":
-        said = "must not be empty or have odd characters"
-        if str(loc[-1]) == "version":
-            said = "must be a release, as v2.9.2"
-        elif str(loc[-1]) == "sha256":
-            said = "must be 64 hexadecimal digits"
-    elif kind == "string_too_short":
+        said = _PATTERNS.get(str(loc[-1]), "must be one line without blanks around it")
+    elif kind == "model_type" and len(loc) > 1:
+        said = "must be a path, or {path: ..., because: ...}"
+    elif kind == "string_type" and isinstance(value, (dict, list)):
+        said = "must be a single text"
+    if value is None:
+        return f"{file}: {key}: has no value; it {said.removesuffix('; quote it')}"
+    if isinstance(value, str) and not value.strip():
         said = "must not be empty; name it"
-    return f"{file}: {key}: {value!r} {said}"
+    return f"{file}: {key}: {_shown(value)} {said}"
+
+
+def _at(values: Mapping[str, Any], loc: Sequence[int | str]) -> object:
+    value: Any = values
+    for part in loc:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            break  # an entry that is only its path is no mapping
+    return value
+
+
+def _shown(value: object) -> str:
+    """A value as it may stand in a log: a password in a URL may not."""
+    return re.sub(r"//[^/\s]*@", "//***@", repr(value))
 
 
 def _known_keys(loc: Sequence[int | str]) -> list[str]:
@@ -406,15 +470,22 @@ def _known_keys(loc: Sequence[int | str]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _entry_problems(root: Path, stack: Stack) -> Iterable[str]:
-    for key, entries in (
-        ("infrastructure", stack.decisions.infrastructure),
-        ("apps", stack.decisions.apps),
-    ):
+def _entry_problems(root: Path, name: str, file: str, values: Mapping[str, Any]) -> Iterable[str]:
+    """What is wrong with the entries, also when other values are: all is told at once."""
+    cluster = values.get("cluster")
+    environment = cluster.get("environment") if isinstance(cluster, dict) else None
+    if not (isinstance(environment, str) and _DNS_LABEL.fullmatch(environment)):
+        environment = name
+    for key in ("infrastructure", "apps"):
         seen: set[str] = set()
-        for index, entry in enumerate(entries):
-            if problem := _entry_problem(root / key, entry, stack.environment, seen):
-                yield f"{stack.file}: fleet:{key}[{index}]: {entry.path!r} {problem}"
+        entries = values.get(key)
+        for index, item in enumerate(entries if isinstance(entries, list) else ()):
+            try:
+                entry = Entry.model_validate(_entry(item))
+            except ValidationError:
+                continue  # told by the model
+            if problem := _entry_problem(root / key, entry, environment, seen):
+                yield f"{file}: fleet:{key}[{index}]: {entry.path!r} {problem}"
             seen.add(entry.path)
 
 
@@ -433,7 +504,11 @@ def _entry_problem(folder: Path, entry: Entry, environment: str, seen: set[str])
     if not any((folder / entry.path / name).is_file() for name in KUSTOMIZATION_FILES):
         existing = definitions(folder)
         close = difflib.get_close_matches(entry.path, existing, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {existing}"
+        hint = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else f"there are: {', '.join(existing) or 'none'}"
+        )
         return f"has no kustomization.yaml below {folder.name}/; {hint}"
     other = other_environment(entry.path, environment)
     if other is not None and entry.because is None:
@@ -468,19 +543,29 @@ def other_environment(path: str, environment: str) -> str | None:
     return None
 
 
-def _collisions(root: Path, stack: Stack) -> Iterable[str]:
+def _collisions(root: Path, name: str, file: str, values: Mapping[str, Any]) -> Iterable[str]:
     """Two stacks on one cluster would take turns in making it theirs."""
-    mine = stack.decisions.cluster
-    for name in stack_names(root):
-        file = f"Pulumi.{name}.yaml"
-        if name == stack.name:
+    mine = _address(values)
+    for other in stack_names(root):
+        their_file = f"Pulumi.{other}.yaml"
+        if other == name or mine is None:
             continue
-        theirs = _own(root, file, []).get("cluster")
-        if isinstance(theirs, dict) and (theirs.get("kubeconfig"), theirs.get("context")) == (
-            mine.kubeconfig,
-            mine.context,
-        ):
+        try:
+            theirs = _address(_own(root, their_file, []))
+        except ConfigError:
+            continue  # told where that stack is loaded
+        if theirs == mine:
             yield (
-                f"{stack.file}: fleet:cluster.context: {mine.context!r} is also {file}'s; "
+                f"{file}: fleet:cluster.context: {mine[1]!r} is also {their_file}'s; "
                 "one cluster has one stack"
             )
+
+
+def _address(values: Mapping[str, Any]) -> tuple[str, str] | None:
+    cluster = values.get("cluster")
+    if not isinstance(cluster, dict):
+        return None
+    kubeconfig, context = cluster.get("kubeconfig"), cluster.get("context")
+    return (
+        (kubeconfig, context) if isinstance(kubeconfig, str) and isinstance(context, str) else None
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -47,8 +48,24 @@ def read(flux: Flux, root: Path) -> str:
         raise ManifestsMissingError(
             f"Flux {flux.version}: install manifests are not at hand; run `fleet fetch`"
         ) from None
+    except OSError as error:
+        raise FleetError(f"fleet:flux.manifests: {path}: {error.strerror}; name a file") from None
     _verify(flux, content, str(path))
     return content.decode()
+
+
+def read_for_review(flux: Flux, root: Path) -> str:
+    """Return the install manifests, or those that the sandbox built from Flux's modules.
+
+    The latter are good for a look and a check; what `pulumi up` commits is the release's own.
+    """
+    built = cache.manifests_from_modules(flux.version)
+    try:
+        return read(flux, root)
+    except ManifestsMissingError:
+        if flux.manifests is not None or not built.exists():
+            raise
+        return built.read_text(encoding="utf-8")
 
 
 def fetch(flux: Flux, root: Path) -> Path:
@@ -107,7 +124,8 @@ def _verify(flux: Flux, content: bytes, where: str) -> None:
             f"{where}: sha256 is {found}, but fleet:flux.sha256 is {flux.sha256}; "
             "find out who is right before you go on"
         )
-    if f"app.kubernetes.io/version: {flux.version}".encode() not in content:
+    label = rf"app\.kubernetes\.io/version: {re.escape(flux.version)}(?![\w.+-])"
+    if not re.search(label.encode(), content):
         raise FleetError(
             f"{where}: is not Flux {flux.version}; make fleet:flux.version and "
             "fleet:flux.manifests agree"

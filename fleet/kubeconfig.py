@@ -11,8 +11,14 @@ from fleet.errors import ConfigError
 
 
 def path(stack: Stack) -> Path:
-    """Return the absolute path of the stack's kubeconfig file."""
-    return Path(stack.decisions.cluster.kubeconfig).expanduser().absolute()
+    """Return the absolute path of the stack's kubeconfig file. Raises ConfigError."""
+    decided = stack.decisions.cluster.kubeconfig
+    try:
+        return Path(decided).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigError(
+            [f"{stack.file}: fleet:cluster.kubeconfig: {decided}: has no home folder; name a file"]
+        ) from None
 
 
 def require_context(stack: Stack) -> None:
@@ -29,7 +35,8 @@ def require_context(stack: Stack) -> None:
             [f"{stack.file}: fleet:cluster.kubeconfig: {file} is no kubeconfig; name one"]
         ) from None
     contexts = content.get("contexts") if isinstance(content, dict) else None
-    names = [str(item.get("name")) for item in contexts or () if isinstance(item, dict)]
+    items = contexts if isinstance(contexts, list) else []
+    names = [str(item.get("name")) for item in items if isinstance(item, dict)]
     context = stack.decisions.cluster.context
     if context not in names:
         known = ", ".join(names) or "none"

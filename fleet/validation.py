@@ -31,7 +31,12 @@ BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-
 _COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
 _COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class _Loader(yaml.CSafeLoader):
+    """Reads what Kubernetes reads: there, a bare `=` is a text."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: str(node.value))
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -165,7 +170,8 @@ def _remote_bases(root: Path) -> Iterator[Finding]:
             continue
         for content in _documents(path):
             for key in ("resources", "components", "bases"):
-                for entry in content.get(key) or ():
+                entries = content.get(key)
+                for entry in entries if isinstance(entries, list) else ():
                     if "://" in str(entry) or "?ref=" in str(entry) or "git@" in str(entry):
                         yield Finding(
                             file=path.relative_to(root).as_posix(),
@@ -180,21 +186,23 @@ def _namespace_homes(root: Path) -> dict[str, str]:
         str(content["metadata"]["name"]): path.parent.relative_to(root).as_posix()
         for path in _yaml_files(root)
         for content in _documents(path)
-        if content.get("kind") == "Namespace" and "name" in (content.get("metadata") or {})
+        if content.get("kind") == "Namespace" and isinstance(content.get("metadata"), dict)
+        if "name" in content["metadata"]
     }
 
 
 def _yaml_files(root: Path) -> Iterator[Path]:
     for folder in SHARED_FOLDERS:
         for path in sorted((root / folder).rglob("*")):
-            if path.suffix in (".yaml", ".yml") or path.name in KUSTOMIZATION_FILES:
+            known = path.suffix in (".yaml", ".yml") or path.name in KUSTOMIZATION_FILES
+            if known and path.is_file():
                 yield path
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:
     try:
         documents = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=_Loader))
-    except yaml.YAMLError:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         # kustomize names it where a cluster uses it.
         return []
     return [document for document in documents if isinstance(document, dict)]
@@ -280,10 +288,7 @@ def _missing_namespaces(
         if built.api == ("v1", "Namespace"):
             name = str(built.metadata.get("name"))
             created[name] = min(_position(order, built.path), created.get(name, len(order)))
-    for built in objects:
-        namespace = _needed_namespace(built)
-        if namespace is None:
-            continue
+    for built, namespace in ((b, needed) for b in objects for needed in _needed_namespaces(b)):
         if namespace not in created:
             home = homes.get(namespace)
             hint = f"{home} has it" if home else "no shared definition has it yet"
@@ -302,23 +307,26 @@ def _position(order: Sequence[str], path: str) -> int:
     return order.index(path) if path in order else len(order)
 
 
-def _needed_namespace(built: Built) -> str | None:
-    spec = built.content.get("spec") or {}
-    if built.api[1] == "HelmRelease" and "targetNamespace" in spec:
-        if (spec.get("install") or {}).get("createNamespace"):
-            return None
-        return str(spec["targetNamespace"])
-    namespace = built.metadata.get("namespace")
-    return None if namespace is None else str(namespace)
+def _needed_namespaces(built: Built) -> list[str]:
+    """Its own, and the one that a HelmRelease or a Flux Kustomization fills."""
+    spec = built.content.get("spec")
+    spec = spec if isinstance(spec, dict) else {}
+    needed = [built.metadata.get("namespace")]
+    if built.api[1] == "HelmRelease" or _is_flux_kustomization(built):
+        install = spec.get("install")
+        if not (isinstance(install, dict) and install.get("createNamespace")):
+            needed.append(spec.get("targetNamespace"))
+    return [str(namespace) for namespace in dict.fromkeys(needed) if namespace is not None]
 
 
 def _missing_dependencies(objects: Sequence[Built]) -> Iterator[Finding]:
-    flux = [built for built in objects if _is_flux_kustomization(built)]
-    known = {(built.metadata.get("namespace"), built.metadata.get("name")) for built in flux}
+    flux = [b for b in objects if _is_flux_kustomization(b) or b.api[1] == "HelmRelease"]
+    known = {(b.api[1], b.metadata.get("namespace"), b.metadata.get("name")) for b in flux}
     for built in flux:
-        for needed in (built.content.get("spec") or {}).get("dependsOn") or ():
+        spec = built.content.get("spec")
+        for needed in (spec.get("dependsOn") or ()) if isinstance(spec, dict) else ():
             key = (needed.get("namespace", built.metadata.get("namespace")), needed.get("name"))
-            if key not in known:
+            if (built.api[1], *key) not in known:
                 yield Finding(
                     file=built.path,
                     object=built.name,

@@ -153,19 +153,23 @@ def source(module: str) -> Path:
 
     Its version and checksum are those of `parts/sources/go.mod` and `go.sum`.
     """
-    folder = FOLDER / "sources"
-    required = dict(
-        line.split()[:2]
-        for line in (folder / "go.mod").read_text().splitlines()
-        if line.startswith("\t")
-    )
     out = run(
-        ["go", "mod", "download", "-json", f"{module}@{required[module]}"],
+        ["go", "mod", "download", "-json", f"{module}@{source_version(module)}"],
         timeout=600,
-        cwd=folder,
+        cwd=FOLDER / "sources",
         env=_go_environment(),
     )
     return Path(json.loads(out)["Dir"])
+
+
+def source_version(module: str) -> str:
+    """Return the pinned version of a module that the sandbox reads."""
+    required = dict(
+        line.split()[:2]
+        for line in (FOLDER / "sources" / "go.mod").read_text().splitlines()
+        if line.startswith("\t")
+    )
+    return required[module]
 
 
 def _have(part_name: str) -> bool:

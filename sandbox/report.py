@@ -1,0 +1,175 @@
+"""What each cluster should hold, from the tree; what it holds, from the cluster; and the table."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet import tree, validation
+from fleet.config import Stack
+from sandbox import clusters, platform_repository
+from sandbox.errors import SandboxError
+
+# Flux puts it on everything that it applies.
+_APPLIED_BY_FLUX = "kustomize.toolkit.fluxcd.io/name"
+_KINDS = {
+    "Namespace": "namespaces",
+    "Deployment": "deployments",
+    "HelmRelease": "helmreleases",
+}
+Found = Mapping[str, str]
+Value = Callable[[Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One thing in one cluster: what is expected of it and what was found, "-" for nothing."""
+
+    expected: str
+    found: str
+
+
+Table = Mapping[str, Mapping[str, Cell]]
+
+
+def table(state: Path, stacks: Sequence[Stack]) -> Table:
+    """Return thing -> cluster -> cell for everything that should be or is in some cluster."""
+    wanted = {stack.name: expected(platform_repository.folder(state), stack) for stack in stacks}
+    there = {stack.name: found(state, stack.name) for stack in stacks}
+    things = sorted({thing for values in (*wanted.values(), *there.values()) for thing in values})
+    return {
+        thing: {
+            name: Cell(expected=wanted[name].get(thing, "-"), found=there[name].get(thing, "-"))
+            for name in wanted
+        }
+        for thing in sorted(things, key=lambda thing: (list(_KINDS).index(thing.split()[0]), thing))
+    }
+
+
+def expected(root: Path, stack: Stack) -> Found:
+    """Return what the tree says that the cluster holds, by thing."""
+    with tempfile.TemporaryDirectory() as folder:
+        objects, findings = validation.build(root, stack, None, Path(folder) / stack.name)
+    if findings:
+        raise SandboxError(str(findings[0]))
+    values: dict[str, Value] = {
+        "Namespace": lambda _: "yes",
+        "Deployment": lambda content: str(content["spec"].get("replicas", 1)),
+        "HelmRelease": lambda _: "ready",
+    }
+    return _by_thing((built.content for built in objects), values)
+
+
+def found(state: Path, cluster: str) -> Found:
+    """Return what the cluster holds of what Flux applied, by thing."""
+    values: dict[str, Value] = {
+        "Namespace": lambda content: "yes" if content["status"]["phase"] == "Active" else "ending",
+        "Deployment": lambda content: str(content["status"].get("availableReplicas", 0)),
+        "HelmRelease": lambda content: "ready" if is_ready(content) else "not ready",
+    }
+    objects = get(state, cluster, list(_KINDS.values()), _APPLIED_BY_FLUX)
+    return _by_thing(objects, values)
+
+
+def _by_thing(objects: Iterable[Mapping[str, Any]], values: Mapping[str, Value]) -> Found:
+    things: dict[str, str] = {}
+    for content in objects:
+        kind, metadata = content.get("kind", ""), content["metadata"]
+        namespace = metadata.get("namespace")
+        # Flux's own are planted and awaited by `up` itself.
+        if kind in values and tree.FLUX_NAMESPACE not in (metadata["name"], namespace):
+            where = f" in {namespace}" if namespace else ""
+            things[f"{kind} {metadata['name']}{where}"] = values[kind](content)
+    return things
+
+
+def get(
+    state: Path, cluster: str, kinds: Sequence[str], selector: str = ""
+) -> list[dict[str, Any]]:
+    """Return the objects of these kinds in all namespaces of a cluster."""
+    out = clusters.kubectl(
+        state, cluster, "get", ",".join(kinds), "--all-namespaces", "-o", "json",
+        f"--selector={selector}",
+    )  # fmt: skip
+    items: list[dict[str, Any]] = json.loads(out)["items"]
+    return items
+
+
+def is_ready(content: Mapping[str, Any]) -> bool:
+    """Say whether an object is Ready in its present generation."""
+    status = content.get("status", {})
+    return status.get("observedGeneration") == content["metadata"]["generation"] and any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in status.get("conditions", ())
+    )
+
+
+def wait_converged(
+    state: Path, names: Sequence[str], revision: str, seconds: float
+) -> Mapping[str, float]:
+    """Wait until every Flux Kustomization of every cluster is Ready at a commit of the branch.
+
+    Returns the seconds each cluster took. Raises SandboxError with what is not Ready, and why.
+    """
+    started = time.monotonic()
+    for name in names:
+        # As `flux reconcile source git` does: what was pushed last need not wait for the interval.
+        clusters.kubectl(
+            state, name, "annotate", "--overwrite", "gitrepository", tree.SYNC_NAME,
+            "--namespace", tree.FLUX_NAMESPACE, f"reconcile.fluxcd.io/requestedAt={time.time()}",
+        )  # fmt: skip
+    took: dict[str, float] = {}
+    while len(took) < len(names):
+        for name in names:
+            if name not in took and not (waiting := not_converged(state, name, revision)):
+                took[name] = time.monotonic() - started
+            elif name not in took and time.monotonic() - started > seconds:
+                raise SandboxError(f"{name}: not within {seconds:.0f} s: {'; '.join(waiting)}")
+        time.sleep(0.5)
+    return took
+
+
+def not_converged(state: Path, name: str, revision: str) -> list[str]:
+    """Return what is not Ready at the commit, with the reason it gives."""
+    waiting: list[str] = []
+    for content in get(state, name, ["kustomizations.kustomize.toolkit.fluxcd.io"]):
+        applied = content.get("status", {}).get("lastAppliedRevision", "")
+        ours = content["spec"]["sourceRef"]["name"] == tree.SYNC_NAME
+        if not is_ready(content) or (ours and not applied.endswith(f":{revision}")):
+            conditions = content.get("status", {}).get("conditions", ())
+            reason = "; ".join(c["message"] for c in conditions if c["type"] == "Ready")
+            waiting.append(f"{content['metadata']['name']}: {reason or 'not looked at yet'}")
+    return waiting or ([] if _has_sync(state, name) else ["flux-system: not there"])
+
+
+def _has_sync(state: Path, name: str) -> bool:
+    return bool(get(state, name, ["gitrepositories.source.toolkit.fluxcd.io"]))
+
+
+def mismatches(cells: Table) -> list[str]:
+    """Return one line for each thing that is not as expected."""
+    return [
+        f"{cluster}: {thing}: expected {cell.expected}, found {cell.found}"
+        for thing, row in cells.items()
+        for cluster, cell in row.items()
+        if cell.expected != cell.found
+    ]
+
+
+def as_text(cells: Table, names: Sequence[str]) -> str:
+    """Return the table for people: expected/found in each cell."""
+    width = max(len(thing) for thing in cells)
+    lines = [" " * width + "".join(f"  {name:>13}" for name in names)]
+    lines.append(" " * width + "".join(f"  {'expect/found':>13}" for _ in names))
+    for thing, row in cells.items():
+        marks = (
+            f"{cell.expected}/{cell.found}" if {cell.expected, cell.found} != {"-"} else "-"
+            for cell in (row[name] for name in names)
+        )
+        lines.append(thing.ljust(width) + "".join(f"  {mark:>13}" for mark in marks))
+    return "\n".join(lines)
