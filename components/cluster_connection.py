@@ -45,6 +45,9 @@ class ClusterConnection(pulumi.ComponentResource):
             # An interrupted run leaves objects that the state does not know; the next one takes
             # them over instead of failing on them.
             upsert_existing_objects=True,
+            enable_patch_force=True,
+            # A renewed token changes its Secret; replacing that would delete it first.
+            enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"context": args.context})

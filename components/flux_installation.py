@@ -43,7 +43,7 @@ class FluxInstallation(pulumi.ComponentResource):
         super().__init__("fleet:index:FluxInstallation", name, None, opts)
         earlier: list[pulumi.Resource] = []
         for wave in args.waves:
-            earlier = [self._plant(document, earlier) for document in wave]
+            earlier = [self._plant(document, earlier) for document in wave] or earlier
         if args.pull_token is not None:
             secret = kubernetes.core.v1.Secret(
                 f"Secret/{args.namespace}/{args.pull_secret}",

@@ -82,7 +82,8 @@ def _by_thing(objects: Iterable[Mapping[str, Any]], values: Mapping[str, Value])
         kind, metadata = content.get("kind", ""), content["metadata"]
         namespace = metadata.get("namespace")
         # Flux's own are planted and awaited by `up` itself.
-        if kind in values and tree.FLUX_NAMESPACE not in (metadata["name"], namespace):
+        planted = kind != "HelmRelease" and tree.FLUX_NAMESPACE in (metadata["name"], namespace)
+        if kind in values and not planted:
             where = f" in {namespace}" if namespace else ""
             things[f"{kind} {metadata['name']}{where}"] = values[kind](content)
     return things

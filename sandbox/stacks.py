@@ -102,13 +102,12 @@ def _choose_kubernetes_plugin(state: Path) -> str:
 
 def start_up(state: Path, stack: str) -> Running:
     """Start `pulumi up -s <stack>` on the sandbox's working copy."""
-    _set_secrets(state, stack)
     log = state / "logs" / f"pulumi-{stack}.log"
     result = state / "pulumi" / f"{stack}.json"
     result.unlink(missing_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, stack, str(result)],
+            [sys.executable, "-m", __name__, str(state), stack, str(result)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -174,8 +173,9 @@ def _set_secrets(state: Path, stack: str) -> None:
             )  # fmt: skip
 
 
-def _main(stack: str, result: Path) -> None:
+def _main(state: Path, stack: str, result: Path) -> None:
     """Run one `up` in this process; the engine calls back for the program."""
+    _set_secrets(state, stack)
     selected = automation.select_stack(
         stack_name=stack,
         project_name=PROJECT,
@@ -188,7 +188,7 @@ def _main(stack: str, result: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        _main(sys.argv[1], Path(sys.argv[2]))
+        _main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
     except automation.CommandError:
         # The engine has said why in the output above.
         sys.exit(1)

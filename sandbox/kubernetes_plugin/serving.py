@@ -7,6 +7,7 @@ tell the engine of an object that was created but did not become ready. This one
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -59,7 +60,11 @@ async def _serve(engine_address: str) -> None:
     # The engine reads the port from the first line.
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await server.wait_for_termination()
+    # An engine that was killed takes its plugin with it.
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    await server.stop(None)
 
 
 class _PlainErrors(grpc.aio.ServerInterceptor):
