@@ -43,6 +43,7 @@ def main() -> None:
             files=files,
             messages=tree.commit_messages(stack, files),
             waves=tree.waves(stack, list(files)),
+            entrypoint=f"{stack.path}/{tree.ENTRYPOINT}",
         ),
     )
     FluxInstallation(

@@ -19,7 +19,7 @@ class ClusterTreeArgs:
 
     `files` maps a path in the repository to its text; `messages` maps it to its commit message,
     which may change only when the text does. `waves` are those paths in the order in which they
-    may be committed.
+    may be committed, and `entrypoint` is the last of them.
     """
 
     api_url: pulumi.Input[str]
@@ -30,6 +30,7 @@ class ClusterTreeArgs:
     files: Mapping[str, str]
     messages: Mapping[str, str]
     waves: Sequence[Sequence[str]]
+    entrypoint: str
 
 
 class ClusterTree(pulumi.ComponentResource):
@@ -66,7 +67,14 @@ class ClusterTree(pulumi.ComponentResource):
                     commit_message=args.messages[path],
                     # An interrupted run may have committed what the state does not know of.
                     overwrite_on_create=True,
-                    opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=earlier),
+                    opts=pulumi.ResourceOptions(
+                        parent=self,
+                        provider=provider,
+                        depends_on=earlier,
+                        # Without its tree a running Flux would prune everything: `pulumi destroy`
+                        # has to be told first that this is meant.
+                        protect=path == args.entrypoint,
+                    ),
                 )
                 for path in wave
             ]

@@ -33,6 +33,13 @@ def schemas() -> Path:
     return folder
 
 
+def require() -> None:
+    """Raise CommandError when one is absent: one line, before it is a finding for every path."""
+    kustomize()
+    kubeconform()
+    schemas()
+
+
 def _find(name: str) -> str | None:
     built = cache.programs() / name
     return shutil.which(name) or (str(built) if built.exists() else None)

@@ -7,6 +7,7 @@ nothing of another cluster can be part of it unnoticed. Nothing here needs a net
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -114,6 +115,7 @@ def check(
     if report.findings:
         # Building would go to the network.
         return report
+    tools.require()
     homes = _namespace_homes(root)
     objects: list[Built] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
@@ -267,7 +269,8 @@ def _is_flux_kustomization(built: Built) -> bool:
 
 def _duplicates(stack: Stack, objects: Sequence[Built]) -> Iterator[Finding]:
     owners: dict[str, str] = {}
-    for built in objects:
+    order = _order(stack)
+    for built in sorted(objects, key=lambda built: _position(order, built.path)):
         key = f"{built.api[0].rpartition('/')[0]} {built.name}"
         first = owners.setdefault(key, built.path)
         # The root delivers its own sync object and is told to apply itself: the same file.
@@ -282,7 +285,7 @@ def _duplicates(stack: Stack, objects: Sequence[Built]) -> Iterator[Finding]:
 def _missing_namespaces(
     stack: Stack, objects: Sequence[Built], homes: Mapping[str, str]
 ) -> Iterator[Finding]:
-    order = [stack.path, *(f"{stack.path}/{stage.value}" for stage in tree.stages(stack))]
+    order = _order(stack)
     created: dict[str, int] = dict.fromkeys(BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1)
     for built in objects:
         if built.api == ("v1", "Namespace"):
@@ -301,6 +304,11 @@ def _missing_namespaces(
         else:
             continue
         yield Finding(file=built.path, object=built.name, problem=problem)
+
+
+def _order(stack: Stack) -> list[str]:
+    """The paths that this cluster's stages are delivered from, first to last."""
+    return [stack.path, *(f"{stack.path}/{stage.value}" for stage in tree.stages(stack))]
 
 
 def _position(order: Sequence[str], path: str) -> int:
@@ -369,13 +377,17 @@ def _judge(built: Built, result: Mapping[str, Any], report: Report) -> None:
         else:
             report.without_schema[f"{built.api[0]} {built.api[1]}"] += 1
     elif status != "statusValid":
-        details = result.get("validationErrors") or [{"path": "", "msg": result["msg"]}]
-        for detail in details:
-            where = detail["path"].strip("/").replace("/", ".")
+        for where, said in _details(result["msg"]):
             report.findings.append(
                 Finding(
                     file=built.path,
                     object=built.name,
-                    problem=f"{where + ': ' if where else ''}{detail['msg']}",
+                    problem=f"{where.strip('/').replace('/', '.') + ': ' if where else ''}{said}",
                 )
             )
+
+
+def _details(message: str) -> list[tuple[str, str]]:
+    """(JSON pointer, problem) of each detail; kubeconform's own list stops at the outermost."""
+    found = re.findall(r"- at '([^']*)': (.*?)(?=\s+- at '|$)", message, re.DOTALL)
+    return [detail for detail in found if detail[1] != "validation failed"] or [("", message)]

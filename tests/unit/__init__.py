@@ -1,0 +1,1 @@
+"""Tests without network, engine or cluster."""

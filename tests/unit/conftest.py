@@ -1,0 +1,57 @@
+"""What every unit test gets: no network, no ambient settings, a small checkout to break."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet import cli
+from tests.unit.support import FILES, Ended, write
+
+
+@pytest.fixture(autouse=True)
+def isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def only_loopback(self: socket.socket, address: Any) -> None:  # noqa: ANN401 - any family's
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a unit test uses the network: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_loopback)
+    for variable in ("GITHUB_OWNER", "GITHUB_ORGANIZATION", "GITHUB_TOKEN", "KUBECONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No Flux manifests, no built program, no schemas at hand; returns the cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "fleet"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A small valid checkout with the stacks dev and prod."""
+    root = tmp_path / "checkout"
+    write(root, FILES)
+    return root
+
+
+@pytest.fixture
+def fleet(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs a `fleet` command in this process."""
+
+    def run(*args: str | Path) -> Ended:
+        try:
+            code = cli.main([str(arg) for arg in args])
+        except SystemExit as end:  # argparse's own: --help, wrong usage
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run

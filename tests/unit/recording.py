@@ -1,0 +1,187 @@
+"""An engine for tests: it answers as Pulumi's mocks do and records what it was asked to make."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from pulumi.runtime import config, mocks, rpc, settings, stack
+
+UNKNOWN = rpc.UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One registration, as the engine sees it."""
+
+    type: str
+    name: str
+    urn: str
+    custom: bool
+    parent: str
+    """URN, empty for the stack."""
+    provider: str
+    """URN of the provider, empty for a default one."""
+    dependencies: frozenset[str]
+    """URNs."""
+    inputs: Mapping[str, Any]
+    """Plain values: a secret is its value, an unknown one is UNKNOWN."""
+    secrets: frozenset[str]
+    """Paths of the inputs that are secret, as `stringData.password`."""
+    ignore_changes: tuple[str, ...]
+    retain_on_delete: bool
+    protect: bool
+
+
+@dataclass(kw_only=True)
+class Recording:
+    """What a program registered, in the engine's order, and what it exported."""
+
+    resources: list[Resource] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def one(self, type_: str, name: str | None = None) -> Resource:
+        """Return the only resource of a type, and name."""
+        (found,) = (r for r in self.resources if r.type == type_ and name in (None, r.name))
+        return found
+
+    def all(self, type_: str) -> list[Resource]:
+        """Return the resources of a type."""
+        return [resource for resource in self.resources if resource.type == type_]
+
+    def by_urn(self, urn: str) -> Resource:
+        """Return the resource with a URN."""
+        (found,) = (resource for resource in self.resources if resource.urn == urn)
+        return found
+
+    def before(self, resource: Resource) -> set[str]:
+        """Return the names of all that must be there before a resource, however indirectly."""
+        found: set[str] = set()
+        todo = set(resource.dependencies)
+        while todo:
+            needed = self.by_urn(todo.pop())
+            if needed.name not in found:
+                found.add(needed.name)
+                todo |= needed.dependencies
+        return found
+
+
+class _Mocks(mocks.Mocks):
+    """Every resource gets its inputs as outputs; in a preview a new one has no id yet."""
+
+    def __init__(self, preview: bool) -> None:
+        self.preview = preview
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        return None if self.preview else f"{args.name}-id", dict(args.inputs)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise AssertionError(f"{args.token}: nothing is to be looked up")
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, stack: str, preview: bool) -> None:
+        super().__init__(_Mocks(preview))
+        self.stack = stack
+        self.recording = Recording()
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine's; the mocks' own forgets the stack on another thread."""
+        if parent:
+            type_ = f"{parent.split('::')[2]}${type_}"
+        return f"urn:pulumi:{self.stack}::fleet::{type_}::{name}"
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 - gRPC's name
+        answer: Any = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        inputs, secrets = _plain(request.object)
+        self.recording.resources.append(
+            Resource(
+                type=request.type,
+                name=request.name,
+                urn=answer.urn,
+                custom=request.custom,
+                parent=request.parent,
+                provider=request.provider.rpartition("::")[0],
+                dependencies=frozenset(request.dependencies),
+                inputs=inputs,
+                secrets=secrets,
+                ignore_changes=tuple(request.ignoreChanges),
+                retain_on_delete=request.retainOnDelete,
+                protect=request.protect,
+            )
+        )
+        return answer
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: ANN401, N802 - gRPC's name
+        if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
+            self.recording.outputs, _ = _plain(request.outputs)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def _plain(properties: object) -> tuple[dict[str, Any], frozenset[str]]:
+    secrets: set[str] = set()
+
+    def plain(value: object, path: tuple[str, ...]) -> object:
+        if isinstance(value, dict):
+            if rpc._special_sig_key in value:
+                assert value[rpc._special_sig_key] == rpc._special_secret_sig
+                secrets.add(".".join(path))
+                return plain(value["value"], path)
+            return {key: plain(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [plain(item, (*path, str(index))) for index, item in enumerate(value)]
+        return value
+
+    found = plain(MessageToDict(properties), ())
+    assert isinstance(found, dict)
+    return found, frozenset(secrets)
+
+
+def run(
+    program: Callable[[], None],
+    *,
+    name: str = "dev",
+    preview: bool = False,
+    values: Mapping[str, str] | None = None,
+    secret_keys: tuple[str, ...] = (),
+) -> Recording:
+    """Run a Pulumi program for the stack `name`, on a loop and with settings of its own.
+
+    `values` is the stack's config as the engine gives it: key with namespace to text or JSON.
+    """
+    monitor = _Monitor(name, preview)
+
+    def inside() -> None:
+        config.set_all_config(dict(values or {}), list(secret_keys))
+        settings.configure(
+            mocks.MockSettings(  # type: ignore[no-untyped-call]
+                monitor=monitor,
+                monitor_features=set(
+                    monitor.GetDeploymentInfo(None).supportedFeatures  # type: ignore[no-untyped-call]
+                ),
+                engine=mocks.MockEngine(None),
+                project="fleet",
+                stack=name,
+                dry_run=preview,
+                organization=None,
+            )
+        )
+        asyncio.run(stack.run_in_stack(program))
+
+    contextvars.copy_context().run(inside)
+    return monitor.recording
+
+
+def unknown() -> pulumi.Output[str]:
+    """Return an output that only an `up` will know."""
+    loop = asyncio.get_running_loop()
+    value, known, secret = (loop.create_future() for _ in range(3))
+    value.set_result(None)
+    known.set_result(False)
+    secret.set_result(False)
+    return pulumi.Output(set(), value, known, secret)

@@ -1,0 +1,107 @@
+"""A small valid checkout to break in tests, and how a command ended in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+
+PROJECT = """\
+name: fleet
+runtime: python
+config:
+  fleet:repository:
+    value:
+      owner: acme
+      name: platform
+  fleet:flux:
+    value:
+      version: v2.9.2
+"""
+
+
+def stack_file(name: str, infrastructure: str = "", apps: str = "", more: str = "") -> str:
+    """Return a valid stack file; the lists are entries separated by blanks."""
+    lists = "".join(
+        f"  fleet:{key}: [{', '.join(entries.split())}]\n"
+        for key, entries in (
+            ("infrastructure", infrastructure or "namespaces/common"),
+            ("apps", apps or f"podinfo/overlays/{name}"),
+        )
+    )
+    cluster = f"  fleet:cluster: {{kubeconfig: kubeconfig, context: k3d-{name}}}\n"
+    return f"config:\n{cluster}{lists}{more}"
+
+
+def kustomization(*resources: str) -> str:
+    """Return a kustomization.yaml that lists `resources`."""
+    listed = "".join(f"  - {resource}\n" for resource in resources)
+    return f"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{listed}"
+
+
+def manifest(api_version: str, kind: str, name: str, namespace: str = "", more: str = "") -> str:
+    """Return one Kubernetes object as YAML; `more` follows its metadata."""
+    inside = f"  namespace: {namespace}\n" if namespace else ""
+    return f"apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n{inside}{more}"
+
+
+def definition(folder: str, text: str) -> dict[str, str]:
+    """Return the files of a shared definition that has `text` as its one resource."""
+    return {
+        f"{folder}/kustomization.yaml": kustomization("resource.yaml"),
+        f"{folder}/resource.yaml": text,
+    }
+
+
+def namespace(name: str) -> str:
+    """Return a Namespace."""
+    return manifest("v1", "Namespace", name)
+
+
+def config_map(name: str, namespace: str) -> str:
+    """Return a ConfigMap."""
+    return manifest("v1", "ConfigMap", name, namespace, "data:\n  key: value\n")
+
+
+FILES: Mapping[str, str] = {
+    "Pulumi.yaml": PROJECT,
+    "Pulumi.dev.yaml": stack_file("dev"),
+    "Pulumi.prod.yaml": stack_file("prod"),
+    **definition("infrastructure/namespaces/common", namespace("common")),
+    **definition("infrastructure/namespaces/test-only", namespace("foo")),
+    **definition("infrastructure/policies/shared", config_map("policy", "common")),
+    **definition("apps/podinfo/base", config_map("podinfo", "common")),
+    **{
+        f"apps/podinfo/overlays/{environment}/kustomization.yaml": kustomization("../../base")
+        for environment in ("dev", "test", "prod")
+    },
+}
+
+Write = Callable[[Mapping[str, str]], Path]
+
+
+def write(root: Path, files: Mapping[str, str]) -> None:
+    """Write files, path below `root` to text."""
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Return all files below `root`, path to text."""
+    return {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str

@@ -1,0 +1,548 @@
+"""What the components, and the program as a whole, ask the engine for."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
+from components.cluster_tree import ClusterTree, ClusterTreeArgs
+from components.flux_installation import FluxInstallation, FluxInstallationArgs, type_token
+from fleet import config, flux_manifests, tree
+from tests.unit.recording import UNKNOWN, Recording, Resource, run, unknown
+from tests.unit.support import REPOSITORY, manifest, stack_file, write
+
+STACK = "pulumi:pulumi:Stack"
+CONNECTION = "fleet:index:ClusterConnection"
+TREE = "fleet:index:ClusterTree"
+FLUX = "fleet:index:FluxInstallation"
+KUBERNETES = "pulumi:providers:kubernetes"
+GITHUB = "pulumi:providers:github"
+FILE = "github:index/repositoryFile:RepositoryFile"
+SECRET = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
+
+LABELS = "  labels:\n    app.kubernetes.io/version: v2.9.2\n"
+MANIFESTS = "---\n".join(
+    [
+        manifest("apps/v1", "Deployment", "source-controller", "flux-system", LABELS),
+        manifest("v1", "ServiceAccount", "source-controller", "flux-system"),
+        manifest(
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            "gitrepositories.source.toolkit.fluxcd.io",
+        ),
+        manifest("rbac.authorization.k8s.io/v1", "ClusterRole", "crd-controller"),
+        manifest("v1", "Namespace", "flux-system"),
+    ]
+)
+# In the order in which Kubernetes can take them.
+PLANTED = [
+    {
+        "CustomResourceDefinition/gitrepositories.source.toolkit.fluxcd.io",
+        "Namespace/flux-system",
+    },
+    {"ServiceAccount/flux-system/source-controller", "ClusterRole/crd-controller"},
+    {"Deployment/flux-system/source-controller"},
+]
+SYNC = ["GitRepository/flux-system/flux-system", "Kustomization/flux-system/flux-system"]
+
+
+def names(resources: list[Resource]) -> list[str]:
+    return [resource.name for resource in resources]
+
+
+def decoded(value: object) -> object:
+    """A provider's inputs that are no text travel as JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+class TestClusterConnection:
+    @staticmethod
+    def record(kubeconfig: str = "/home/me/.kube/config", preview: bool = False) -> Recording:
+        def program() -> None:
+            given = unknown() if kubeconfig == UNKNOWN else kubeconfig
+            args = ClusterConnectionArgs(cluster="dev", kubeconfig=given, context="k3d-dev")
+            ClusterConnection("dev", args)
+
+        return run(program, preview=preview)
+
+    def test_one_provider_for_exactly_one_cluster(self) -> None:
+        recording = self.record()
+        assert [(r.type, r.name) for r in recording.resources] == [
+            (STACK, "fleet-dev"),
+            (CONNECTION, "dev"),
+            (KUBERNETES, "dev"),
+        ]
+        provider = recording.one(KUBERNETES)
+        assert dict(provider.inputs) == {
+            "kubeconfig": "/home/me/.kube/config",
+            "context": "k3d-dev",
+            "clusterIdentifier": "dev",
+            "deleteUnreachable": "false",
+            "upsertExistingObjects": "true",
+            "enablePatchForce": "true",
+            "enableSecretMutable": "true",
+        }
+        assert recording.by_urn(provider.parent).type == CONNECTION
+        assert recording.by_urn(recording.one(CONNECTION).parent).type == STACK
+
+    def test_a_kubeconfig_that_only_an_up_will_know(self) -> None:
+        """The context and the identity are known all the same."""
+        inputs = self.record(UNKNOWN, preview=True).one(KUBERNETES).inputs
+        assert inputs["kubeconfig"] == UNKNOWN
+        assert (inputs["context"], inputs["clusterIdentifier"]) == ("k3d-dev", "dev")
+
+    def test_nothing_ambient_gets_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KUBECONFIG", "/somewhere/else")
+        assert self.record().one(KUBERNETES).inputs["kubeconfig"] == "/home/me/.kube/config"
+
+
+class TestClusterTree:
+    FILES: Mapping[str, str] = {
+        "clusters/dev/apps/kustomization.yaml": "leaf\n",
+        "clusters/dev/infra/kustomization.yaml": "leaf too\n",
+        "clusters/dev/apps.yaml": "refers to the leaf\n",
+        "clusters/dev/kustomization.yaml": "refers to all\n",
+    }
+    WAVES = (
+        ("clusters/dev/apps/kustomization.yaml", "clusters/dev/infra/kustomization.yaml"),
+        ("clusters/dev/apps.yaml",),
+        ("clusters/dev/kustomization.yaml",),
+    )
+
+    def record(self, *, preview: bool = False, unknown_token: bool = False) -> Recording:
+        def program() -> None:
+            token = unknown() if unknown_token else pulumi.Output.secret("hunter2")
+            args = ClusterTreeArgs(
+                api_url="https://api.github.com/",
+                token=token,
+                owner="acme",
+                repository="platform",
+                branch="main",
+                files=self.FILES,
+                messages={path: f"dev: {path}" for path in self.FILES},
+                waves=self.WAVES,
+                entrypoint="clusters/dev/kustomization.yaml",
+            )
+            files = ClusterTree("dev", args).files
+            assert [file._name for file in files] == [path for wave in self.WAVES for path in wave]
+
+        return run(program, preview=preview)
+
+    def test_an_explicit_provider(self) -> None:
+        provider = self.record().one(GITHUB)
+        inputs = dict(provider.inputs)
+        assert decoded(inputs.pop("retryableErrors")) == [409, 500, 502, 503, 504]
+        assert decoded(inputs.pop("maxRetries")) == 8
+        assert inputs == {
+            "baseUrl": "https://api.github.com/",
+            "owner": "acme",
+            "token": "hunter2",
+        }
+        assert provider.secrets == {"token"}
+
+    def test_one_file_resource_a_file(self) -> None:
+        recording = self.record()
+        files = recording.all(FILE)
+        assert {file.name: dict(file.inputs) for file in files} == {
+            path: {
+                "repository": "platform",
+                "branch": "main",
+                "file": path,
+                "content": text,
+                "commitMessage": f"dev: {path}",
+                "overwriteOnCreate": True,
+            }
+            for path, text in self.FILES.items()
+        }
+        for file in files:
+            assert file.provider == recording.one(GITHUB).urn
+            assert recording.by_urn(file.parent).type == TREE
+            assert not file.secrets
+            assert not file.retain_on_delete
+            # Without its entrypoint a running Flux would prune everything.
+            assert file.protect is (file.name == "clusters/dev/kustomization.yaml")
+        assert len(recording.resources) == 3 + len(self.FILES)
+
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_what_is_referenced_is_committed_before(self, preview: bool) -> None:
+        """And, as Pulumi deletes the other way round, removed after."""
+        recording = self.record(preview=preview)
+        earlier: set[str] = set()
+        for wave in self.WAVES:
+            for path in wave:
+                assert recording.before(recording.one(FILE, path)) == earlier
+            earlier |= set(wave)
+
+    def test_a_token_that_only_an_up_will_know(self) -> None:
+        recording = self.record(preview=True, unknown_token=True)
+        assert recording.one(GITHUB).inputs["token"] == UNKNOWN
+        assert len(recording.all(FILE)) == len(self.FILES)
+
+
+class TestFluxInstallation:
+    WAVES = tuple(tuple(wave) for wave in flux_manifests.waves(MANIFESTS))
+
+    def record(
+        self,
+        *,
+        token: str | None = None,
+        preview: bool = False,
+        waves: Any = WAVES,  # noqa: ANN401 - documents
+    ) -> Recording:
+        sync = [
+            {
+                "apiVersion": "source.toolkit.fluxcd.io/v1",
+                "kind": "GitRepository",
+                "metadata": {"name": "flux-system", "namespace": "flux-system"},
+                "spec": {"url": "https://github.com/acme/platform"},
+            },
+            {
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+                "kind": "Kustomization",
+                "metadata": {"name": "flux-system", "namespace": "flux-system"},
+                "spec": {"path": "./clusters/dev"},
+            },
+        ]
+
+        def program() -> None:
+            connection = ClusterConnection(
+                "dev",
+                ClusterConnectionArgs(cluster="dev", kubeconfig="/kubeconfig", context="k3d-dev"),
+            )
+            committed = pulumi.CustomResource("test:index:File", "committed")
+            FluxInstallation(
+                "dev",
+                FluxInstallationArgs(
+                    namespace="flux-system",
+                    waves=waves,
+                    sync=sync,
+                    tree=[committed],
+                    pull_secret="flux-system",  # noqa: S106 - a name
+                    pull_token=unknown() if token == UNKNOWN else token,
+                ),
+                pulumi.ResourceOptions(provider=connection.provider),
+            )
+
+        return run(program, preview=preview)
+
+    @staticmethod
+    def planted(recording: Recording) -> list[Resource]:
+        return [
+            r
+            for r in recording.resources
+            if r.custom and r.type.startswith("kubernetes:") and r.type != SECRET
+        ]
+
+    def test_the_documents_as_they_are(self) -> None:
+        recording = self.record()
+        types = {resource.name: resource.type for resource in self.planted(recording)}
+        assert types == {
+            "Namespace/flux-system": "kubernetes:core/v1:Namespace",
+            "CustomResourceDefinition/gitrepositories.source.toolkit.fluxcd.io": (
+                "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+            ),
+            "ServiceAccount/flux-system/source-controller": "kubernetes:core/v1:ServiceAccount",
+            "ClusterRole/crd-controller": "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole",
+            "Deployment/flux-system/source-controller": "kubernetes:apps/v1:Deployment",
+            SYNC[0]: "kubernetes:source.toolkit.fluxcd.io/v1:GitRepository",
+            SYNC[1]: "kubernetes:kustomize.toolkit.fluxcd.io/v1:Kustomization",
+        }
+        documents = list(yaml.safe_load_all(MANIFESTS))
+        assert dict(recording.one("kubernetes:apps/v1:Deployment").inputs) == documents[0]
+
+    def test_on_the_given_cluster_and_left_to_git(self) -> None:
+        """Never through a default provider; later changes and removal are not Pulumi's."""
+        recording = self.record(token="hunter2")  # noqa: S106 - a test's
+        for resource in [*self.planted(recording), recording.one(SECRET)]:
+            assert resource.provider == recording.one(KUBERNETES).urn
+            assert recording.by_urn(resource.parent).type == FLUX
+        for resource in self.planted(recording):
+            assert resource.ignore_changes == ("*",)
+            assert resource.retain_on_delete
+
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_in_an_order_that_kubernetes_can_take(self, preview: bool) -> None:
+        recording = self.record(preview=preview)
+        by_name = {resource.name: resource for resource in self.planted(recording)}
+        earlier: set[str] = set()
+        for wave in PLANTED:
+            for name in wave:
+                assert recording.before(by_name[name]) == earlier
+            earlier |= wave
+        # What is pulled has to be there before Flux is told to pull it.
+        earlier |= {"committed"}
+        for name in SYNC:
+            assert recording.before(by_name[name]) == earlier
+            earlier |= {name}
+
+    def test_a_wave_without_documents_does_not_lose_the_order(self) -> None:
+        recording = self.record(waves=(self.WAVES[0], (), self.WAVES[2]))
+        deployment = recording.one("kubernetes:apps/v1:Deployment")
+        assert recording.before(deployment) == PLANTED[0]
+
+    def test_the_pull_token_is_a_secret(self) -> None:
+        """There before Flux pulls, and nowhere but in that one value."""
+        recording = self.record(token="hunter2")  # noqa: S106 - a test's
+        secret = recording.one(SECRET)
+        assert secret.name == "Secret/flux-system/flux-system"
+        assert secret.inputs["metadata"] == {"name": "flux-system", "namespace": "flux-system"}
+        assert secret.inputs["stringData"] == {"username": "git", "password": "hunter2"}
+        assert "stringData" in secret.secrets or "stringData.password" in secret.secrets
+        assert recording.before(secret) == set().union(*PLANTED)
+        source = recording.one("kubernetes:source.toolkit.fluxcd.io/v1:GitRepository")
+        assert secret.name in recording.before(source)
+        others = [r for r in recording.resources if r.type != SECRET]
+        assert "hunter2" not in str(others)
+
+    def test_no_secret_without_a_pull_token(self) -> None:
+        assert not self.record().all(SECRET)
+
+    def test_a_pull_token_that_only_an_up_will_know(self) -> None:
+        recording = self.record(token=UNKNOWN, preview=True)
+        assert UNKNOWN in str(recording.one(SECRET).inputs["stringData"])
+        assert names(self.planted(recording))[-2:] == SYNC
+
+    @pytest.mark.parametrize(
+        ("api_version", "kind", "token"),
+        [
+            ("v1", "Namespace", "kubernetes:core/v1:Namespace"),
+            ("apps/v1", "Deployment", "kubernetes:apps/v1:Deployment"),
+            (
+                "source.toolkit.fluxcd.io/v1",
+                "GitRepository",
+                "kubernetes:source.toolkit.fluxcd.io/v1:GitRepository",
+            ),
+        ],
+    )
+    def test_type_token(self, api_version: str, kind: str, token: str) -> None:
+        assert type_token(api_version, kind) == token
+
+
+KUBECONFIG = "contexts: [{name: k3d-dev}, {name: k3d-prod}]\n"
+
+
+class TestProgram:
+    """`__main__.py` as `pulumi up -s dev` runs it: in the checkout, with the files' config."""
+
+    TOKEN = "hunter2"  # noqa: S105 - a test's
+
+    @pytest.fixture(autouse=True)
+    def here(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        project = (checkout / "Pulumi.yaml").read_text()
+        project = project.replace("v2.9.2\n", "v2.9.2\n      manifests: flux.yaml\n")
+        policies = "namespaces/common policies/shared"
+        write(
+            checkout,
+            {
+                "Pulumi.yaml": project,
+                "Pulumi.dev.yaml": stack_file("dev", infrastructure=policies),
+                "flux.yaml": MANIFESTS,
+                "kubeconfig": KUBECONFIG,
+            },
+        )
+        monkeypatch.chdir(checkout)
+        return checkout
+
+    def record(
+        self,
+        root: Path,
+        *,
+        preview: bool = False,
+        pull_token: str = "",
+        given: Mapping[str, object] | None = None,
+    ) -> Recording:
+        """Run the program with the config that the engine would read, but for what is `given`."""
+        project = yaml.safe_load((root / "Pulumi.yaml").read_text())["config"]
+        values = {key: json.dumps(item["value"]) for key, item in project.items()}
+        own = yaml.safe_load((root / "Pulumi.dev.yaml").read_text())["config"]
+        values |= {key: json.dumps(value) for key, value in own.items()}
+        values["github:token"] = self.TOKEN
+        if pull_token:
+            values["fleet:pullToken"] = pull_token
+        values |= {f"fleet:{key}": json.dumps(value) for key, value in (given or {}).items()}
+        return run(
+            lambda: void(runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")),
+            preview=preview,
+            values=values,
+            secret_keys=("github:token", "fleet:pullToken"),
+        )
+
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_the_resources(self, preview: bool, here: Path) -> None:
+        recording = self.record(here, preview=preview)
+        kinds = {r.type: r.name for r in recording.resources if not r.custom}
+        assert kinds == {STACK: "fleet-dev", CONNECTION: "dev", TREE: "dev", FLUX: "dev"}
+        stack = config.load(here, "dev")
+        files = tree.render(stack, MANIFESTS)
+        assert sorted(names(recording.all(FILE))) == sorted(files)
+        assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
+        messages = tree.commit_messages(stack, files)
+        assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
+        planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
+        assert {r.name for r in planted} == set().union(*PLANTED, SYNC)
+        assert len(recording.resources) == 4 + 2 + len(files) + len(planted)
+
+    def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
+        recording = self.record(here)
+        providers = {
+            "github": recording.one(GITHUB).urn,
+            "kubernetes": recording.one(KUBERNETES).urn,
+        }
+        for resource in recording.resources:
+            if not resource.custom:
+                continue
+            assert recording.by_urn(resource.parent).type in (CONNECTION, TREE, FLUX)
+            package = resource.type.partition(":")[0]
+            if package != "pulumi":
+                assert resource.provider == providers[package], resource.name
+
+    def test_the_order(self, here: Path) -> None:
+        """Leaves, lists, entrypoint; Flux is told to pull when all of it is committed."""
+        recording = self.record(here)
+        files = set(names(recording.all(FILE)))
+        entrypoint = recording.one(FILE, "clusters/dev/kustomization.yaml")
+        assert [r.name for r in recording.resources if r.protect] == [entrypoint.name]
+        assert recording.before(entrypoint) == files - {entrypoint.name}
+        apps = recording.one(FILE, "clusters/dev/apps.yaml")
+        assert "clusters/dev/apps/kustomization.yaml" in recording.before(apps)
+        root = recording.one("kubernetes:kustomize.toolkit.fluxcd.io/v1:Kustomization")
+        assert recording.before(root) == files | set().union(*PLANTED) | {SYNC[0]}
+        # Nothing of the cluster waits for Git but what needs it.
+        deployment = recording.one("kubernetes:apps/v1:Deployment")
+        assert not recording.before(deployment) & files
+
+    def test_the_same_documents_as_in_the_tree(self, here: Path) -> None:
+        recording = self.record(here)
+        files = tree.render(config.load(here, "dev"), MANIFESTS)
+        in_git = [
+            document
+            for file in (tree.COMPONENTS_FILE, tree.SYNC_FILE)
+            for document in yaml.safe_load_all(files[f"clusters/dev/{file}"])
+        ]
+        planted = [dict(r.inputs) for r in recording.resources if r.type.startswith("kubernetes:")]
+        assert sorted(planted, key=identity) == sorted(in_git, key=identity)
+
+    def test_the_connection_is_the_decided_one(self, here: Path) -> None:
+        inputs = self.record(here).one(KUBERNETES).inputs
+        assert inputs["kubeconfig"] == str(here / "kubeconfig")
+        assert inputs["context"] == "k3d-dev"
+        assert inputs["clusterIdentifier"] == "dev"
+
+    def test_secrets_stay_secret(self, here: Path) -> None:
+        more = "  fleet:pullToken: {secure: c2VjcmV0}\n"
+        write(here, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
+        recording = self.record(here, pull_token="pull-hunter2")  # noqa: S106 - a test's
+        assert recording.one(GITHUB).secrets == {"token"}
+        secret = recording.one(SECRET)
+        assert secret.inputs["stringData"] == {"username": "git", "password": "pull-hunter2"}
+        assert any(path.startswith("stringData") for path in secret.secrets)
+        for resource in recording.resources:
+            if resource.type not in (GITHUB, SECRET):
+                assert "hunter2" not in str(resource), resource.name
+        assert "hunter2" not in str(recording.outputs)
+        source = recording.one("kubernetes:source.toolkit.fluxcd.io/v1:GitRepository")
+        assert source.inputs["spec"]["secretRef"] == {"name": "flux-system"}
+
+    def test_outputs(self, here: Path) -> None:
+        kubectl = f"kubectl --kubeconfig {here}/kubeconfig --context k3d-dev"
+        assert self.record(here).outputs == {
+            "path": "clusters/dev",
+            "repository": "acme/platform",
+            "branch": "main",
+            "context": "k3d-dev",
+            "fluxVersion": "v2.9.2",
+            "look": {
+                "sync": f"{kubectl} -n flux-system get gitrepositories,kustomizations",
+                "releases": f"{kubectl} get helmreleases -A",
+                "workloads": f"{kubectl} get deployments,daemonsets -A",
+            },
+        }
+
+    def refused(self, here: Path, given: Mapping[str, object] | None = None) -> str:
+        with pytest.raises(pulumi.RunError) as caught:
+            self.record(here, given=given)
+        # The engine shows the text of a RunError, and what caused it where it is chained.
+        assert caught.value.__suppress_context__
+        return str(caught.value)
+
+    def test_an_invalid_stack_is_one_line(self, here: Path) -> None:
+        write(here, {"Pulumi.dev.yaml": stack_file("dev", apps="podinfo/overlays/prod")})
+        said = self.refused(here)
+        assert said.startswith("Pulumi.dev.yaml: fleet:apps[0]: 'podinfo/overlays/prod' is prod's")
+        assert "\n" not in said
+
+    def test_another_cluster_behind_the_kubeconfig_is_refused(self, here: Path) -> None:
+        write(here, {"kubeconfig": "contexts: [{name: k3d-prod}]"})
+        assert self.refused(here).endswith("contexts there: k3d-prod")
+
+    def test_an_ambient_owner_is_refused(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GITHUB_OWNER", "other")
+        assert self.refused(here).endswith("unset GITHUB_OWNER")
+
+    def test_other_decisions_than_the_files_are_refused(self, here: Path) -> None:
+        assert self.refused(here, {"apps": ["podinfo/base"]}) == (
+            "Pulumi.dev.yaml: fleet:apps: is not what the engine was given; decide in this file "
+            "and run without --config-file"
+        )
+
+    def test_missing_manifests_are_one_line(self, here: Path) -> None:
+        (here / "flux.yaml").unlink()
+        assert self.refused(here) == (f"fleet:flux.manifests: {here / 'flux.yaml'} does not exist")
+
+    def test_nothing_is_registered_before_all_is_validated(self, here: Path) -> None:
+        (here / "flux.yaml").unlink()
+        recordings: list[Recording] = []
+
+        def program() -> None:
+            with pytest.raises(pulumi.RunError):
+                runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
+
+        recordings.append(run(program))
+        assert [r.type for r in recordings[0].resources] == [STACK]
+
+    def test_a_missing_token_is_one_line(self, here: Path) -> None:
+        project = yaml.safe_load((here / "Pulumi.yaml").read_text())["config"]
+        values = {key: json.dumps(item["value"]) for key, item in project.items()}
+        own = yaml.safe_load((here / "Pulumi.dev.yaml").read_text())["config"]
+        values |= {key: json.dumps(value) for key, value in own.items()}
+        with pytest.raises(pulumi.RunError, match=r"github:token"):
+            run(
+                lambda: void(runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")),
+                values=values,
+            )
+
+
+def test_only_components_and_the_program_import_pulumi() -> None:
+    """`fleet render` and `fleet check` need no Pulumi, so they work where it is not installed."""
+    code = (
+        "import sys; sys.modules['pulumi'] = None; "
+        "import fleet.cli, fleet.validation, fleet.stack_schema; fleet.cli.main(['schema'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def identity(document: Mapping[str, Any]) -> tuple[str, str]:
+    return document["kind"], document["metadata"]["name"]
+
+
+def void(_: object) -> None:
+    """A program must return nothing; the engine would await it."""
