@@ -99,6 +99,17 @@ def bring_up_machines(state: Path, names: list[str], say: Say) -> None:
 def bring_up_stacks(state: Path, names: list[str], say: Say) -> list[stacks.Outcome]:
     """Run `pulumi up` for all stacks at once, and Flux's controllers once they are planted."""
     running = [stacks.start_up(state, name) for name in names]
+    try:
+        _run_controllers(state, names, running, say)
+        return [up.outcome() for up in running]
+    finally:
+        for up in running:
+            up.stop()
+
+
+def _run_controllers(
+    state: Path, names: list[str], running: list[stacks.Running], say: Say
+) -> None:
     waiting = set(names)
     while waiting or not all(up.finished() for up in running):
         for name in sorted(waiting):
@@ -112,9 +123,8 @@ def bring_up_stacks(state: Path, names: list[str], say: Say) -> list[stacks.Outc
                 waiting.discard(name)
                 say(f"{name}: Flux's controllers run")
         if any(up.finished() and up.process.returncode for up in running):
-            break
+            return
         time.sleep(0.5)
-    return [up.outcome() for up in running]
 
 
 def down(state: Path, say: Say) -> int:

@@ -11,6 +11,7 @@ import os
 import runpy
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,12 @@ class Running:
     def finished(self) -> bool:
         """Say whether it has ended."""
         return self.process.poll() is not None
+
+    def stop(self) -> None:
+        """Interrupt it, as Ctrl-C would; the same `up` again completes what it began."""
+        if not self.finished():
+            os.killpg(self.process.pid, signal.SIGINT)
+            self.process.wait(timeout=60)
 
     def outcome(self) -> Outcome:
         """Wait for the end. Raises SandboxError with the engine's own words when it failed."""
@@ -113,6 +120,7 @@ def start_up(state: Path, stack: str) -> Running:
             stderr=subprocess.STDOUT,
             cwd=platform_repository.folder(state),
             env=environment(state) | {"PYTHONPATH": str(CHECKOUT)},
+            start_new_session=True,  # so that all of it can be stopped together
         )
     return Running(stack=stack, process=process, log=log, result=result)
 
@@ -156,7 +164,7 @@ def _passphrase(state: Path) -> Path:
 def _set_secrets(state: Path, stack: str) -> None:
     """Give the stack its two tokens, encrypted, as the README tells a user to."""
     file = platform_repository.folder(state) / f"Pulumi.{stack}.yaml"
-    pulumi = [program("pulumi"), "--non-interactive"]
+    pulumi: list[str | Path] = [program("pulumi"), "--non-interactive"]
     env, cwd = environment(state), platform_repository.folder(state)
     if not (state / "pulumi" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json").exists():
         run([*pulumi, "stack", "init", stack], timeout=120, cwd=cwd, env=env)
@@ -173,15 +181,22 @@ def _set_secrets(state: Path, stack: str) -> None:
             )  # fmt: skip
 
 
+def _program() -> None:
+    runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__")
+
+
 def _main(state: Path, stack: str, result: Path) -> None:
     """Run one `up` in this process; the engine calls back for the program."""
     _set_secrets(state, stack)
     selected = automation.select_stack(
         stack_name=stack,
         project_name=PROJECT,
-        program=lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"),
+        program=_program,
         opts=automation.LocalWorkspaceOptions(work_dir=str(Path.cwd())),
     )
+    if any((state / "pulumi" / ".pulumi" / "locks").rglob(f"{stack}/*.json")):
+        # Of an `up` that was killed: this sandbox runs no two at once for one stack.
+        selected.cancel()
     done = selected.up(on_output=lambda line: print(line, flush=True), color="never")
     result.write_text(json.dumps(done.summary.resource_changes or {}))
 

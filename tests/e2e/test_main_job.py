@@ -1,0 +1,250 @@
+"""The main job: three stacks bring three clusters to their desired state, and keep them there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fleet import cli, config, tools
+from fleet.commands import run
+from sandbox import __main__ as sandbox_main
+from sandbox import platform_repository, processes, report, servers, stacks
+from tests.e2e.conftest import NAMES, Sandbox, eventually
+
+
+def test_the_seeds_expected_result(sandbox: Sandbox) -> None:
+    """The first seed's "Expected result", word by word, and its replica counts."""
+    for cluster, has_foo, podinfo in (("dev", False, 1), ("test", True, 2), ("prod", False, 3)):
+        namespaces = sandbox.namespaces(cluster)
+        assert "team-x" in namespaces
+        assert ("foo" in namespaces) is has_foo
+        assert {"cert-manager", "kyverno", "monitoring"} <= namespaces
+        assert sandbox.replicas(cluster, "team-x") == {"podinfo": podinfo}
+        assert sandbox.replicas(cluster, "foo") == ({"foo-app": 1} if has_foo else {})
+        assert sandbox.replicas(cluster, "monitoring") == {"kube-state-metrics": 1}
+        assert sandbox.replicas(cluster, "kyverno")
+
+
+def test_every_cluster_pulls_its_own_path(sandbox: Sandbox) -> None:
+    for cluster in NAMES:
+        paths = {
+            item["metadata"]["name"]: item["spec"]["path"]
+            for item in report.get(
+                sandbox.state, cluster, ["kustomizations.kustomize.toolkit.fluxcd.io"]
+            )
+        }
+        assert paths["flux-system"] == f"./clusters/{cluster}"
+        assert {paths[stage] for stage in ("infra", "policies", "apps")} == {
+            f"./clusters/{cluster}/{stage}" for stage in ("infra", "policies", "apps")
+        }
+
+
+def test_a_second_up_changes_nothing(sandbox: Sandbox) -> None:
+    before = sandbox.head()
+    outcomes = sandbox.up(*NAMES)
+    assert all(outcome.unchanged for outcome in outcomes)
+    assert sandbox.head() == before
+
+
+def test_make_sandbox_again_changes_nothing(sandbox: Sandbox) -> None:
+    before, ports = sandbox.head(), (sandbox.state / "ports.json").read_text()
+    pids = {file.name: file.read_text() for file in (sandbox.state / "processes").iterdir()}
+    assert sandbox_main.up(sandbox.state, lambda _: None) == 0
+    assert sandbox.head() == before
+    assert (sandbox.state / "ports.json").read_text() == ports
+    assert pids == {file.name: file.read_text() for file in (sandbox.state / "processes").iterdir()}
+
+
+def test_foo_app_is_promoted_to_dev_only_and_removed_again(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first seed's first promotion, and the way back."""
+    before = {cluster: sandbox.workloads(cluster) for cluster in NAMES}
+    infrastructure = sandbox.entries("dev", "infrastructure")
+    apps = sandbox.entries("dev", "apps")
+
+    # The app alone: said before anything is committed.
+    sandbox.decide("dev", apps=[*apps, "foo-app/base"])
+    assert cli.main(["check", "--root", str(sandbox.root)]) == 1
+    said = capsys.readouterr().out
+    assert "clusters/dev/apps: Deployment foo/foo-app: namespace foo" in said
+    assert "infrastructure/namespaces/test-only has it" in said
+
+    # Its namespace first: one list, one commit.
+    namespace = {"path": "namespaces/test-only", "because": "foo-app is promoted to dev"}
+    sandbox.decide("dev", apps=apps, infrastructure=[*infrastructure, namespace])
+    head = sandbox.head()
+    sandbox.up("dev")
+    assert len(sandbox.commits(head)) == 1
+
+    sandbox.decide("dev", apps=[*apps, "foo-app/base"])
+    assert cli.main(["check", "--root", str(sandbox.root)]) == 0
+    head = sandbox.head()
+    sandbox.up("dev")
+    assert sandbox.commits(head) == [
+        "dev: apps/kustomization.yaml (common, podinfo/overlays/dev, foo-app/base)"
+    ]
+    assert sandbox.replicas("dev", "foo") == {"foo-app": 1}
+    assert "foo" not in sandbox.namespaces("prod")
+    for other in ("prod", "test"):
+        assert sandbox.workloads(other) == before[other]
+
+    sandbox.decide("dev", apps=apps, infrastructure=infrastructure)
+    sandbox.up("dev")
+    eventually(lambda: "foo" not in sandbox.namespaces("dev"))
+    assert "foo" in sandbox.namespaces("test")
+    for other in ("prod", "test"):
+        assert sandbox.workloads(other) == before[other]
+    assert set(sandbox.workloads("dev")) == set(before["dev"])
+
+
+def test_three_ups_at_once_all_succeed(sandbox: Sandbox) -> None:
+    """Each changes a list of its own cluster; the branch moves under all of them."""
+    lists = {name: sandbox.entries(name, "apps") for name in NAMES}
+    head = sandbox.head()
+    for name, entries in lists.items():
+        sandbox.decide(name, apps=list(reversed(entries)))
+    sandbox.up(*NAMES)
+    assert sorted(subject.split(":")[0] for subject in sandbox.commits(head)) == NAMES
+    for name, entries in lists.items():
+        sandbox.decide(name, apps=entries)
+    sandbox.up(*NAMES)
+    assert len(sandbox.commits(head)) == 6
+
+
+def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Flux sees every commit: in each one, every cluster that has an entrypoint must build."""
+    sandbox.commits()
+    clone = tmp_path / "clone"
+    platform_repository.git(
+        sandbox.state, "clone", "--quiet", str(sandbox.root), str(clone)
+    )  # fmt: skip
+    revisions = run(["git", "rev-list", "--reverse", "HEAD"], timeout=30, cwd=clone).split()
+    built = 0
+    for revision in revisions:
+        run(["git", "checkout", "--quiet", revision], timeout=30, cwd=clone)
+        for entrypoint in sorted(clone.glob("clusters/*/kustomization.yaml")):
+            cluster = entrypoint.parent
+            folders = [cluster, *(cluster / file.stem for file in cluster.glob("*.yaml"))]
+            for folder in folders:
+                if folder.name != "kustomization":
+                    run([*tools.kustomize(), str(folder)], timeout=60)
+                    built += 1
+    assert len(revisions) > 3 * 10
+    assert built > len(revisions)
+
+
+def test_an_interrupted_up_is_completed_by_the_next(sandbox: Sandbox) -> None:
+    """Killed in the middle of a change; the same command again completes it."""
+    entries = sandbox.entries("dev", "apps")
+    sandbox.decide("dev", apps=list(reversed(entries)))
+    head = sandbox.head()
+    running = stacks.start_up(sandbox.state, "dev")
+    eventually(lambda: sandbox.head() != head)  # the commit is made, the state not yet written
+    _kill_tree(running.process)
+    sandbox.up("dev")
+    assert sandbox.commits(head)[0].startswith("dev: apps/kustomization.yaml")
+    sandbox.decide("dev", apps=entries)
+    sandbox.up("dev")
+    assert [outcome.unchanged for outcome in sandbox.up("dev")] == [True]
+
+
+def test_a_wrong_decision_stops_up_before_anything_is_written(sandbox: Sandbox) -> None:
+    entries, head = sandbox.entries("dev", "apps"), sandbox.head()
+    sandbox.decide("dev", apps=["common", "podinfo/overlays/prod"])
+    try:
+        running = stacks.start_up(sandbox.state, "dev")
+        assert running.process.wait(timeout=120) != 0
+        log = running.log.read_text()
+        assert "Pulumi.dev.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is prod's" in log
+        assert "Traceback" not in log
+        assert sandbox.head() == head
+    finally:
+        sandbox.decide("dev", apps=entries)
+
+
+@pytest.mark.parametrize(
+    "victim", ["github", "internet", "etcd", "test-kube-apiserver", "dev-source-controller"]
+)
+def test_a_killed_process_is_recovered(sandbox: Sandbox, victim: str) -> None:
+    os.kill(sandbox.pid(victim), signal.SIGKILL)
+    eventually(lambda: not processes.is_running(sandbox.state, victim))
+    assert sandbox_main.up(sandbox.state, lambda _: None) == 0
+    assert processes.is_running(sandbox.state, victim)
+
+
+def test_secrets_are_nowhere_in_plain_text(sandbox: Sandbox) -> None:
+    """Not in the state, not in logs, not in stack files, not in Git, not in a command line."""
+    tokens = [servers.token(sandbox.state), servers.read_token(sandbox.state)]
+    places = [
+        *(sandbox.state / "pulumi").rglob("*"),
+        *(sandbox.state / "logs").rglob("*"),
+        *(sandbox.state / "processes").rglob("*"),
+        *sandbox.root.rglob("*"),
+    ]
+    for place in places:
+        if place.is_file():
+            content = place.read_bytes()
+            assert not any(token.encode() in content for token in tokens), place
+    history = platform_repository.git(sandbox.state, "log", "--all", "--patch", "--format=%B")
+    assert not any(token in history for token in tokens)
+    commands = run(["ps", "-A", "-o", "args"], timeout=30)
+    assert not any(token in commands for token in tokens)
+
+
+def test_only_the_loopback_listens(sandbox: Sandbox) -> None:
+    """Every port of the sandbox is refused on this machine's other addresses."""
+    ports = sandbox.ports()
+    assert ports
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks for the address of a route
+            address = probe.getsockname()[0]
+        except OSError:
+            pytest.skip("this machine has no address but the loopback")
+    for port in ports:
+        with socket.socket() as trial:
+            trial.settimeout(2)
+            assert trial.connect_ex((address, port)) != 0
+
+
+def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Adding Pulumi.<name>.yaml is all it takes, here up to the tree; no other tree changes."""
+    root = tmp_path / "root"
+    shutil.copytree(sandbox.root, root)
+    text = (root / "Pulumi.dev.yaml").read_text()
+    text = text.replace("context: k3d-dev", "context: eks-eu\n    environment: staging")
+    text = text.replace("overlays/dev", "overlays/staging")
+    (root / "Pulumi.staging-eu-west-1.yaml").write_text(text)
+    overlays = root / "apps" / "podinfo" / "overlays"
+    shutil.copytree(overlays / "test", overlays / "staging")
+    assert cli.main(["check", "--root", str(root)]) == 0
+    names = [stack.name for stack in config.load_all(root)]
+    assert names == ["dev", "prod", "staging-eu-west-1", "test"]
+
+
+def test_down_leaves_nothing(sandbox: Sandbox) -> None:
+    """The last test here: no process of ours, no port taken, no folder."""
+    ports = sandbox.ports()
+    pids = [sandbox.pid(name) for name in processes.running(sandbox.state)]
+    assert len(pids) > 20
+    assert sandbox_main.down(sandbox.state, lambda _: None) == 0
+    assert not sandbox.state.exists()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    for port in ports:
+        with socket.socket() as trial:
+            assert trial.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a session, and all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
