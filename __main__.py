@@ -9,7 +9,8 @@ import pulumi
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs
-from fleet import config, flux_manifests, kubeconfig, tree
+from fleet import config, flux_manifests, kubeconfig, stack_files, tree
+from fleet.decisions import Stack
 from fleet.errors import FleetError
 
 
@@ -62,11 +63,12 @@ def main() -> None:
 
 
 def _engine_decisions() -> dict[str, Any]:
-    given = pulumi.Config(config.PROJECT)
-    return {key: given.get_object(key) for key in (*config.SHARED_KEYS, *config.CLUSTER_KEYS)}
+    given = pulumi.Config(stack_files.PROJECT)
+    keys = (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS)
+    return {key: given.get_object(key) for key in keys}
 
 
-def _export(stack: config.Stack) -> None:
+def _export(stack: Stack) -> None:
     repository = stack.decisions.repository
     context = stack.decisions.cluster.context
     kubectl = f"kubectl --kubeconfig {kubeconfig.path(stack)} --context {context}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleet import config, flux_manifests, stack_schema, tree, validation
+from fleet.decisions import Flux, Stack
 from fleet.errors import FleetError
 
 
@@ -92,9 +93,9 @@ def _write(path: Path, text: str) -> None:
         raise FleetError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _components(stacks: Sequence[config.Stack], root: Path) -> dict[str, str | None]:
+def _components(stacks: Sequence[Stack], root: Path) -> dict[str, str | None]:
     """Flux's manifests for each stack, None where they are not at hand, which is said once."""
-    found: dict[config.Flux, str | None] = {}
+    found: dict[Flux, str | None] = {}
     for flux in dict.fromkeys(stack.decisions.flux for stack in stacks):
         try:
             found[flux] = flux_manifests.read_for_review(flux, root)

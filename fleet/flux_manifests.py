@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from fleet import cache
-from fleet.config import Flux
+from fleet.decisions import Flux
 from fleet.errors import FleetError
 
 RELEASES = "https://github.com/fluxcd/flux2/releases/download"

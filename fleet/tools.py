@@ -8,6 +8,9 @@ from pathlib import Path
 from fleet import cache
 from fleet.errors import CommandError
 
+# Where the schema of a kind is; kubeconform fills it in, with "v1" for the core group.
+SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
+
 
 def kustomize() -> list[str]:
     """Return the command that builds a folder, up to the folder itself."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from fleet.config import Entry, Stack
+from fleet.decisions import Entry, Stack
 
 FLUX_NAMESPACE = "flux-system"
 SYNC_NAME = "flux-system"

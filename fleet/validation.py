@@ -21,7 +21,8 @@ import yaml
 
 from fleet import tools, tree
 from fleet.commands import run
-from fleet.config import KUSTOMIZATION_FILES, Stack
+from fleet.decisions import Stack
+from fleet.entries import KUSTOMIZATION_FILES
 from fleet.errors import CommandError
 
 SHARED_FOLDERS = ("apps", "infrastructure")
@@ -352,11 +353,11 @@ def _validate(objects: Sequence[Built], folder: Path, report: Report) -> None:
     named = {f"{index}.json": builts for index, builts in enumerate(files.values())}
     for name, text in zip(named, files, strict=True):
         (target / name).write_text(text, encoding="utf-8")
-    template = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
     out = run(
         [
             tools.kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
-            "-output", "json", "-n", "4", "-schema-location", f"{tools.schemas()}/{template}",
+            "-output", "json", "-n", "4",
+            "-schema-location", f"{tools.schemas()}/{tools.SCHEMA_TEMPLATE}",
             target,
         ],
         timeout=600,

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from fleet import config
+from fleet import stack_files
 from fleet.commands import run
 from fleet.validation import SHARED_FOLDERS
 from sandbox import certificates, clusters, servers
@@ -101,7 +101,7 @@ def edit_decisions(state: Path, stack: str, changes: Mapping[str, Any]) -> None:
 
 def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
     copy = folder(state)
-    project = yaml.safe_load((checkout / config.PROJECT_FILE).read_text())
+    project = yaml.safe_load((checkout / stack_files.PROJECT_FILE).read_text())
     project["config"]["fleet:repository"]["value"] = {
         "owner": OWNER,
         "name": NAME,
@@ -112,8 +112,8 @@ def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
     flux = project["config"]["fleet:flux"]["value"]
     flux["manifests"] = str(manifests)
     flux.pop("sha256", None)  # of the release's, which these were built to equal in content only
-    _write(copy / config.PROJECT_FILE, project)
-    for name in config.stack_names(checkout):
+    _write(copy / stack_files.PROJECT_FILE, project)
+    for name in stack_files.names(checkout):
         file = copy / f"Pulumi.{name}.yaml"
         stack = yaml.safe_load((checkout / file.name).read_text())
         stack["config"]["fleet:cluster"] |= {
@@ -121,7 +121,7 @@ def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
             "context": clusters.context(name),
         }
         before = yaml.safe_load(file.read_text()) if file.exists() else {"config": {}}
-        stack |= {key: before[key] for key in config.ENGINE_KEYS if key in before}
+        stack |= {key: before[key] for key in stack_files.ENGINE_KEYS if key in before}
         stack["config"] |= {k: v for k, v in before["config"].items() if k in _KEPT}
         _write(file, stack)
 

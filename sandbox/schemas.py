@@ -1,8 +1,8 @@
 """JSON Schemas of every kind that the tree can hold, for kubeconform, strict and offline.
 
 Made from Kubernetes' OpenAPI and from the CRDs of Flux, Kyverno and the Gateway API. One file a
-kind, where `LOCATION` finds it; each stands alone. They are closed: a field that the API server
-would drop is an error, which is what catches a misspelt one.
+kind, where `fleet.tools.SCHEMA_TEMPLATE` finds it; each stands alone. They are closed: a field that
+the API server would drop is an error, which is what catches a misspelt one.
 
 JSON Schema draft 4, because that is what CRDs are written in (`exclusiveMinimum: true`) and what
 kubeconform takes when a schema says nothing.
@@ -19,9 +19,6 @@ from typing import Any
 import yaml
 
 from sandbox import files, parts
-
-# Below the folder of the schemas. kubeconform's Group is "v1" for the core group, and so is ours.
-LOCATION = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
 
 Schema = dict[str, Any]
 
@@ -55,7 +52,7 @@ _PREFIX = "#/definitions/"
 def build(out: Path) -> None:
     """Write the schemas into the folder `out`, replacing what is there; the same bytes each time.
 
-    kubeconform finds them with `-schema-location '<out>/' + LOCATION`.
+    kubeconform finds them with `-schema-location '<out>/' + fleet.tools.SCHEMA_TEMPLATE`.
     """
     swagger = parts.source(_KUBERNETES) / "api" / "openapi-spec" / "swagger.json"
     definitions = from_openapi(json.loads(swagger.read_text()))
@@ -88,7 +85,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def location(api_version: str, kind: str) -> str:
-    """Return where the schema of a kind is, as `LOCATION` makes it: `apps/deployment_v1.json`."""
+    """Return where the schema of a kind is, as SCHEMA_TEMPLATE has it: apps/deployment_v1.json."""
     group, _, version = api_version.rpartition("/")
     return f"{group or version}/{kind.lower()}_{version}.json"
 

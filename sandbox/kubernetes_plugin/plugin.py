@@ -48,11 +48,17 @@ class KubernetesPlugin(provider.Provider):
 
     async def check_config(self, request: provider.CheckRequest) -> provider.CheckResponse:
         """Refuse a provider that leaves open which cluster it means."""
-        failures = [
-            provider.CheckFailure(key, f"kubernetes provider: {key} has to be given")
-            for key in ("kubeconfig", "context")
-            if request.new_inputs.get(key, PropertyValue(None)).value in (None, "")
-        ]
+        failures = []
+        for key in ("kubeconfig", "context"):
+            value = request.new_inputs.get(key, PropertyValue(None))
+            if value.value in (None, ""):
+                failures.append(
+                    provider.CheckFailure(key, f"kubernetes provider: {key} is missing")
+                )
+            elif values.has_unknown({key: value}):
+                # The official plugin, in strict mode, crashes on it.
+                reason = f"kubernetes provider: {key} has to be known before anything is created"
+                failures.append(provider.CheckFailure(key, reason))
         return provider.CheckResponse(inputs=request.new_inputs, failures=failures)
 
     async def diff_config(self, request: provider.DiffRequest) -> provider.DiffResponse:
@@ -68,11 +74,7 @@ class KubernetesPlugin(provider.Provider):
     async def configure(self, request: provider.ConfigureRequest) -> provider.ConfigureResponse:
         """Remember the cluster; the first request connects, so a preview works without one."""
         config = values.plain(request.args)
-        if not values.has_unknown(request.args):
-            for key in ("kubeconfig", "context"):
-                if not config.get(key):
-                    raise SandboxError(f"kubernetes provider: {key} has to be given")
-            self._cluster = Cluster(config["kubeconfig"], config["context"])
+        self._cluster = Cluster(config["kubeconfig"], config["context"])
         self._upsert = _flag(config, "upsertExistingObjects")
         self._force = _flag(config, "enablePatchForce")
         self._mutable = frozenset(
@@ -178,7 +180,7 @@ class KubernetesPlugin(provider.Provider):
 
     def _connected(self) -> Cluster:
         if self._cluster is None:
-            raise SandboxError("kubernetes provider: kubeconfig and context are not known yet")
+            raise SandboxError("kubernetes provider: not configured")
         return self._cluster
 
     async def _live(self, inputs: Object) -> Object | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
-from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from pulumi.runtime import config, mocks, rpc, settings, stack
 
 UNKNOWN = rpc.UNKNOWN
@@ -123,7 +124,7 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
-def _plain(properties: object) -> tuple[dict[str, Any], frozenset[str]]:
+def _plain(properties: Message) -> tuple[dict[str, Any], frozenset[str]]:
     secrets: set[str] = set()
 
     def plain(value: object, path: tuple[str, ...]) -> object:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import config, kubeconfig
+from fleet import config, entries, kubeconfig, stack_files
 from fleet.errors import ConfigError
 from tests.unit.support import Ended, contents, stack_file, write
 
@@ -112,7 +112,7 @@ def test_a_broken_stack_does_not_stop_another(checkout: Path) -> None:
     """Dev's owner is not kept from working by prod's typing error, but `load_all` is."""
     write(checkout, {"Pulumi.prod.yaml": "{"})
     assert config.load(checkout, "dev").name == "dev"
-    with pytest.raises(ConfigError, match="line 1: is not YAML"):
+    with pytest.raises(ConfigError, match="line 2: is not YAML"):
         config.load_all(checkout)
 
 
@@ -175,7 +175,7 @@ def test_a_new_stack_file_is_all_that_a_cluster_takes(
     text = text.replace("context:", "environment: test, context:")
     write(checkout, {f"Pulumi.{name}.yaml": text})
 
-    assert config.stack_names(checkout) == ["dev", "prod", name]
+    assert stack_files.names(checkout) == ["dev", "prod", name]
     stack = config.load(checkout, name)
     assert (stack.path, stack.environment) == (f"clusters/{name}", "test")
     assert fleet("render", "--root", checkout, "--out", checkout).code == 0
@@ -197,7 +197,7 @@ def test_a_new_stack_file_is_all_that_a_cluster_takes(
     ],
 )
 def test_other_environment(path: str, environment: str, other: str | None) -> None:
-    assert config.other_environment(path, environment) == other
+    assert entries.other_environment(path, environment) == other
 
 
 @pytest.mark.parametrize("name", ["dev", "prod-us-east-1", "a", "a" * 63, "1"])

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from fleet import stack_schema
-from fleet.config import CLUSTER_KEYS, SHARED_KEYS, Decisions
+from fleet.decisions import Decisions
+from fleet.stack_files import CLUSTER_KEYS, SHARED_KEYS
 from tests.unit.support import REPOSITORY
 
 

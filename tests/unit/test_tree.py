@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from fleet import config, tree
-from fleet.config import Stack
+from fleet.decisions import Stack
 from tests.unit.support import REPOSITORY, contents, stack_file, write
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleet import config, flux_manifests, tools, tree, validation
-from fleet.config import Stack
+from fleet.decisions import Flux, Stack
 from fleet.errors import CommandError, FleetError
 from fleet.validation import Built, Finding, Report
 from tests.unit.support import (
@@ -428,7 +428,7 @@ class TestFluxManifests:
     TEXT = "metadata:\n  labels:\n    app.kubernetes.io/version: v2.9.2\n"
 
     @staticmethod
-    def flux(checkout: Path, spec: str = "") -> config.Flux:
+    def flux(checkout: Path, spec: str = "") -> Flux:
         more = f"  fleet:flux: {{version: v2.9.2, manifests: flux.yaml{spec}}}\n"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
         return config.load(checkout, "dev").decisions.flux

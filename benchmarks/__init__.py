@@ -1,0 +1,1 @@
+"""Figures, as ratios against a named baseline of the same run."""

@@ -1,0 +1,168 @@
+"""The shape of a cluster's decisions: strict, frozen, camelCase in YAML."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
+
+DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
+
+
+def _https_or_ssh(url: str) -> str:
+    if not re.fullmatch(r"(https|ssh)://[^\s/]+/\S+", url):
+        raise ValueError("must be an https:// or ssh:// URL")
+    if re.match(r"https://[^/]*@", url) or re.match(r"ssh://[^/@]*:[^/@]*@", url):
+        raise ValueError(
+            "must not carry a user or a password, Git would keep it for ever; use fleet:pullToken"
+        )
+    return url
+
+
+def _https(url: str) -> str:
+    if not re.fullmatch(r"https://[^\s/@]+(/\S*)?", url):
+        raise ValueError("must be an https:// URL without user or password")
+    return url
+
+
+def _path_or_https(where: str) -> str:
+    if "://" in where:
+        try:
+            return _https(where)
+        except ValueError as error:
+            raise ValueError(f"{error}, or a path") from None
+    return where
+
+
+NonEmpty = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
+GitHubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Repository(_Strict):
+    """The one Git repository that every cluster pulls."""
+
+    owner: GitHubName = Field(description="GitHub user or organization")
+    name: GitHubName = Field(description="repository name, without the owner")
+    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] = Field(
+        default="main", description="branch that `pulumi up` commits to and Flux pulls"
+    )
+    url: Annotated[str, AfterValidator(_https_or_ssh)] | None = Field(
+        default=None, description="URL that Flux pulls; https://github.com/<owner>/<name> if absent"
+    )
+    api_url: Annotated[str, AfterValidator(_https)] = Field(
+        default="https://api.github.com/",
+        description="GitHub's API; another one for GitHub Enterprise Server",
+    )
+
+    @property
+    def pull_url(self) -> str:
+        """The URL that Flux pulls."""
+        return self.url or f"https://github.com/{self.owner}/{self.name}"
+
+
+class Cluster(_Strict):
+    """The connection to exactly one cluster, and what kind of cluster it is."""
+
+    kubeconfig: NonEmpty = Field(description="path of the kubeconfig file; ~ is your home")
+    context: NonEmpty = Field(description="context in that file; never the current one")
+    environment: Annotated[str, Field(pattern=f"^{DNS_LABEL}$")] | None = Field(
+        default=None,
+        description="dev, test, prod, ...: which overlays are this cluster's; its name if absent",
+    )
+
+
+class Entry(_Strict):
+    """One shared definition that this cluster gets."""
+
+    path: NonEmpty = Field(description="folder below infrastructure/ or apps/")
+    because: NonEmpty | None = Field(
+        default=None, description="why this cluster gets what is named after another environment"
+    )
+
+
+def entry_or_path(value: object) -> object:
+    """Return an entry that is only its path as the mapping that it is short for."""
+    return {"path": value} if isinstance(value, str) else value
+
+
+class _OrPathSchema:
+    """Tells editors that an entry may be just its path."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
+
+
+EntryOrPath = Annotated[Entry, BeforeValidator(entry_or_path), _OrPathSchema()]
+
+
+class Flux(_Strict):
+    """Which Flux a cluster runs, and where its install manifests come from."""
+
+    version: Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")] = Field(
+        description="release of Flux, as v2.9.2"
+    )
+    manifests: Annotated[NonEmpty, AfterValidator(_path_or_https)] | None = Field(
+        default=None,
+        description="path or https:// URL of install.yaml; the GitHub release's if absent",
+    )
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="checksum of install.yaml; anything else is refused"
+    )
+
+
+class Decisions(_Strict):
+    """Everything below `fleet:` that is decided for one cluster."""
+
+    repository: Repository
+    flux: Flux
+    cluster: Cluster
+    infrastructure: tuple[EntryOrPath, ...] = Field(
+        strict=False, description="folders below infrastructure/, in order"
+    )
+    apps: tuple[EntryOrPath, ...] = Field(strict=False, description="folders below apps/, in order")
+    pull_token: Literal["secure"] | None = Field(
+        default=None,
+        description="read-only token with which Flux pulls a private repository; only as a secret",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One cluster: its name, its decisions, and the file that holds them."""
+
+    name: str
+    file: str
+    decisions: Decisions
+
+    @property
+    def environment(self) -> str:
+        """What kind of cluster this is; overlays are chosen by it."""
+        return self.decisions.cluster.environment or self.name
+
+    @property
+    def path(self) -> str:
+        """The only path of the repository that this cluster pulls."""
+        return f"clusters/{self.name}"
