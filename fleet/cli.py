@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fleet import config, flux_manifests, stack_schema, tree, validation
@@ -77,12 +77,24 @@ def _render(args: argparse.Namespace) -> int:
     stacks = [config.load(args.root, args.stack)] if args.stack else config.load_all(args.root)
     components = _components(stacks, args.root)
     for stack in stacks:
-        for path, text in tree.render(stack, components[stack.name]).items():
-            if args.out is None:
-                sys.stdout.write(f"=== {path}\n{text}")
-            else:
-                _write(args.out / path, text)
+        files = tree.render(stack, components[stack.name])
+        if args.out is not None:
+            _write_tree(args.out, stack, files)
+        else:
+            sys.stdout.writelines(f"=== {path}\n{text}" for path, text in files.items())
     return 0
+
+
+def _write_tree(out: Path, stack: Stack, files: Mapping[str, str]) -> None:
+    """Write a tree, and remove what an earlier one left; what people put there stays."""
+    for path, text in files.items():
+        _write(out / path, text)
+    # Flux's manifests are part of the tree also when they are not at hand.
+    kept = {*files, f"{stack.path}/{tree.COMPONENTS_FILE}"}
+    for file in (out / stack.path).rglob("*.yaml"):
+        stale = file.relative_to(out).as_posix() not in kept
+        if stale and file.read_text(encoding="utf-8").startswith(tree.header(stack)):
+            file.unlink()
 
 
 def _write(path: Path, text: str) -> None:

@@ -26,6 +26,7 @@ from sandbox import (
     tools,
 )
 from sandbox.errors import SandboxError
+from sandbox.parts import program
 
 CHECKOUT = Path(__file__).parents[1]
 STATE = CHECKOUT / ".sandbox"
@@ -55,6 +56,9 @@ def main() -> int:
     except FleetError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command again goes on", file=sys.stderr)
+        return 130
 
 
 def up(state: Path, say: Say) -> int:
@@ -77,10 +81,11 @@ def up(state: Path, say: Say) -> int:
     for line in (wrong := report.mismatches(cells)):
         print(line, file=sys.stderr)
     kubeconfig = os.path.relpath(clusters.kubeconfig_file(state))
+    kubectl = "kubectl" if shutil.which("kubectl") else program("kubectl")
     print("Look around:")
     for name in names:
         print(
-            f"  kubectl --kubeconfig {kubeconfig} --context {clusters.context(name)} "
+            f"  {kubectl} --kubeconfig {kubeconfig} --context {clusters.context(name)} "
             "get kustomizations,deployments -A"
         )
     print(f"  git -C {os.path.relpath(platform_repository.folder(state))} log origin/main")

@@ -8,7 +8,6 @@ the stand-ins trusts a cluster by it. Private keys are readable by their owner o
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from sandbox import files
 
 _LIFE = timedelta(days=3650)
 _RENEW_BEFORE = timedelta(days=30)
@@ -80,23 +81,14 @@ def signing_key(state: Path, authority_name: str) -> Pair:
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        write_file(pair.key, _private_bytes(key), 0o600)
-        write_file(pair.certificate, public, 0o644)
+        files.write(pair.key, _private_bytes(key), 0o600)
+        files.write(pair.certificate, public, 0o644)
     return pair
 
 
 def ca_bundle(state: Path) -> Path:
     """Return the file for SSL_CERT_FILE: the authority of the internet's stand-ins, no other."""
     return authority(state, "sandbox").certificate
-
-
-def write_file(file: Path, content: bytes, mode: int) -> None:
-    """Write a file whole or not at all; nobody can read it before it has its mode."""
-    fresh = file.with_name(f".{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-        out.write(content)
-    fresh.replace(file)
 
 
 def _leaf(
@@ -201,8 +193,8 @@ def _pair(state: Path, authority_name: str, name: str) -> Pair:
 
 def _save(pair: Pair, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
     # The key first: a certificate that exists has its key.
-    write_file(pair.key, _private_bytes(key), 0o600)
-    write_file(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    files.write(pair.key, _private_bytes(key), 0o600)
+    files.write(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def _private_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 
 from fleet.commands import run
-from sandbox import certificates, processes
+from sandbox import certificates, files, processes
 from sandbox.certificates import Pair
 from sandbox.errors import SandboxError
 from sandbox.parts import program, source
@@ -122,10 +122,7 @@ def write_kubeconfig(file: Path, contexts: Mapping[str, Access]) -> None:
     """
     document = kubeconfig(contexts)
     text = yaml.safe_dump(document, sort_keys=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.exists() and file.read_text() == text:
-        return
-    certificates.write_file(file, text.encode(), mode=0o600)
+    files.write(file, text.encode(), mode=0o600)
 
 
 def kubeconfig(contexts: Mapping[str, Access]) -> dict[str, object]:

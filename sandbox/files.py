@@ -10,14 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file in one step; an existing one with this content is left alone."""
+def write(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file whole or not at all; nobody can read it before it has its mode.
+
+    An existing one with this content is left alone.
+    """
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
     try:
-        fresh.write_bytes(content)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+            out.write(content)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)

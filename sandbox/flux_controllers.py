@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import certificates, clusters, processes
+from sandbox import certificates, clusters, files, processes
 from sandbox.clusters import Access
 from sandbox.parts import program
 
@@ -173,7 +173,7 @@ def _kubeconfig(state: Path, cluster: str, folder: Path, account: Mapping[str, A
             f"--namespace={NAMESPACE}",
             f"--duration={_TOKEN_SECONDS}s",
         )
-        certificates.write_file(token_file, token.strip().encode(), mode=0o600)
+        files.write(token_file, token.strip().encode(), mode=0o600)
     file = folder / "kubeconfig"
     access = Access(
         server=clusters.server(state, cluster),

@@ -17,7 +17,7 @@ import yaml
 from fleet import stack_files
 from fleet.commands import run
 from fleet.validation import SHARED_FOLDERS
-from sandbox import certificates, clusters, servers
+from sandbox import certificates, clusters, files, servers
 
 OWNER = "platform-team"
 NAME = "fleet"
@@ -91,14 +91,6 @@ def git(state: Path, *args: str) -> str:
     )
 
 
-def edit_decisions(state: Path, stack: str, changes: Mapping[str, Any]) -> None:
-    """Set keys below `fleet:` in a stack's file, as a person would with an editor."""
-    file = folder(state) / f"Pulumi.{stack}.yaml"
-    content = yaml.safe_load(file.read_text())
-    content["config"] |= {f"fleet:{key}": value for key, value in changes.items()}
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
-
-
 def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
     copy = folder(state)
     project = yaml.safe_load((checkout / stack_files.PROJECT_FILE).read_text())
@@ -127,6 +119,4 @@ def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
-    text = yaml.safe_dump(dict(content), sort_keys=False)
-    if not file.exists() or file.read_text() != text:
-        file.write_text(text)
+    files.write(file, yaml.safe_dump(dict(content), sort_keys=False).encode())

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleet.commands import run
+from sandbox import files
 from sandbox.errors import SandboxError
 
 # Below what Linux and macOS hand out by themselves, so that no outgoing connection of another
@@ -190,7 +191,7 @@ def port(state: Path, name: str) -> int:
         candidates = [number for number in _PORTS if number not in taken]
         random.shuffle(candidates)
         ports[name] = next(number for number in candidates if _free(number))
-        _replace(file, json.dumps(ports, indent=1, sort_keys=True))
+        files.write(file, json.dumps(ports, indent=1, sort_keys=True).encode())
         return ports[name]
 
 
@@ -312,13 +313,7 @@ def _write(state: Path, name: str, *, pid: int, started: str, digest: str) -> No
         record = _Record(pid=pid, started=started, digest=digest, order=order)
         file = _record_file(state, name)
         file.parent.mkdir(exist_ok=True)
-        _replace(file, json.dumps(asdict(record)))
-
-
-def _replace(file: Path, text: str) -> None:
-    fresh = file.with_name(f".{file.name}.new")
-    fresh.write_text(text)
-    fresh.replace(file)
+        files.write(file, json.dumps(asdict(record)).encode())
 
 
 @contextmanager

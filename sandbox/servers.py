@@ -10,7 +10,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from sandbox import certificates, clusters, processes
+from sandbox import certificates, clusters, files, processes
 
 CHECKOUT = Path(__file__).parents[1]
 GITHUB_USER = "sandbox"
@@ -110,7 +110,7 @@ def git_config(state: Path) -> Path:
         credentials = file.with_name("credentials")
         host = github_url(state).removeprefix("https://")
         line = f"https://{GITHUB_USER}:{token(state)}@{host}\n"
-        certificates.write_file(credentials, line.encode(), 0o600)
+        files.write(credentials, line.encode(), 0o600)
         file.write_text(
             "[user]\n\tname = Platform team\n\temail = platform-team@fleet.example\n"
             f'[credential]\n\thelper = "store --file={credentials}"\n'
@@ -130,5 +130,5 @@ def _token_file(state: Path, name: str) -> Path:
     file = state / "tokens" / name
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        certificates.write_file(file, secrets.token_urlsafe(24).encode(), 0o600)
+        files.write(file, secrets.token_urlsafe(24).encode(), 0o600)
     return file

@@ -23,7 +23,7 @@ from pulumi import automation
 
 from fleet.commands import run
 from fleet.errors import CommandError
-from sandbox import certificates, clusters, kubernetes_plugin, platform_repository, servers
+from sandbox import certificates, clusters, files, kubernetes_plugin, platform_repository, servers
 from sandbox.errors import SandboxError
 from sandbox.parts import program
 
@@ -81,7 +81,7 @@ def provide_kubernetes_plugin(state: Path) -> str:
     """
     chosen = state / "pulumi" / "kubernetes-plugin"
     if not chosen.exists():
-        certificates.write_file(chosen, _choose_kubernetes_plugin(state).encode(), 0o644)
+        files.write(chosen, _choose_kubernetes_plugin(state).encode(), 0o644)
     return chosen.read_text()
 
 
@@ -157,7 +157,7 @@ def _passphrase(state: Path) -> Path:
     file = state / "pulumi" / "passphrase"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        certificates.write_file(file, secrets.token_urlsafe(24).encode(), 0o600)
+        files.write(file, secrets.token_urlsafe(24).encode(), 0o600)
     return file
 
 

@@ -93,6 +93,24 @@ class TestRender:
         assert ended == Ended(0, "", "")
         assert contents(out) == tree.render(config.load(checkout, "dev"), MANIFESTS)
 
+    def test_what_an_earlier_tree_left_is_removed(
+        self, checkout: Path, tmp_path: Path, fleet: Run
+    ) -> None:
+        out = tmp_path / "out"
+        assert fleet("render", "--root", checkout, "--stack", "dev", "--out", out).code == 0
+        note = out / "clusters/dev/apps/note.yaml"
+        note.write_text("# a person's\n")
+        stack = (checkout / "Pulumi.dev.yaml").read_text()
+        (checkout / "Pulumi.dev.yaml").write_text(
+            re.sub(r"fleet:apps: .*", "fleet:apps: []", stack)
+        )
+        assert fleet("render", "--root", checkout, "--stack", "dev", "--out", out).code == 0
+        rendered = tree.render(config.load(checkout, "dev"), None)
+        assert set(contents(out)) - {"clusters/dev/flux-system/gotk-components.yaml"} == {
+            *rendered,
+            "clusters/dev/apps/note.yaml",
+        }
+
     def test_all_stacks(self, checkout: Path, fleet: Run) -> None:
         with_manifests(checkout)
         ended = fleet("render", "--root", checkout)
