@@ -49,7 +49,8 @@ lock: $(VENV)/installed ## pin and hash the dependencies of pyproject.toml anew
 		--no-header --no-emit-index-url --extra dev pyproject.toml --output-file requirements-dev.txt
 
 $(VENV)/installed: requirements-dev.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "installing the pinned Python packages into $(VENV) (about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,7 +142,8 @@ def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
     for name in missing:
         say(f"building {name} {PARTS[name].version} (all that is left: about {left:.0f} min cold)")
         started = time.monotonic()
-        _build(name)
+        with _still(say, f"still building {name}"):
+            _build(name)
         say(f"built {name} in {time.monotonic() - started:.0f} s")
         left -= PARTS[name].minutes
     for tool in ("kustomize", "kubeconform"):
@@ -196,6 +199,24 @@ def _directory(part_name: str) -> Path:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     digest.update(repr((sorted(part.programs.items()), part.linker_flags)).encode())
     return cache.directory() / "parts" / f"{part_name}-{digest.hexdigest()[:12]}"
+
+
+@contextmanager
+def _still(say: Callable[[str], None], what: str) -> Iterator[None]:
+    """Say it every half minute: a compiler tells nothing for minutes."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(30):
+            say(what)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
 
 
 def _build(part_name: str) -> None:
