@@ -71,9 +71,11 @@ class ClusterTree(pulumi.ComponentResource):
                         parent=self,
                         provider=provider,
                         depends_on=earlier,
-                        # Without its tree a running Flux would prune everything: `pulumi destroy`
-                        # has to be told first that this is meant.
+                        # `pulumi destroy` has to be told first that this is meant.
                         protect=path == args.entrypoint,
+                        # And even then the entrypoint stays: without it Flux makes one up from
+                        # the files left, and prunes as they vanish; with it the build only fails.
+                        retain_on_delete=path == args.entrypoint,
                     ),
                 )
                 for path in wave

@@ -52,7 +52,12 @@ class FluxInstallation(pulumi.ComponentResource):
                     "username": "git",
                     "password": pulumi.Output.secret(args.pull_token),
                 },
-                opts=pulumi.ResourceOptions(parent=self, depends_on=earlier),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    depends_on=earlier,
+                    # A `destroy` that is refused at the tree must not have cut Flux off.
+                    retain_on_delete=True,
+                ),
             )
             earlier = [*earlier, secret]
         earlier = [*earlier, *args.tree]

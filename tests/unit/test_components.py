@@ -169,9 +169,10 @@ class TestClusterTree:
             assert file.provider == recording.one(GITHUB).urn
             assert recording.by_urn(file.parent).type == TREE
             assert not file.secrets
-            assert not file.retain_on_delete
-            # Without its entrypoint a running Flux would prune everything.
-            assert file.protect is (file.name == "clusters/dev/kustomization.yaml")
+            # Without its entrypoint a running Flux would prune what it runs.
+            entrypoint = file.name == "clusters/dev/kustomization.yaml"
+            assert file.protect is entrypoint
+            assert file.retain_on_delete is entrypoint
         assert len(recording.resources) == 3 + len(self.FILES)
 
     @pytest.mark.parametrize("preview", [False, True])
@@ -270,6 +271,7 @@ class TestFluxInstallation:
         for resource in self.planted(recording):
             assert resource.ignore_changes == ("*",)
             assert resource.retain_on_delete
+        assert recording.one(SECRET).retain_on_delete
 
     @pytest.mark.parametrize("preview", [False, True])
     def test_in_an_order_that_kubernetes_can_take(self, preview: bool) -> None:
