@@ -119,11 +119,7 @@ def wait_converged(
     """
     started = time.monotonic()
     for name in names:
-        # As `flux reconcile source git` does: what was pushed last need not wait for the interval.
-        clusters.kubectl(
-            state, name, "annotate", "--overwrite", "gitrepository", tree.SYNC_NAME,
-            "--namespace", tree.FLUX_NAMESPACE, f"reconcile.fluxcd.io/requestedAt={time.time()}",
-        )  # fmt: skip
+        request_reconcile(state, name)
     took: dict[str, float] = {}
     while len(took) < len(names):
         for name in names:
@@ -133,6 +129,14 @@ def wait_converged(
                 raise SandboxError(f"{name}: not within {seconds:.0f} s: {'; '.join(waiting)}")
         time.sleep(0.5)
     return took
+
+
+def request_reconcile(state: Path, name: str) -> None:
+    """Have Flux look at the branch now, as `flux reconcile source git` does."""
+    clusters.kubectl(
+        state, name, "annotate", "--overwrite", "gitrepository", tree.SYNC_NAME,
+        "--namespace", tree.FLUX_NAMESPACE, f"reconcile.fluxcd.io/requestedAt={time.time()}",
+    )  # fmt: skip
 
 
 def not_converged(state: Path, name: str, revision: str) -> list[str]:

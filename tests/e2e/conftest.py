@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from fleet import config
+from fleet.commands import run
 from sandbox import __main__ as sandbox_main
 from sandbox import clusters, platform_repository, processes, report, stacks
+from sandbox.parts import program
 
 NAMES = ["dev", "prod", "test"]
 
@@ -81,6 +83,15 @@ class Sandbox:
     def namespaces(self, cluster: str) -> set[str]:
         """Return the names of all namespaces."""
         return {item["metadata"]["name"] for item in report.get(self.state, cluster, ["ns"])}
+
+    def pulumi(self, *args: str) -> str:
+        """Run the engine's command line, as a person would."""
+        return run(
+            [program("pulumi"), *args, "--non-interactive"],
+            timeout=600,
+            cwd=self.root,
+            env=stacks.environment(self.state),
+        )
 
     def pid(self, process: str) -> int:
         """Return the pid of one of the sandbox's processes."""

@@ -13,6 +13,7 @@ import pytest
 
 from fleet import cli, config, tools
 from fleet.commands import run
+from fleet.errors import CommandError
 from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, processes, report, servers, stacks
 from tests.e2e.conftest import NAMES, Sandbox, eventually
@@ -169,6 +170,27 @@ def test_a_wrong_decision_stops_up_before_anything_is_written(sandbox: Sandbox) 
         sandbox.decide("dev", apps=entries)
 
 
+def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
+    """Refused before anything is touched; and where it is meant, Flux prunes nothing."""
+    before = sandbox.workloads("dev")
+    head = sandbox.head()
+    with pytest.raises(CommandError, match="protected"):
+        sandbox.pulumi("destroy", "--yes", "--stack", "dev")
+    assert sandbox.head() == head
+
+    sandbox.pulumi("state", "unprotect", "--all", "--yes", "--stack", "dev")
+    sandbox.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev")
+    sandbox.commits()
+    left = sandbox.root / "clusters" / "dev"
+    assert [file.name for file in left.rglob("*") if file.is_file()] == ["kustomization.yaml"]
+    report.request_reconcile(sandbox.state, "dev")
+    eventually(lambda: "build failed" in _said_by_root(sandbox, "dev"))
+    assert sandbox.workloads("dev") == before
+
+    sandbox.up("dev")
+    assert set(sandbox.workloads("dev")) == set(before)
+
+
 @pytest.mark.parametrize(
     "victim", ["github", "internet", "etcd", "test-kube-apiserver", "dev-source-controller"]
 )
@@ -245,6 +267,17 @@ def test_down_leaves_nothing(sandbox: Sandbox) -> None:
     for port in ports:
         with socket.socket() as trial:
             assert trial.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _said_by_root(sandbox: Sandbox, cluster: str) -> str:
+    """What the root Kustomization says of its last try."""
+    kind = "kustomizations.kustomize.toolkit.fluxcd.io"
+    return " ".join(
+        condition["message"]
+        for item in report.get(sandbox.state, cluster, [kind])
+        if item["metadata"]["name"] == "flux-system"
+        for condition in item["status"]["conditions"]
+    )
 
 
 def _kill_tree(process: subprocess.Popen[bytes]) -> None:
