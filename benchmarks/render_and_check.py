@@ -1,6 +1,6 @@
 """How `fleet render` and `fleet check` grow with the number of clusters.
 
-The baseline is the loop of the first seed, on the very same trees: for every cluster and every
+The baseline is the usual shell loop, on the very same trees: for every cluster and every
 path that its Flux applies, `kustomize build | kubeconform -strict`. Run by
 `python -m benchmarks.render_and_check [SIZE...]`; needs `make tools`.
 """
@@ -45,7 +45,7 @@ def _measure(root: Path, size: int) -> tuple[float, float, float]:
     _make_fleet(root, size)
     render = _best(lambda: _fleet("render", "--root", str(root), "--out", str(root)))
     check = _best(lambda: _fleet("check", "--root", str(root)))
-    return render, check, _best(lambda: _seeds_loop(root))
+    return render, check, _best(lambda: _shell_loop(root))
 
 
 def _make_fleet(root: Path, size: int) -> None:
@@ -59,7 +59,7 @@ def _make_fleet(root: Path, size: int) -> None:
         (root / f"Pulumi.prod-{index}.yaml").write_text(yaml.safe_dump(content))
 
 
-def _seeds_loop(root: Path) -> None:
+def _shell_loop(root: Path) -> None:
     location = f"{tools.schemas()}/{tools.SCHEMA_TEMPLATE}"
     for cluster in sorted((root / "clusters").iterdir()):
         # The entrypoint too, where Flux's manifests were at hand for `render`.

@@ -19,8 +19,8 @@ from sandbox import platform_repository, processes, report, servers, stacks
 from tests.e2e.conftest import NAMES, Sandbox, eventually
 
 
-def test_the_seeds_expected_result(sandbox: Sandbox) -> None:
-    """The first seed's "Expected result", word by word, and its replica counts."""
+def test_the_expected_result(sandbox: Sandbox) -> None:
+    """What each cluster is supposed to hold, written out here and not computed."""
     for cluster, has_foo, podinfo in (("dev", False, 1), ("test", True, 2), ("prod", False, 3)):
         namespaces = sandbox.namespaces(cluster)
         assert "team-x" in namespaces
@@ -65,7 +65,7 @@ def test_make_sandbox_again_changes_nothing(sandbox: Sandbox) -> None:
 def test_foo_app_is_promoted_to_dev_only_and_removed_again(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first seed's first promotion, and the way back."""
+    """An app of test alone goes to dev, and back: no other cluster sees anything of it."""
     before = {cluster: sandbox.workloads(cluster) for cluster in NAMES}
     infrastructure = sandbox.entries("dev", "infrastructure")
     apps = sandbox.entries("dev", "apps")

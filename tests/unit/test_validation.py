@@ -83,7 +83,7 @@ def test_every_cluster_is_looked_at(checkout: Path) -> None:
 
 class TestNamespaces:
     def test_the_first_promotion_without_its_namespace(self, checkout: Path) -> None:
-        """The seed's: foo-app into dev, whose namespace is one of test alone."""
+        """foo-app into dev, whose namespace is one of test alone."""
         files = definition("apps/foo-app/base", config_map("foo", "foo"))
         assert check(checkout, files, apps="foo-app/base") == [
             f"{APPS}: ConfigMap foo/foo: namespace foo is not created in this cluster; "
