@@ -51,7 +51,9 @@ def main() -> None:
         stack.name,
         FluxInstallationArgs(
             namespace=tree.FLUX_NAMESPACE,
-            waves=flux_manifests.waves(components),
+            waves=flux_manifests.waves(
+                [*flux_manifests.locked_down(components), *tree.platform_account()]
+            ),
             sync=tree.sync(stack),
             tree=cluster_tree.files,
             pull_secret=tree.PULL_SECRET,

@@ -12,14 +12,18 @@ from typing import Any
 
 import yaml
 
+from fleet import flux_manifests
 from fleet.decisions import Entry, Stack
 
 FLUX_NAMESPACE = "flux-system"
 SYNC_NAME = "flux-system"
 PULL_SECRET = "flux-system"  # noqa: S105 - the name of a Secret
+# What Flux applies the platform's own definitions as; whoever names no account may do nothing.
+PLATFORM_ACCOUNT = "platform"
 
 COMPONENTS_FILE = "flux-system/gotk-components.yaml"
 SYNC_FILE = "flux-system/gotk-sync.yaml"
+ACCOUNT_FILE = "flux-system/platform-account.yaml"
 ENTRYPOINT = "kustomization.yaml"
 
 
@@ -55,9 +59,10 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
     if components is not None:
         files[COMPONENTS_FILE] = components
     files[SYNC_FILE] = _yaml(*sync(stack))
+    files[ACCOUNT_FILE] = _yaml(*platform_account())
     files["flux-system/kustomization.yaml"] = _kustomization(
-        [COMPONENTS_FILE.rpartition("/")[2], SYNC_FILE.rpartition("/")[2]]
-    )
+        [file.rpartition("/")[2] for file in (COMPONENTS_FILE, ACCOUNT_FILE, SYNC_FILE)]
+    ) + _yaml({"patches": flux_manifests.lockdown_patches()})
     earlier: list[str] = []
     staged = stages(stack)
     for stage, pairs in staged.items():
@@ -138,10 +143,45 @@ def sync(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
             "interval": "10m0s",
             "path": f"./{stack.path}",
             "prune": True,
+            "serviceAccountName": PLATFORM_ACCOUNT,
             "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
         },
     }
     return source, root
+
+
+def platform_account() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the account of the platform's own Flux Kustomizations and HelmReleases.
+
+    They install CRDs, namespaces and controllers, so it may do everything.
+    """
+    # Flux needs it to remove what it applied; pruned first, the rest would stay for ever.
+    annotations = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": PLATFORM_ACCOUNT,
+            "namespace": FLUX_NAMESPACE,
+            "annotations": annotations,
+        },
+        # No pod runs as it: Flux's controllers only impersonate it.
+        "automountServiceAccountToken": False,
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"{FLUX_NAMESPACE}-{PLATFORM_ACCOUNT}", "annotations": annotations},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "cluster-admin",
+        },
+        "subjects": [
+            {"kind": "ServiceAccount", "name": PLATFORM_ACCOUNT, "namespace": FLUX_NAMESPACE}
+        ],
+    }
+    return account, binding
 
 
 def _is_policy(entry: Entry) -> bool:
@@ -156,6 +196,7 @@ def _flux_kustomization(stack: Stack, stage: Stage, earlier: Sequence[str]) -> d
         "prune": True,
         # What depends on this stage starts when its objects are healthy, not when they are sent.
         "wait": True,
+        "serviceAccountName": PLATFORM_ACCOUNT,
         "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
         "path": f"./{stack.path}/{stage.value}",
     }

@@ -128,6 +128,7 @@ def check(
             report.findings += _duplicates(stack, built)
             report.findings += _missing_namespaces(stack, built, homes)
             report.findings += _missing_dependencies(built)
+            report.findings += _refused_by_lockdown(built)
         progress(f"validating {len(objects)} objects")
         report.objects = len(objects)
         _validate(objects, Path(folder), report)
@@ -341,6 +342,35 @@ def _missing_dependencies(objects: Sequence[Built]) -> Iterator[Finding]:
                     object=built.name,
                     problem=f"dependsOn {key[1]}, which this cluster does not have",
                 )
+
+
+def _refused_by_lockdown(objects: Iterable[Built]) -> Iterator[Finding]:
+    """What `flux_manifests.LOCKDOWN` makes Flux refuse, where it would be seen only later."""
+    for built in objects:
+        if not (_is_flux_kustomization(built) or built.api[1] == "HelmRelease"):
+            continue
+        spec = built.content.get("spec")
+        spec = spec if isinstance(spec, dict) else {}
+        if not spec.get("serviceAccountName"):
+            yield Finding(
+                file=built.path,
+                object=built.name,
+                problem="spec.serviceAccountName is missing, so Flux may do nothing for it; "
+                f"in {tree.FLUX_NAMESPACE} name {tree.PLATFORM_ACCOUNT}",
+            )
+        chart = spec.get("chart")
+        chart_spec = chart.get("spec") if isinstance(chart, dict) else None
+        for holder in (spec, chart_spec if isinstance(chart_spec, dict) else {}):
+            for key in ("sourceRef", "chartRef"):
+                reference = holder.get(key)
+                other = reference.get("namespace") if isinstance(reference, dict) else None
+                if other not in (None, built.metadata.get("namespace")):
+                    yield Finding(
+                        file=built.path,
+                        object=built.name,
+                        problem=f"{key} is to namespace {other}, which Flux refuses; "
+                        "keep the source beside it",
+                    )
 
 
 def _validate(objects: Sequence[Built], folder: Path, report: Report) -> None:

@@ -18,7 +18,7 @@ import yaml
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs, type_token
-from fleet import config, flux_manifests, tree
+from fleet import commands, config, flux_manifests, tools, tree
 from tests.unit.recording import UNKNOWN, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
 
@@ -54,6 +54,7 @@ PLANTED = [
     {"ServiceAccount/flux-system/source-controller", "ClusterRole/crd-controller"},
     {"Deployment/flux-system/source-controller"},
 ]
+ACCOUNT = {"ServiceAccount/flux-system/platform", "ClusterRoleBinding/flux-system-platform"}
 SYNC = ["GitRepository/flux-system/flux-system", "Kustomization/flux-system/flux-system"]
 
 
@@ -191,7 +192,9 @@ class TestClusterTree:
 
 
 class TestFluxInstallation:
-    WAVES = tuple(tuple(wave) for wave in flux_manifests.waves(MANIFESTS))
+    WAVES = tuple(
+        tuple(wave) for wave in flux_manifests.waves(flux_manifests.locked_down(MANIFESTS))
+    )
 
     def record(
         self,
@@ -390,7 +393,7 @@ class TestProgram:
         messages = tree.commit_messages(stack, files)
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
         planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
-        assert {r.name for r in planted} == set().union(*PLANTED, SYNC)
+        assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC)
         assert len(recording.resources) == 4 + 2 + len(files) + len(planted)
 
     def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
@@ -417,19 +420,16 @@ class TestProgram:
         apps = recording.one(FILE, "clusters/dev/apps.yaml")
         assert "clusters/dev/apps/kustomization.yaml" in recording.before(apps)
         root = recording.one("kubernetes:kustomize.toolkit.fluxcd.io/v1:Kustomization")
-        assert recording.before(root) == files | set().union(*PLANTED) | {SYNC[0]}
+        assert recording.before(root) == files | set().union(*PLANTED, ACCOUNT) | {SYNC[0]}
         # Nothing of the cluster waits for Git but what needs it.
         deployment = recording.one("kubernetes:apps/v1:Deployment")
         assert not recording.before(deployment) & files
 
     def test_the_same_documents_as_in_the_tree(self, here: Path) -> None:
         recording = self.record(here)
-        files = tree.render(config.load(here, "dev"), MANIFESTS)
-        in_git = [
-            document
-            for file in (tree.COMPONENTS_FILE, tree.SYNC_FILE)
-            for document in yaml.safe_load_all(files[f"clusters/dev/{file}"])
-        ]
+        write(here, tree.render(config.load(here, "dev"), MANIFESTS))
+        folder = here / "clusters/dev/flux-system"
+        in_git = list(yaml.safe_load_all(commands.run([*tools.kustomize(), folder], timeout=60)))
         planted = [dict(r.inputs) for r in recording.resources if r.type.startswith("kubernetes:")]
         assert sorted(planted, key=identity) == sorted(in_git, key=identity)
 

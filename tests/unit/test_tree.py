@@ -146,6 +146,7 @@ def test_a_flux_kustomization_in_full(checkout: Path) -> None:
             "timeout": "5m",
             "prune": True,
             "wait": True,
+            "serviceAccountName": "platform",
             "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
             "path": "./clusters/dev/apps",
             "dependsOn": [{"name": "infra"}],
@@ -184,6 +185,7 @@ def test_an_empty_list_leaves_its_stage_out(
             "clusters/dev/kustomization.yaml",
             "clusters/dev/flux-system/gotk-sync.yaml",
             "clusters/dev/flux-system/kustomization.yaml",
+            "clusters/dev/flux-system/platform-account.yaml",
             *(f"clusters/dev/{stage}.yaml" for stage in chain),
             *(f"clusters/dev/{stage}/kustomization.yaml" for stage in chain),
         ]
@@ -204,6 +206,25 @@ def test_sync_is_for_exactly_this_clusters_path(shipped: Stack) -> None:
     # What Pulumi plants and what Git then owns is the same, to the byte of its values.
     text = tree.render(shipped, None)[f"{shipped.path}/{tree.SYNC_FILE}"]
     assert documents(text) == [source, root]
+
+
+def test_the_platform_has_an_account_of_its_own(shipped: Stack) -> None:
+    files = tree.render(shipped, None)
+    account, binding = documents(files[f"{shipped.path}/{tree.ACCOUNT_FILE}"])
+    assert [account, binding] == list(tree.platform_account())
+    subject = {"kind": "ServiceAccount", "name": "platform", "namespace": "flux-system"}
+    assert binding["subjects"] == [subject]
+    for item in (account, binding):
+        # Flux could remove nothing any more if it removed this first.
+        assert item["metadata"]["annotations"] == {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+    specs = [
+        item["spec"]
+        for text in files.values()
+        for item in documents(text)
+        if item["apiVersion"].startswith("kustomize.toolkit")
+    ]
+    assert len(specs) == 4
+    assert {spec["serviceAccountName"] for spec in specs} == {account["metadata"]["name"]}
 
 
 def test_a_pull_token_is_only_named(checkout: Path) -> None:
@@ -234,6 +255,7 @@ def test_components_are_flux_install_manifests(shipped: Stack) -> None:
     assert with_them == tree.render(shipped, None)
     assert listed(with_them[f"{shipped.path}/flux-system/kustomization.yaml"]) == [
         "gotk-components.yaml",
+        "platform-account.yaml",
         "gotk-sync.yaml",
     ]
 
@@ -282,6 +304,7 @@ def test_a_commit_message_says_which_stack_and_what(checkout: Path) -> None:
         ),
         "clusters/dev/flux-system/gotk-sync.yaml": "dev: flux-system/gotk-sync.yaml",
         "clusters/dev/flux-system/kustomization.yaml": "dev: flux-system/kustomization.yaml",
+        "clusters/dev/flux-system/platform-account.yaml": "dev: flux-system/platform-account.yaml",
         "clusters/dev/infra.yaml": "dev: infra.yaml",
         "clusters/dev/infra/kustomization.yaml": (
             "dev: infra/kustomization.yaml (namespaces/common)"
