@@ -20,6 +20,7 @@ from tests.unit.support import (
     REPOSITORY,
     config_map,
     definition,
+    helm_release,
     kustomization,
     manifest,
     namespace,
@@ -50,14 +51,6 @@ def flux_kustomization(name: str, spec: str, path: str = "./apps/podinfo/base") 
     )
     api = "kustomize.toolkit.fluxcd.io/v1"
     return manifest(api, "Kustomization", name, "flux-system", more + spec)
-
-
-def helm_release(name: str, namespace: str, spec: str) -> str:
-    more = (
-        "spec:\n  interval: 5m\n  serviceAccountName: platform\n"
-        "  chartRef: {kind: OCIRepository, name: chart}\n"
-    )
-    return manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, namespace, more + spec)
 
 
 def test_nothing_is_wrong_with_the_shipped_stacks() -> None:
