@@ -82,6 +82,11 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
     return {f"{stack.path}/{path}": header + text for path, text in sorted(files.items())}
 
 
+def tenant_path(stack: Stack, team: str) -> str:
+    """Return the path of a team's file."""
+    return f"{stack.path}/{TENANTS}/{team}.yaml"
+
+
 def commit_messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
     """Return a commit message for every file: which stack, and what the file says now.
 
