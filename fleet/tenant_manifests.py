@@ -57,6 +57,22 @@ def documents(team: Team) -> list[Document]:
             "spec": {"hard": dict(sorted(team.quota.items()))},
         },
         {
+            # Else a team's pods could push the platform's off a node.
+            **_head(team, "v1", "ResourceQuota", "no-critical-pods"),
+            "spec": {
+                "hard": {"pods": "0"},
+                "scopeSelector": {
+                    "matchExpressions": [
+                        {
+                            "scopeName": "PriorityClass",
+                            "operator": "In",
+                            "values": ["system-cluster-critical", "system-node-critical"],
+                        }
+                    ]
+                },
+            },
+        },
+        {
             **_head(team, "v1", "LimitRange", "tenant"),
             "spec": {
                 "limits": [

@@ -133,6 +133,16 @@ def test_nothing_in_and_nothing_out_but_dns_and_its_own_pods(team: Team) -> None
     assert own["spec"]["egress"] == [{"to": [{"podSelector": {}}]}]
 
 
+def test_what_it_may_use(team: Team) -> None:
+    quota, critical = objects(team, "ResourceQuota")
+    assert quota["spec"]["hard"] == team.quota
+    assert quota["spec"]["hard"]["pods"] == ("40" if team.name == "audit" else "15")
+    assert "scopeSelector" not in quota["spec"]
+    assert critical["spec"]["hard"] == {"pods": "0"}
+    (limits,) = one(team, "LimitRange")["spec"]["limits"]
+    assert limits == {"type": "Container", **team.limits}
+
+
 def test_the_pair(team: Team) -> None:
     source, kustomization = tenant_manifests.sync(team)
     assert kustomization["spec"]["sourceRef"] == {
@@ -192,7 +202,7 @@ def test_nothing_is_wrong_with_it(stack: Stack) -> None:
     report = validation.check(TENANCY, [(stack, None)], lambda _: None)
     assert report.findings == []
     # Fewer would mean that something was not looked at.
-    assert report.objects == 9 + 3 * 10
+    assert report.objects == 9 + 3 * 11
 
 
 def test_a_mistake_in_it_would_be_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
