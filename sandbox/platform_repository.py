@@ -23,7 +23,7 @@ OWNER = "platform-team"
 NAME = "fleet"
 BRANCH = "main"
 # What `pulumi config set --secret` wrote into a stack file; a fresh copy of it keeps them.
-_KEPT = ("github:token", "fleet:pullToken")
+_KEPT = ("github:token", "fleet:pullToken", "fleet:tenantCredentials")
 
 
 def folder(state: Path) -> Path:

@@ -84,13 +84,14 @@ class Sandbox:
         """Return the names of all namespaces."""
         return {item["metadata"]["name"] for item in report.get(self.state, cluster, ["ns"])}
 
-    def pulumi(self, *args: str) -> str:
+    def pulumi(self, *args: str, accept: tuple[int, ...] = (0,)) -> str:
         """Run the engine's command line, as a person would."""
         return run(
             [program("pulumi"), *args, "--non-interactive"],
             timeout=600,
             cwd=self.root,
             env=stacks.environment(self.state),
+            accept=accept,
         )
 
     def pid(self, process: str) -> int:
