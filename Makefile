@@ -37,6 +37,8 @@ format: $(VENV)/installed ## format the code
 golden: $(VENV)/installed ## write the golden trees anew, to be reviewed in the diff
 	rm -rf tests/unit/golden/clusters
 	$(BIN)/fleet render --out tests/unit/golden
+	rm -rf tests/unit/tenancy/clusters
+	$(BIN)/fleet render --root tests/unit/tenancy --out tests/unit/tenancy
 
 schema: $(VENV)/installed ## write stack.schema.json anew
 	$(BIN)/fleet schema > stack.schema.json

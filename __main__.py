@@ -1,6 +1,8 @@
-"""One stack, one cluster: decisions -> connection -> tree -> Flux -> outputs."""
+"""One stack, one cluster: decisions -> connection -> tenants -> tree -> Flux -> outputs."""
 
 import os
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,16 @@ import pulumi
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs
-from fleet import config, flux_manifests, kubeconfig, stack_files, tree
+from components.tenant import Tenant, TenantArgs
+from fleet import (
+    config,
+    flux_manifests,
+    kubeconfig,
+    stack_files,
+    tenant_manifests,
+    tenants,
+    tree,
+)
 from fleet.decisions import Stack
 from fleet.errors import FleetError
 
@@ -33,6 +44,9 @@ def main() -> None:
             context=decisions.cluster.context,
         ),
     )
+    on_cluster = pulumi.ResourceOptions(provider=connection.provider)
+    planted = [*flux_manifests.locked_down(components), *tree.platform_account()]
+    registered = _tenants(stack, planted, on_cluster)
     cluster_tree = ClusterTree(
         stack.name,
         ClusterTreeArgs(
@@ -45,21 +59,40 @@ def main() -> None:
             messages=tree.commit_messages(stack, files),
             waves=tree.waves(stack, list(files)),
             entrypoint=f"{stack.path}/{tree.ENTRYPOINT}",
+            needs={tree.tenant_path(stack, name): t.resources for name, t in registered.items()},
         ),
     )
     FluxInstallation(
         stack.name,
         FluxInstallationArgs(
             namespace=tree.FLUX_NAMESPACE,
-            waves=flux_manifests.waves(components),
+            waves=flux_manifests.waves(planted),
             sync=tree.sync(stack),
             tree=cluster_tree.files,
             pull_secret=tree.PULL_SECRET,
             pull_token=pulumi.Config("fleet").get_secret("pullToken"),
         ),
-        pulumi.ResourceOptions(provider=connection.provider),
+        on_cluster,
     )
     _export(stack)
+
+
+def _tenants(
+    stack: Stack, planted: Sequence[Mapping[str, Any]], opts: pulumi.ResourceOptions
+) -> dict[str, Tenant]:
+    """The teams of this cluster, by name."""
+    found: dict[str, Tenant] = {}
+    secrets = pulumi.Config(stack_files.PROJECT).get_secret_object("tenantCredentials")
+    for team in tenants.teams(stack):
+        namespace: Mapping[str, Any] = tenant_manifests.namespace(team)
+        if team.in_flux_system:
+            (namespace,) = (item for item in planted if item["kind"] == "Namespace")
+        credentials = None
+        if team.credentials is not None and secrets is not None:
+            credentials = secrets.apply(itemgetter(team.name))
+        args = TenantArgs(namespace=namespace, secret=team.source, credentials=credentials)
+        found[team.name] = Tenant(team.name, args, opts)
+    return found
 
 
 def _engine_decisions() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_github as github
@@ -19,7 +19,8 @@ class ClusterTreeArgs:
 
     `files` maps a path in the repository to its text; `messages` maps it to its commit message,
     which may change only when the text does. `waves` are those paths in the order in which they
-    may be committed, and `entrypoint` is the last of them.
+    may be committed, and `entrypoint` is the last of them. `needs` are the resources that have to
+    be there before a path is committed, for those that have any.
     """
 
     api_url: pulumi.Input[str]
@@ -31,6 +32,7 @@ class ClusterTreeArgs:
     messages: Mapping[str, str]
     waves: Sequence[Sequence[str]]
     entrypoint: str
+    needs: Mapping[str, Sequence[pulumi.Resource]] = field(default_factory=dict)
 
 
 class ClusterTree(pulumi.ComponentResource):
@@ -70,7 +72,7 @@ class ClusterTree(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(
                         parent=self,
                         provider=provider,
-                        depends_on=earlier,
+                        depends_on=[*earlier, *args.needs.get(path, ())],
                         # `pulumi destroy` has to be told first that this is meant.
                         protect=path == args.entrypoint,
                         # And even then the entrypoint stays: without it Flux makes one up from

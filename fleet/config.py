@@ -15,17 +15,27 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from fleet import entries, stack_files
-from fleet.decisions import DNS_LABEL, Cluster, Decisions, Entry, Flux, Repository, Stack
+from fleet import definitions, entries, stack_files, tenants
+from fleet.decisions import Cluster, Decisions, Entry, Flux, Repository, Stack
 from fleet.errors import ConfigError
 from fleet.stack_files import PROJECT_FILE, SHARED_KEYS
+from fleet.strict import DNS_LABEL
+from fleet.tenant_decisions import (
+    ExtraKinds,
+    InFluxSystem,
+    Limits,
+    TenantCredentials,
+    TenantDecisions,
+    TenantDefaults,
+    TenantRepository,
+)
 
 Address = tuple[str, str]
 
 
 def load(root: Path, name: str) -> Stack:
     """Read and validate one stack. Raises ConfigError with every problem found."""
-    return _load(root, name, _addresses(root))
+    return _load(root, name, _addresses(root), definitions.namespace_homes(root))
 
 
 def load_all(root: Path) -> list[Stack]:
@@ -33,11 +43,12 @@ def load_all(root: Path) -> list[Stack]:
     addresses = _addresses(root)
     if not addresses:
         raise ConfigError([f"{root}: no Pulumi.<stack>.yaml here; add one for each cluster"])
+    homes = definitions.namespace_homes(root)
     stacks: list[Stack] = []
     problems: list[str] = []
     for name in addresses:
         try:
-            stacks.append(_load(root, name, addresses))
+            stacks.append(_load(root, name, addresses, homes))
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -46,7 +57,9 @@ def load_all(root: Path) -> list[Stack]:
     return stacks
 
 
-def _load(root: Path, name: str, addresses: Mapping[str, Address | None]) -> Stack:
+def _load(
+    root: Path, name: str, addresses: Mapping[str, Address | None], homes: Mapping[str, str]
+) -> Stack:
     file = f"Pulumi.{name}.yaml"
     if not re.fullmatch(DNS_LABEL, name):
         raise ConfigError(
@@ -70,6 +83,7 @@ def _load(root: Path, name: str, addresses: Mapping[str, Address | None]) -> Sta
     files = dict.fromkeys(shared, PROJECT_FILE) | dict.fromkeys(own, file)
     decisions = _validate(values, file, files, problems)
     problems += entries.problems(root, name, file, values)
+    problems += tenants.problems(name, file, values, homes)
     problems += _collisions(name, file, addresses)
     if decisions is None or problems:
         raise ConfigError(problems)
@@ -126,6 +140,8 @@ _TYPE_NAMES = {
     "string_type": "must be a text; quote it",
     "tuple_type": "must be a list, `- entry` lines ([] for none)",
     "model_type": "must be a mapping, `key: value` lines",
+    "dict_type": "must be a mapping, `key: value` lines",
+    "bool_type": "must be true or false",
     "string_too_short": "must not be empty; name it",
 }
 _PATTERNS = {
@@ -135,6 +151,13 @@ _PATTERNS = {
     "environment": "must be lower-case letters, digits and '-', as in prod",
     "version": "must be a release, as v2.9.2",
     "sha256": "must be 64 lower-case hexadecimal digits",
+    "tenants.name": "must be lower-case letters, digits and '-', at most 50, as in billing",
+    "tenants.namespace": "must be lower-case letters, digits and '-', at most 63",
+    "interval": "must be a duration, as 5m",
+    "apiGroup": "must be an API group, as cert-manager.io",
+    "resources": "must be the plural name of a kind, as certificates; no '*', no subresource",
+    "quota": "must be a quantity, as 20, 500m or 4Gi",
+    "limits": "must be a quantity, as 500m or 256Mi",
 }
 
 
@@ -152,13 +175,21 @@ def _say(
         close = difflib.get_close_matches(str(loc[-1]), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
         return f"{file}: {key}: unknown key; {hint}"
+    if loc[-1] == "[key]":
+        key = key.removesuffix(".[key]")
+        known = re.findall("'([^']+)'", message)
+        close = difflib.get_close_matches(str(loc[-2]), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+        return f"{file}: {key}: unknown key; {hint}"
     if kind == "invalid_key":
         return f"{file}: {key}: the key is no text; quote it"
     value = _at(values, loc)
     said = _TYPE_NAMES.get(kind, message.removeprefix("Value error, "))
     if kind == "string_pattern_mismatch":
-        said = _PATTERNS.get(str(loc[-1]), "must be one line without blanks around it")
-    elif kind == "model_type" and len(loc) > 1:
+        said = _pattern(loc)
+    elif kind == "literal_error":
+        said = message.replace("Input should be", "must be").replace("'", "")
+    elif kind == "model_type" and len(loc) > 1 and loc[0] in ("infrastructure", "apps"):
         said = "must be a path, or {path: ..., because: ...}"
     elif kind == "string_type" and isinstance(value, (dict, list)):
         said = "must be a single text"
@@ -166,7 +197,18 @@ def _say(
         return f"{file}: {key}: has no value; it {said.removesuffix('; quote it')}"
     if isinstance(value, str) and not value.strip():
         said = "must not be empty; name it"
-    return f"{file}: {key}: {_shown(value)} {said}"
+    # What stands where a secret belongs may be one.
+    shown = "it" if loc[0] == "tenantCredentials" else _shown(value)
+    return f"{file}: {key}: {shown} {said}"
+
+
+def _pattern(loc: Sequence[int | str]) -> str:
+    """What a text must look like: by whole key, by its last part, by what it is a part of."""
+    parts = [part for part in loc if isinstance(part, str)]
+    for key in (".".join(parts), *reversed(parts)):
+        if key in _PATTERNS:
+            return _PATTERNS[key]
+    return "must be one line without blanks around it"
 
 
 def _at(values: Mapping[str, Any], loc: Sequence[int | str]) -> object:
@@ -184,15 +226,30 @@ def _shown(value: object) -> str:
     return re.sub(r"//[^/\s]*@", "//***@", repr(value))
 
 
+_MODELS: Mapping[str, type[BaseModel]] = {
+    "repository": Repository,
+    "cluster": Cluster,
+    "flux": Flux,
+    "infrastructure": Entry,
+    "apps": Entry,
+    "tenants": TenantDecisions,
+    "tenants.repository": TenantRepository,
+    "tenants.limits": Limits,
+    "tenants.extraKinds": ExtraKinds,
+    "tenants.inFluxSystem": InFluxSystem,
+    "tenantDefaults": TenantDefaults,
+    "tenantDefaults.limits": Limits,
+    "tenantDefaults.extraKinds": ExtraKinds,
+}
+
+
 def _known_keys(loc: Sequence[int | str]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {
-        "repository": Repository,
-        "cluster": Cluster,
-        "flux": Flux,
-        "infrastructure": Entry,
-        "apps": Entry,
-    }
-    model = models[str(loc[0])] if loc else Decisions
+    if not loc:
+        model: type[BaseModel] = Decisions
+    elif loc[0] == "tenantCredentials":
+        model = TenantCredentials
+    else:
+        model = _MODELS[".".join(part for part in loc if isinstance(part, str))]
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -8,36 +8,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
-DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-    )
+from fleet.strict import DNS_LABEL, Branch, NonEmpty, Strict, git_url
+from fleet.tenant_decisions import TenantCredentials, TenantDecisions, TenantDefaults
 
 
 def _https_or_ssh(url: str) -> str:
-    if not re.fullmatch(r"(https|ssh)://[^\s/]+/\S+", url):
-        raise ValueError("must be an https:// or ssh:// URL")
-    if re.match(r"https://[^/]*@", url) or re.match(r"ssh://[^/@]*:[^/@]*@", url):
-        raise ValueError(
-            "must not carry a user or a password, Git would keep it for ever; use fleet:pullToken"
-        )
-    return url
+    return git_url(url, "fleet:pullToken")
 
 
 def _https(url: str) -> str:
@@ -55,16 +37,15 @@ def _path_or_https(where: str) -> str:
     return where
 
 
-NonEmpty = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
 GitHubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-class Repository(_Strict):
+class Repository(Strict):
     """The one Git repository that every cluster pulls."""
 
     owner: GitHubName = Field(description="GitHub user or organization")
     name: GitHubName = Field(description="repository name, without the owner")
-    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] = Field(
+    branch: Branch = Field(
         default="main", description="branch that `pulumi up` commits to and Flux pulls"
     )
     url: Annotated[str, AfterValidator(_https_or_ssh)] | None = Field(
@@ -81,7 +62,7 @@ class Repository(_Strict):
         return self.url or f"https://github.com/{self.owner}/{self.name}"
 
 
-class Cluster(_Strict):
+class Cluster(Strict):
     """The connection to exactly one cluster, and what kind of cluster it is."""
 
     kubeconfig: NonEmpty = Field(description="path of the kubeconfig file; ~ is your home")
@@ -92,7 +73,7 @@ class Cluster(_Strict):
     )
 
 
-class Entry(_Strict):
+class Entry(Strict):
     """One shared definition that this cluster gets."""
 
     path: NonEmpty = Field(description="folder below infrastructure/ or apps/")
@@ -118,7 +99,7 @@ class _OrPathSchema:
 EntryOrPath = Annotated[Entry, BeforeValidator(entry_or_path), _OrPathSchema()]
 
 
-class Flux(_Strict):
+class Flux(Strict):
     """Which Flux a cluster runs, and where its install manifests come from."""
 
     version: Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")] = Field(
@@ -133,7 +114,7 @@ class Flux(_Strict):
     )
 
 
-class Decisions(_Strict):
+class Decisions(Strict):
     """Everything below `fleet:` that is decided for one cluster."""
 
     repository: Repository
@@ -143,6 +124,15 @@ class Decisions(_Strict):
         strict=False, description="folders below infrastructure/, in order"
     )
     apps: tuple[EntryOrPath, ...] = Field(strict=False, description="folders below apps/, in order")
+    tenants: tuple[TenantDecisions, ...] = Field(
+        default=(), strict=False, description="teams with repositories of their own"
+    )
+    tenant_defaults: TenantDefaults = Field(
+        default=TenantDefaults(), description="what all teams have in common"
+    )
+    tenant_credentials: dict[str, TenantCredentials] = Field(
+        default_factory=dict, description="by team: with what Flux reads its repository"
+    )
     pull_token: Literal["secure"] | None = Field(
         default=None,
         description="read-only token with which Flux pulls a private repository; only as a secret",

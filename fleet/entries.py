@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleet.decisions import DNS_LABEL, Entry, entry_or_path
+from fleet.decisions import Entry, entry_or_path
+from fleet.strict import DNS_LABEL
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 

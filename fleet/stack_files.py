@@ -13,9 +13,14 @@ from fleet.errors import ConfigError
 PROJECT = "fleet"
 PROJECT_FILE = "Pulumi.yaml"
 # Keys of which a cluster's own file is the only place: membership is never implicit.
-CLUSTER_KEYS = ("cluster", "infrastructure", "apps")
+CLUSTER_KEYS = ("cluster", "infrastructure", "apps", "tenants")
 # Keys that Pulumi.yaml may set for all clusters.
-SHARED_KEYS = ("repository", "flux")
+SHARED_KEYS = ("repository", "flux", "tenantDefaults")
+# Keys that hold secrets, each with how one is set.
+SECRET_KEYS = {
+    "pullToken": "pulumi config set --secret fleet:pullToken",
+    "tenantCredentials": "pulumi config set --secret --path fleet:tenantCredentials.<team>.token",
+}
 # The rest of what `pulumi` itself keeps in a stack file.
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey", "environment")
 
@@ -45,10 +50,10 @@ def shared(root: Path, problems: list[str]) -> dict[str, Any]:
                 f"{PROJECT_FILE}: {key}: would reach every cluster unseen; "
                 "set it in each Pulumi.<stack>.yaml"
             )
-        elif name == "pullToken":
+        elif name in SECRET_KEYS:
             problems.append(
                 f"{PROJECT_FILE}: {key}: a secret is one stack's; use "
-                "`pulumi config set --secret fleet:pullToken -s <stack>` for each"
+                f"`{SECRET_KEYS[name]} -s <stack>` for each"
             )
         elif not isinstance(item, dict) or set(item) != {"value"}:
             problems.append(f"{PROJECT_FILE}: {key}: write the shared value below `value:`")
@@ -68,16 +73,34 @@ def own(root: Path, file: str, problems: list[str]) -> dict[str, Any]:
         name = _name(key, file, problems)
         if name is not None:
             values[name] = value
-    if (token := values.get("pullToken")) is not None:
-        if isinstance(token, dict) and set(token) == {"secure"}:
-            values["pullToken"] = "secure"
-        else:
-            del values["pullToken"]
-            problems.append(
-                f"{file}: fleet:pullToken: is readable by all who read this file; revoke it and "
-                "use `pulumi config set --secret fleet:pullToken`"
-            )
+    _conceal(values, "pullToken", f"{file}: fleet:pullToken", "pullToken", problems)
+    credentials = values.get("tenantCredentials")
+    if isinstance(credentials, dict):
+        values["tenantCredentials"] = credentials = {
+            team: dict(given) if isinstance(given, dict) else given
+            for team, given in credentials.items()
+        }
+        for team, given in credentials.items():
+            for key in ("token", "privateKey"):
+                if isinstance(given, dict):
+                    where = f"{file}: fleet:tenantCredentials.{team}.{key}"
+                    _conceal(given, key, where, "tenantCredentials", problems)
     return values
+
+
+def _conceal(
+    values: dict[str, Any], key: str, where: str, secret: str, problems: list[str]
+) -> None:
+    """Replace an encrypted value by the word `secure`; refuse one that all can read."""
+    value = values.get(key)
+    if value is None:
+        return
+    values[key] = "secure"
+    if not (isinstance(value, dict) and set(value) == {"secure"}):
+        command = SECRET_KEYS[secret].replace("<team>.token", ".".join(where.split(".")[-2:]))
+        problems.append(
+            f"{where}: is readable by all who read this file; revoke it and use `{command}`"
+        )
 
 
 def _name(key: object, file: str, problems: list[str]) -> str | None:

@@ -16,14 +16,19 @@ def generate() -> str:
     model = Decisions.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = model["$defs"]
     decisions = {f"{PROJECT}:{key}": value for key, value in model["properties"].items()}
-    # In the file it is what `pulumi config set --secret` writes.
-    decisions[f"{PROJECT}:pullToken"] = {
-        "type": "object",
-        "description": model["properties"]["pullToken"]["description"],
-        "properties": {"secure": {"type": "string"}},
-        "required": ["secure"],
-        "additionalProperties": False,
-    }
+    for holder, key in (
+        (decisions, f"{PROJECT}:pullToken"),
+        (definitions["TenantCredentials"]["properties"], "token"),
+        (definitions["TenantCredentials"]["properties"], "privateKey"),
+    ):
+        # In the file it is what `pulumi config set --secret` writes.
+        holder[key] = {
+            "type": "object",
+            "description": holder[key]["description"],
+            "properties": {"secure": {"type": "string"}},
+            "required": ["secure"],
+            "additionalProperties": False,
+        }
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "The decisions of one cluster: Pulumi.<stack>.yaml",
@@ -33,7 +38,9 @@ def generate() -> str:
         "properties": {
             "config": {
                 "type": "object",
-                "required": [f"{PROJECT}:{key}" for key in CLUSTER_KEYS],
+                "required": [
+                    f"{PROJECT}:{key}" for key in model["required"] if key in CLUSTER_KEYS
+                ],
                 "properties": decisions,
                 # Other namespaces are other providers' business.
                 "patternProperties": {f"^(?!{PROJECT}:)[^:]+:.+$": True},

@@ -19,26 +19,18 @@ from typing import Any
 
 import yaml
 
-from fleet import tools, tree
+from fleet import definitions, tools, tree
 from fleet.commands import run
 from fleet.decisions import Stack
+from fleet.definitions import Loader
 from fleet.entries import KUSTOMIZATION_FILES
 from fleet.errors import CommandError
 
-SHARED_FOLDERS = ("apps", "infrastructure")
+SHARED_FOLDERS = definitions.SHARED_FOLDERS
 BUILD_TIMEOUT = 120
-# Namespaces that every cluster has by itself.
-BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 # Groups of which every kind has a schema; an unknown kind there is a mistake, not a gap.
 _COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
 _COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
-
-
-class _Loader(yaml.CSafeLoader):
-    """Reads what Kubernetes reads: there, a bare `=` is a text."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: str(node.value))
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -117,7 +109,7 @@ def check(
         # Building would go to the network.
         return report
     tools.require()
-    homes = _namespace_homes(root)
+    homes = definitions.namespace_homes(root)
     objects: list[Built] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         for stack, components in stacks:
@@ -128,6 +120,7 @@ def check(
             report.findings += _duplicates(stack, built)
             report.findings += _missing_namespaces(stack, built, homes)
             report.findings += _missing_dependencies(built)
+            report.findings += _refused_by_lockdown(built)
         progress(f"validating {len(objects)} objects")
         report.objects = len(objects)
         _validate(objects, Path(folder), report)
@@ -168,10 +161,10 @@ def _stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
 
 
 def _remote_bases(root: Path) -> Iterator[Finding]:
-    for path in _yaml_files(root):
+    for path in definitions.yaml_files(root):
         if path.name not in KUSTOMIZATION_FILES:
             continue
-        for content in _documents(path):
+        for content in definitions.documents(path):
             for key in ("resources", "components", "bases"):
                 entries = content.get(key)
                 for entry in entries if isinstance(entries, list) else ():
@@ -181,34 +174,6 @@ def _remote_bases(root: Path) -> Iterator[Finding]:
                             object=f"{key}: {entry}",
                             problem="is remote; keep a folder here, or use a Flux source",
                         )
-
-
-def _namespace_homes(root: Path) -> dict[str, str]:
-    """Which folder of the shared definitions has which namespace, for a helpful hint."""
-    return {
-        str(content["metadata"]["name"]): path.parent.relative_to(root).as_posix()
-        for path in _yaml_files(root)
-        for content in _documents(path)
-        if content.get("kind") == "Namespace" and isinstance(content.get("metadata"), dict)
-        if "name" in content["metadata"]
-    }
-
-
-def _yaml_files(root: Path) -> Iterator[Path]:
-    for folder in SHARED_FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
-            known = path.suffix in (".yaml", ".yml") or path.name in KUSTOMIZATION_FILES
-            if known and path.is_file():
-                yield path
-
-
-def _documents(path: Path) -> list[dict[str, Any]]:
-    try:
-        documents = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=_Loader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        # kustomize names it where a cluster uses it.
-        return []
-    return [document for document in documents if isinstance(document, dict)]
 
 
 def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> None:
@@ -236,7 +201,7 @@ def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
         return []
     return [
         Built(path=path, content=content)
-        for content in yaml.load_all(text, Loader=_Loader)
+        for content in yaml.load_all(text, Loader=Loader)
         if content is not None
     ]
 
@@ -287,7 +252,9 @@ def _missing_namespaces(
     stack: Stack, objects: Sequence[Built], homes: Mapping[str, str]
 ) -> Iterator[Finding]:
     order = _order(stack)
-    created: dict[str, int] = dict.fromkeys(BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1)
+    created: dict[str, int] = dict.fromkeys(
+        definitions.BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1
+    )
     for built in objects:
         if built.api == ("v1", "Namespace"):
             name = str(built.metadata.get("name"))
@@ -309,7 +276,8 @@ def _missing_namespaces(
 
 def _order(stack: Stack) -> list[str]:
     """The paths that this cluster's stages are delivered from, first to last."""
-    return [stack.path, *(f"{stack.path}/{stage.value}" for stage in tree.stages(stack))]
+    delivered = [*(stage.value for stage in tree.stages(stack)), tree.TENANTS]
+    return [stack.path, *(f"{stack.path}/{name}" for name in delivered)]
 
 
 def _position(order: Sequence[str], path: str) -> int:
@@ -341,6 +309,35 @@ def _missing_dependencies(objects: Sequence[Built]) -> Iterator[Finding]:
                     object=built.name,
                     problem=f"dependsOn {key[1]}, which this cluster does not have",
                 )
+
+
+def _refused_by_lockdown(objects: Iterable[Built]) -> Iterator[Finding]:
+    """What `flux_manifests.LOCKDOWN` makes Flux refuse, where it would be seen only later."""
+    for built in objects:
+        if not (_is_flux_kustomization(built) or built.api[1] == "HelmRelease"):
+            continue
+        spec = built.content.get("spec")
+        spec = spec if isinstance(spec, dict) else {}
+        if not spec.get("serviceAccountName"):
+            yield Finding(
+                file=built.path,
+                object=built.name,
+                problem="spec.serviceAccountName is missing, so Flux may do nothing for it; "
+                f"in {tree.FLUX_NAMESPACE} name {tree.PLATFORM_ACCOUNT}",
+            )
+        chart = spec.get("chart")
+        chart_spec = chart.get("spec") if isinstance(chart, dict) else None
+        for holder in (spec, chart_spec if isinstance(chart_spec, dict) else {}):
+            for key in ("sourceRef", "chartRef"):
+                reference = holder.get(key)
+                other = reference.get("namespace") if isinstance(reference, dict) else None
+                if other not in (None, built.metadata.get("namespace")):
+                    yield Finding(
+                        file=built.path,
+                        object=built.name,
+                        problem=f"{key} is to namespace {other}, which Flux refuses; "
+                        "keep the source beside it",
+                    )
 
 
 def _validate(objects: Sequence[Built], folder: Path, report: Report) -> None:

@@ -17,18 +17,23 @@ import yaml
 from fleet import stack_files
 from fleet.commands import run
 from fleet.validation import SHARED_FOLDERS
-from sandbox import certificates, clusters, files, servers
+from sandbox import clusters, files, servers
 
 OWNER = "platform-team"
 NAME = "fleet"
 BRANCH = "main"
 # What `pulumi config set --secret` wrote into a stack file; a fresh copy of it keeps them.
-_KEPT = ("github:token", "fleet:pullToken")
+_KEPT = ("github:token", "fleet:pullToken", "fleet:tenantCredentials")
 
 
 def folder(state: Path) -> Path:
     """Return the working copy."""
     return state / "platform"
+
+
+def url(state: Path) -> str:
+    """Return the URL by which Flux clones it."""
+    return servers.repository_url(state, OWNER, NAME)
 
 
 def prepare(state: Path, checkout: Path, manifests: Path) -> None:
@@ -41,7 +46,7 @@ def prepare(state: Path, checkout: Path, manifests: Path) -> None:
         servers.create_repository(state, OWNER, NAME)
         copy.mkdir(parents=True, exist_ok=True)
         git(state, "init", "--quiet", f"--initial-branch={BRANCH}")
-        git(state, "remote", "add", "origin", servers.repository_url(state, OWNER, NAME))
+        git(state, "remote", "add", "origin", url(state))
         exclude = copy / ".git" / "info" / "exclude"
         exclude.write_text("/Pulumi*.yaml\n/.venv\n")
     pull(state)
@@ -80,14 +85,7 @@ def git(state: Path, *args: str) -> str:
         ["git", *args],
         timeout=120,
         cwd=folder(state),
-        env={
-            **clusters.environment(),
-            # Neither the user's nor the machine's configuration decides what happens here.
-            "GIT_CONFIG_GLOBAL": str(servers.git_config(state)),
-            "GIT_CONFIG_SYSTEM": "/dev/null",
-            "GIT_SSL_CAINFO": str(certificates.ca_bundle(state)),
-            "GIT_TERMINAL_PROMPT": "0",
-        },
+        env=servers.git_environment(state),
     )
 
 
@@ -98,7 +96,7 @@ def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
         "owner": OWNER,
         "name": NAME,
         "branch": BRANCH,
-        "url": servers.repository_url(state, OWNER, NAME),
+        "url": url(state),
         "apiUrl": servers.github_url(state),
     }
     flux = project["config"]["fleet:flux"]["value"]

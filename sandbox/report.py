@@ -15,8 +15,8 @@ from fleet.decisions import Stack
 from sandbox import clusters, platform_repository
 from sandbox.errors import SandboxError
 
-# Flux puts it on everything that it applies.
-_APPLIED_BY_FLUX = "kustomize.toolkit.fluxcd.io/name"
+# Flux puts it on everything that it applies; teams' own Kustomizations are in other namespaces.
+_APPLIED_FOR_PLATFORM = f"kustomize.toolkit.fluxcd.io/namespace={tree.FLUX_NAMESPACE}"
 _KINDS = {
     "Namespace": "namespaces",
     "Deployment": "deployments",
@@ -72,7 +72,7 @@ def found(state: Path, cluster: str) -> Found:
         "Deployment": lambda content: str(content["status"].get("availableReplicas", 0)),
         "HelmRelease": lambda content: "ready" if is_ready(content) else "not ready",
     }
-    objects = get(state, cluster, list(_KINDS.values()), _APPLIED_BY_FLUX)
+    objects = get(state, cluster, list(_KINDS.values()), _APPLIED_FOR_PLATFORM)
     return _by_thing(objects, values)
 
 
@@ -113,7 +113,7 @@ def is_ready(content: Mapping[str, Any]) -> bool:
 def wait_converged(
     state: Path, names: Sequence[str], revision: str, seconds: float
 ) -> Mapping[str, float]:
-    """Wait until every Flux Kustomization of every cluster is Ready at a commit of the branch.
+    """Wait until every cluster's platform Kustomizations are Ready at a commit of the branch.
 
     Returns the seconds each cluster took. Raises SandboxError with what is not Ready, and why.
     """
@@ -143,6 +143,8 @@ def not_converged(state: Path, name: str, revision: str) -> list[str]:
     """Return what is not Ready at the commit, with the reason it gives."""
     waiting: list[str] = []
     for content in get(state, name, ["kustomizations.kustomize.toolkit.fluxcd.io"]):
+        if content["metadata"]["namespace"] != tree.FLUX_NAMESPACE:
+            continue  # a team's, which the platform does not wait for
         applied = content.get("status", {}).get("lastAppliedRevision", "")
         ours = content["spec"]["sourceRef"]["name"] == tree.SYNC_NAME
         if not is_ready(content) or (ours and not applied.endswith(f":{revision}")):

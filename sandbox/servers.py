@@ -34,6 +34,7 @@ def start(state: Path, charts: Path, public_repositories: Path) -> None:
             "--key", github.key,
             "--token-file", _token_file(state, "token"),
             "--read-token-file", _token_file(state, "read-token"),
+            "--repository-tokens", _repository_tokens(state),
             "--user", GITHUB_USER,
         ],
         environment,
@@ -89,17 +90,43 @@ def read_token(state: Path) -> str:
     return _token_file(state, "read-token").read_text()
 
 
+def repository_token(state: Path, owner: str, name: str) -> str:
+    """Return a token that may clone this one repository and do nothing else."""
+    return _secret_file(_repository_tokens(state) / owner / name).read_text()
+
+
 def create_repository(state: Path, owner: str, name: str) -> None:
     """Make an empty private repository, as a person would in the browser."""
+    _call(state, "POST", f"orgs/{owner}/repos", {"name": name, "private": True})
+
+
+def delete_repository(state: Path, owner: str, name: str) -> None:
+    """Remove a repository and all that is in it."""
+    _call(state, "DELETE", f"repos/{owner}/{name}")
+
+
+def _call(state: Path, method: str, path: str, body: object = None) -> None:
     request = urllib.request.Request(  # noqa: S310 - always https
-        f"{github_url(state)}api/v3/orgs/{owner}/repos",
-        data=json.dumps({"name": name, "private": True}).encode(),
+        f"{github_url(state)}api/v3/{path}",
+        data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {token(state)}", "Content-Type": "application/json"},
-        method="POST",
+        method=method,
     )
     trust = ssl.create_default_context(cafile=str(certificates.ca_bundle(state)))
     with urllib.request.urlopen(request, timeout=30, context=trust):  # noqa: S310 - always https
         pass
+
+
+def git_environment(state: Path) -> dict[str, str]:
+    """Return the environment in which people of the sandbox run git."""
+    return {
+        **clusters.environment(),
+        # Neither the user's nor the machine's configuration decides what happens here.
+        "GIT_CONFIG_GLOBAL": str(git_config(state)),
+        "GIT_CONFIG_SYSTEM": "/dev/null",
+        "GIT_SSL_CAINFO": str(certificates.ca_bundle(state)),
+        "GIT_TERMINAL_PROMPT": "0",
+    }
 
 
 def git_config(state: Path) -> Path:
@@ -126,8 +153,15 @@ def _listens(state: Path, name: str) -> bool:
     return True
 
 
+def _repository_tokens(state: Path) -> Path:
+    return state / "tokens" / "repositories"
+
+
 def _token_file(state: Path, name: str) -> Path:
-    file = state / "tokens" / name
+    return _secret_file(state / "tokens" / name)
+
+
+def _secret_file(file: Path) -> Path:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         files.write(file, secrets.token_urlsafe(24).encode(), 0o600)

@@ -19,11 +19,20 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import yaml
 from pulumi import automation
 
 from fleet.commands import run
 from fleet.errors import CommandError
-from sandbox import certificates, clusters, files, kubernetes_plugin, platform_repository, servers
+from sandbox import (
+    certificates,
+    clusters,
+    files,
+    kubernetes_plugin,
+    platform_repository,
+    servers,
+    teams,
+)
 from sandbox.errors import SandboxError
 from sandbox.parts import program
 
@@ -162,23 +171,25 @@ def _passphrase(state: Path) -> Path:
 
 
 def _set_secrets(state: Path, stack: str) -> None:
-    """Give the stack its two tokens, encrypted, as the README tells a user to."""
+    """Give the stack its tokens and its teams', encrypted, as the README tells a user to."""
     file = platform_repository.folder(state) / f"Pulumi.{stack}.yaml"
     pulumi: list[str | Path] = [program("pulumi"), "--non-interactive"]
     env, cwd = environment(state), platform_repository.folder(state)
     if not (state / "pulumi" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json").exists():
         run([*pulumi, "stack", "init", stack], timeout=120, cwd=cwd, env=env)
-    text = file.read_text()
-    for key, value in (
-        ("github:token", servers.token(state)),
-        ("fleet:pullToken", servers.read_token(state)),
-    ):
-        if key not in text:
-            # By standard input: command lines are readable by everybody.
-            run(
-                [*pulumi, "config", "set", "--secret", "--stack", stack, key],
-                timeout=60, cwd=cwd, env=env, stdin=value,
-            )  # fmt: skip
+    config = yaml.safe_load(file.read_text())["config"]
+    wanted = {"github:token": servers.token(state), "fleet:pullToken": servers.read_token(state)}
+    secrets_of_stack = {key: value for key, value in wanted.items() if key not in config}
+    for tenant in config.get("fleet:tenants", ()):
+        if tenant["name"] not in config.get("fleet:tenantCredentials", {}):
+            key = f"fleet:tenantCredentials.{tenant['name']}.token"
+            secrets_of_stack[key] = teams.token(state, tenant["name"])
+    for key, value in secrets_of_stack.items():
+        # By standard input: command lines are readable by everybody.
+        run(
+            [*pulumi, "config", "set", "--secret", "--path", "--stack", stack, key],
+            timeout=60, cwd=cwd, env=env, stdin=value,
+        )  # fmt: skip
 
 
 def _program() -> None:

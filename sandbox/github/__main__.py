@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--key", type=Path, required=True, help="PEM")
     parser.add_argument("--token-file", type=Path, required=True, help="the token that may write")
     parser.add_argument("--read-token-file", type=Path, required=True)
+    parser.add_argument("--repository-tokens", type=Path, help="folder: OWNER/NAME is a file with "
+                        "a token that may only clone that repository")  # fmt: skip
     parser.add_argument("--user", default="sandbox", help="whose tokens these are; all other "
                         "owners are organizations")  # fmt: skip
     options = parser.parse_args()
@@ -28,6 +30,7 @@ def main() -> None:
             user=options.user,
             token=_token(options.token_file),
             read_token=_token(options.read_token_file),
+            repository_tokens=options.repository_tokens,
         )
         server = GitHubServer(
             options.port,

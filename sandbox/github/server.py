@@ -35,17 +35,29 @@ class Access(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Accounts:
-    """Who there is: the tokens belong to `user`; every other owner is an organization of theirs."""
+    """Who there is: the tokens belong to `user`; every other owner is an organization of theirs.
+
+    `repository_tokens` is a folder in which OWNER/NAME is a file with a token that may do nothing
+    but clone that one repository. A token is good as soon as its file is there.
+    """
 
     user: str
     token: str
     read_token: str
+    repository_tokens: Path | None = None
 
     def access(self, token: str) -> Access:
         """Tell what a token allows, in a time that does not depend on it."""
         writes = hmac.compare_digest(token.encode(), self.token.encode())
         reads = hmac.compare_digest(token.encode(), self.read_token.encode())
         return Access.WRITE if writes else Access.READ if reads else Access.NONE
+
+    def may_clone(self, token: str, owner: str, name: str) -> bool:
+        """Tell whether this is the one token that is for that repository only."""
+        file = self.repository_tokens and self.repository_tokens / owner / name
+        if not file or not file.is_file():
+            return False
+        return hmac.compare_digest(token.encode(), file.read_bytes().strip())
 
     def is_organization(self, owner: str) -> bool:
         """Tell an organization from the one user."""
@@ -382,6 +394,8 @@ class GitHubHandler(Handler):
         if request is None or len(request.repository) != 2:
             raise RequestError(404, "Not Found")
         access = self.server.accounts.access(self._token())
+        if self.server.accounts.may_clone(self._token(), *request.repository):
+            access = Access.READ
         if access is Access.NONE:
             raise RequestError(401, "Authentication required", headers=_ASK_FOR_TOKEN)
         repository = self.server.repositories.get(*request.repository)

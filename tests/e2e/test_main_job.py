@@ -250,24 +250,6 @@ def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> 
     assert names == ["dev", "prod", "staging-eu-west-1", "test"]
 
 
-def test_down_leaves_nothing(sandbox: Sandbox) -> None:
-    """The last test here: no process of ours, no port taken, no folder."""
-    ports = sandbox.ports()
-    pids = [sandbox.pid(name) for name in processes.running(sandbox.state)]
-    assert len(pids) > 20
-    assert sandbox_main.down(sandbox.state, lambda _: None) == 0
-    assert not sandbox.state.exists()
-    for pid in pids:
-        # A zombie is an ended child of this very process.
-        assert run(["ps", "-o", "stat=", "-p", str(pid)], timeout=30, accept=(0, 1))[:1] in (
-            "",
-            "Z",
-        )
-    for port in ports:
-        with socket.socket() as trial:
-            assert trial.connect_ex(("127.0.0.1", port)) != 0
-
-
 def _said_by_root(sandbox: Sandbox, cluster: str) -> str:
     """What the root Kustomization says of its last try."""
     kind = "kustomizations.kustomize.toolkit.fluxcd.io"

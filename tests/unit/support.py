@@ -65,6 +65,15 @@ def config_map(name: str, namespace: str) -> str:
     return manifest("v1", "ConfigMap", name, namespace, "data:\n  key: value\n")
 
 
+def helm_release(name: str, namespace: str, spec: str) -> str:
+    """Return a HelmRelease; `spec` is more lines of its spec."""
+    more = (
+        "spec:\n  interval: 5m\n  serviceAccountName: platform\n"
+        "  chartRef: {kind: OCIRepository, name: chart}\n"
+    )
+    return manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, namespace, more + spec)
+
+
 FILES: Mapping[str, str] = {
     "Pulumi.yaml": PROJECT,
     "Pulumi.dev.yaml": stack_file("dev"),

@@ -18,7 +18,8 @@ import yaml
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs, type_token
-from fleet import config, flux_manifests, tree
+from components.tenant import Tenant, TenantArgs
+from fleet import commands, config, flux_manifests, tools, tree
 from tests.unit.recording import UNKNOWN, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
 
@@ -26,6 +27,7 @@ STACK = "pulumi:pulumi:Stack"
 CONNECTION = "fleet:index:ClusterConnection"
 TREE = "fleet:index:ClusterTree"
 FLUX = "fleet:index:FluxInstallation"
+TENANT = "fleet:index:Tenant"
 KUBERNETES = "pulumi:providers:kubernetes"
 GITHUB = "pulumi:providers:github"
 FILE = "github:index/repositoryFile:RepositoryFile"
@@ -54,6 +56,7 @@ PLANTED = [
     {"ServiceAccount/flux-system/source-controller", "ClusterRole/crd-controller"},
     {"Deployment/flux-system/source-controller"},
 ]
+ACCOUNT = {"ServiceAccount/flux-system/platform", "ClusterRoleBinding/flux-system-platform"}
 SYNC = ["GitRepository/flux-system/flux-system", "Kustomization/flux-system/flux-system"]
 
 
@@ -192,7 +195,9 @@ class TestClusterTree:
 
 
 class TestFluxInstallation:
-    WAVES = tuple(tuple(wave) for wave in flux_manifests.waves(MANIFESTS))
+    WAVES = tuple(
+        tuple(wave) for wave in flux_manifests.waves(flux_manifests.locked_down(MANIFESTS))
+    )
 
     def record(
         self,
@@ -331,6 +336,97 @@ class TestFluxInstallation:
         assert type_token(api_version, kind) == token
 
 
+class TestTenant:
+    NAMESPACE: Mapping[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "billing-dev", "labels": {"a": "b"}},
+    }
+
+    def record(
+        self,
+        credentials: Mapping[str, str] | str | None,
+        *,
+        preview: bool = False,
+        teams: tuple[str, ...] = ("billing",),
+    ) -> Recording:
+        def program() -> None:
+            connection = ClusterConnection(
+                "dev",
+                ClusterConnectionArgs(cluster="dev", kubeconfig="/kubeconfig", context="k3d-dev"),
+            )
+            for team in teams:
+                given: Any = unknown() if credentials == UNKNOWN else credentials
+                args = TenantArgs(
+                    namespace=self.NAMESPACE,
+                    secret=f"{team}-repo",
+                    credentials=given,
+                )
+                opts = pulumi.ResourceOptions(provider=connection.provider)
+                tenant = Tenant(team, args, opts)
+                expected = [] if credentials is None else 2 * [pulumi.CustomResource]
+                assert all(map(isinstance, tenant.resources, expected))
+                assert len(tenant.resources) == len(expected)
+
+        return run(program, preview=preview)
+
+    @pytest.mark.parametrize(
+        ("credentials", "data"),
+        [
+            ({"token": "hunter2"}, {"username": "git", "password": "hunter2"}),
+            (
+                {"privateKey": "hunter2", "knownHosts": "github.com ssh-ed25519 A"},
+                {"identity": "hunter2", "known_hosts": "github.com ssh-ed25519 A"},
+            ),
+        ],
+    )
+    def test_the_credentials_are_a_secret_in_the_cluster(
+        self, credentials: Mapping[str, str], data: Mapping[str, str]
+    ) -> None:
+        """Encrypted in the state though they came in plain, and nowhere else."""
+        recording = self.record(credentials)
+        secret = recording.one(SECRET)
+        assert secret.name == "billing/Secret/billing-dev/billing-repo"
+        assert secret.inputs["metadata"] == {"name": "billing-repo", "namespace": "billing-dev"}
+        assert secret.inputs["stringData"] == data
+        assert secret.secrets == {"stringData"}
+        others = [r for r in recording.resources if r.type != SECRET]
+        assert "hunter2" not in str(others)
+
+    def test_the_namespace_is_planted_for_it_and_left_to_git(self) -> None:
+        recording = self.record({"token": "hunter2"})
+        planted = recording.one("kubernetes:core/v1:Namespace")
+        assert dict(planted.inputs) == self.NAMESPACE
+        assert planted.ignore_changes == ("*",)
+        assert planted.retain_on_delete
+        secret = recording.one(SECRET)
+        assert recording.before(secret) == {planted.name}
+        # Ours alone, and gone with the team.
+        assert not secret.retain_on_delete
+        assert not secret.ignore_changes
+        for resource in (planted, secret):
+            assert resource.provider == recording.one(KUBERNETES).urn
+            assert recording.by_urn(resource.parent).type == TENANT
+
+    def test_a_repository_that_all_can_read(self) -> None:
+        recording = self.record(None)
+        assert recording.by_urn(recording.one(TENANT).parent).type == STACK
+        assert not recording.all(SECRET)
+        assert not recording.all("kubernetes:core/v1:Namespace")
+
+    def test_teams_of_one_namespace_are_told_apart(self) -> None:
+        """As several in flux-system are."""
+        recording = self.record({"token": "hunter2"}, teams=("billing", "audit"))
+        urns = [resource.urn for resource in recording.resources]
+        assert len(urns) == len(set(urns))
+        assert len(recording.all(SECRET)) == 2
+
+    def test_credentials_that_only_an_up_will_know(self) -> None:
+        secret = self.record(UNKNOWN, preview=True).one(SECRET)
+        assert secret.inputs["stringData"] == UNKNOWN
+        assert secret.inputs["metadata"]["namespace"] == "billing-dev"
+
+
 KUBECONFIG = "contexts: [{name: k3d-dev}, {name: k3d-prod}]\n"
 
 
@@ -377,7 +473,7 @@ class TestProgram:
             lambda: void(runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")),
             preview=preview,
             values=values,
-            secret_keys=("github:token", "fleet:pullToken"),
+            secret_keys=("github:token", "fleet:pullToken", "fleet:tenantCredentials"),
         )
 
     @pytest.mark.parametrize("preview", [False, True])
@@ -392,7 +488,7 @@ class TestProgram:
         messages = tree.commit_messages(stack, files)
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
         planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
-        assert {r.name for r in planted} == set().union(*PLANTED, SYNC)
+        assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC)
         assert len(recording.resources) == 4 + 2 + len(files) + len(planted)
 
     def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
@@ -419,19 +515,16 @@ class TestProgram:
         apps = recording.one(FILE, "clusters/dev/apps.yaml")
         assert "clusters/dev/apps/kustomization.yaml" in recording.before(apps)
         root = recording.one("kubernetes:kustomize.toolkit.fluxcd.io/v1:Kustomization")
-        assert recording.before(root) == files | set().union(*PLANTED) | {SYNC[0]}
+        assert recording.before(root) == files | set().union(*PLANTED, ACCOUNT) | {SYNC[0]}
         # Nothing of the cluster waits for Git but what needs it.
         deployment = recording.one("kubernetes:apps/v1:Deployment")
         assert not recording.before(deployment) & files
 
     def test_the_same_documents_as_in_the_tree(self, here: Path) -> None:
         recording = self.record(here)
-        files = tree.render(config.load(here, "dev"), MANIFESTS)
-        in_git = [
-            document
-            for file in (tree.COMPONENTS_FILE, tree.SYNC_FILE)
-            for document in yaml.safe_load_all(files[f"clusters/dev/{file}"])
-        ]
+        write(here, tree.render(config.load(here, "dev"), MANIFESTS))
+        folder = here / "clusters/dev/flux-system"
+        in_git = list(yaml.safe_load_all(commands.run([*tools.kustomize(), folder], timeout=60)))
         planted = [dict(r.inputs) for r in recording.resources if r.type.startswith("kubernetes:")]
         assert sorted(planted, key=identity) == sorted(in_git, key=identity)
 
@@ -455,6 +548,52 @@ class TestProgram:
         assert "hunter2" not in str(recording.outputs)
         source = recording.one("kubernetes:source.toolkit.fluxcd.io/v1:GitRepository")
         assert source.inputs["spec"]["secretRef"] == {"name": "flux-system"}
+
+    TENANTS = (
+        "  fleet:tenants:\n"
+        "    - {name: billing, repository: {url: https://github.com/acme/billing}}\n"
+        "    - {name: legacy, repository: {url: https://github.com/acme/legacy},"
+        " inFluxSystem: {because: it was there}}\n"
+        "    - {name: public, repository: {url: https://github.com/acme/public}}\n"
+        "  fleet:tenantCredentials:\n"
+        "    billing: {token: {secure: c2VjcmV0}}\n"
+        "    legacy: {token: {secure: c2VjcmV0}}\n"
+    )
+
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_tenants(self, preview: bool, here: Path) -> None:
+        """A team's credentials are there before its file is, and in no file."""
+        write(here, {"Pulumi.dev.yaml": stack_file("dev", more=self.TENANTS)})
+        recording = self.record(
+            here,
+            preview=preview,
+            given={
+                "tenantCredentials": {
+                    "billing": {"token": "billing-hunter2"},
+                    "legacy": {"token": "legacy-hunter2"},
+                }
+            },
+        )
+        assert sorted(names(recording.all(TENANT))) == ["billing", "legacy", "public"]
+        found = {r.name: r for r in recording.all(SECRET)}
+        assert {name: r.inputs["stringData"]["password"] for name, r in found.items()} == {
+            "billing/Secret/billing-dev/billing-repo": "billing-hunter2",
+            "legacy/Secret/flux-system/legacy-repo": "legacy-hunter2",
+        }
+        for name, secret in found.items():
+            assert "stringData" in secret.secrets
+            team = name.partition("/")[0]
+            file = recording.one(FILE, f"clusters/dev/tenants/{team}.yaml")
+            assert name in recording.before(file)
+            # One team's trouble with its cluster keeps no other file from being committed.
+            other = recording.one(FILE, "clusters/dev/tenants/public.yaml")
+            assert name not in recording.before(other)
+        assert [file for file in recording.all(FILE) if file.secrets] == []
+        others = [r for r in recording.resources if r.type != SECRET]
+        assert "-hunter2" not in str(others)
+        planted = recording.one("kubernetes:core/v1:Namespace", "billing/Namespace/billing-dev")
+        text = recording.one(FILE, "clusters/dev/tenants/billing.yaml").inputs["content"]
+        assert dict(planted.inputs) == next(yaml.safe_load_all(text))
 
     def test_outputs(self, here: Path) -> None:
         kubectl = f"kubectl --kubeconfig {here}/kubeconfig --context k3d-dev"

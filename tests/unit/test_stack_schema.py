@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet import stack_schema
 from fleet.decisions import Decisions
-from fleet.stack_files import CLUSTER_KEYS, SHARED_KEYS
+from fleet.stack_files import CLUSTER_KEYS, SECRET_KEYS, SHARED_KEYS
 from tests.unit.support import REPOSITORY
 
 
@@ -25,8 +25,9 @@ def test_it_has_every_key_of_the_model_and_no_other() -> None:
     decisions = committed()["properties"]["config"]
     names = {field.alias or name for name, field in Decisions.model_fields.items()}
     assert set(decisions["properties"]) == {f"fleet:{name}" for name in names}
-    assert names == {*CLUSTER_KEYS, *SHARED_KEYS, "pullToken"}
-    assert decisions["required"] == [f"fleet:{key}" for key in CLUSTER_KEYS]
+    assert names == {*CLUSTER_KEYS, *SHARED_KEYS, *SECRET_KEYS}
+    # A cluster without tenants is one; what it gets itself has to be said.
+    assert decisions["required"] == [f"fleet:{key}" for key in CLUSTER_KEYS if key != "tenants"]
 
 
 def test_it_is_closed_and_explains_every_key() -> None:

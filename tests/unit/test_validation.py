@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fleet import config, flux_manifests, tools, tree, validation
+from fleet.commands import run
 from fleet.decisions import Flux, Stack
 from fleet.errors import CommandError, FleetError
 from fleet.validation import Built, Finding, Report
@@ -18,6 +20,7 @@ from tests.unit.support import (
     REPOSITORY,
     config_map,
     definition,
+    helm_release,
     kustomization,
     manifest,
     namespace,
@@ -43,18 +46,11 @@ def flux_kustomization(name: str, spec: str, path: str = "./apps/podinfo/base") 
     more = (
         "spec:\n  interval: 5m\n  prune: true\n"
         f"  path: {path}\n"
+        "  serviceAccountName: platform\n"
         "  sourceRef: {kind: GitRepository, name: flux-system}\n"
     )
     api = "kustomize.toolkit.fluxcd.io/v1"
     return manifest(api, "Kustomization", name, "flux-system", more + spec)
-
-
-def helm_release(name: str, namespace: str, spec: str) -> str:
-    more = (
-        "spec:\n  interval: 5m\n"
-        "  chartRef: {kind: OCIRepository, name: chart, namespace: flux-system}\n"
-    )
-    return manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, namespace, more + spec)
 
 
 def test_nothing_is_wrong_with_the_shipped_stacks() -> None:
@@ -198,6 +194,36 @@ class TestDelivery:
     def test_a_helm_release_that_depends_on_another(self, checkout: Path) -> None:
         spec = "  dependsOn: [{name: b, namespace: common}]\n"
         text = helm_release("a", "flux-system", spec) + "---\n" + helm_release("b", "common", "")
+        assert check(checkout, definition("apps/a", text), apps="a") == []
+
+    def test_without_an_account_flux_may_do_nothing(self, checkout: Path) -> None:
+        text = flux_kustomization("a", "") + "---\n" + helm_release("b", "common", "")
+        text = text.replace("  serviceAccountName: platform\n", "")
+        said = (
+            "spec.serviceAccountName is missing, so Flux may do nothing for it; "
+            "in flux-system name platform"
+        )
+        assert check(checkout, definition("apps/a", text), apps="a") == [
+            f"{APPS}: HelmRelease common/b: {said}",
+            f"{APPS}: Kustomization flux-system/a: {said}",
+        ]
+
+    @pytest.mark.parametrize("inside", ["chartRef", "sourceRef"])
+    def test_a_source_of_another_namespace(self, inside: str, checkout: Path) -> None:
+        text = helm_release("a", "common", "")
+        reference = "{kind: HelmRepository, name: chart, namespace: flux-system}"
+        if inside == "sourceRef":
+            chart = f"chart: {{spec: {{chart: a, sourceRef: {reference}}}}}"
+        else:
+            chart = f"chartRef: {reference.replace('HelmRepository', 'OCIRepository')}"
+        text = text.replace("chartRef: {kind: OCIRepository, name: chart}", chart)
+        assert check(checkout, definition("apps/a", text), apps="a") == [
+            f"{APPS}: HelmRelease common/a: {inside} is to namespace flux-system, which Flux "
+            "refuses; keep the source beside it"
+        ]
+
+    def test_a_source_of_its_own_namespace_by_name(self, checkout: Path) -> None:
+        text = helm_release("a", "common", "").replace("chart}", "chart, namespace: common}")
         assert check(checkout, definition("apps/a", text), apps="a") == []
 
 
@@ -473,12 +499,49 @@ class TestFluxManifests:
     def test_waves(self) -> None:
         kinds = ["Deployment", "ClusterRole", "CustomResourceDefinition", "Service", "Namespace"]
         text = "---\n".join(manifest("v1", kind, kind.lower()) for kind in kinds)
-        waves = flux_manifests.waves(f"---\n{text}---\n")
+        waves = flux_manifests.waves(flux_manifests.locked_down(f"---\n{text}---\n"))
         assert [[document["kind"] for document in wave] for wave in waves] == [
             ["CustomResourceDefinition", "Namespace"],
             ["ClusterRole", "Service"],
             ["Deployment"],
         ]
+
+    def test_locked_down(self, tmp_path: Path) -> None:
+        """What is planted is what kustomize makes of the tree; nothing else is touched."""
+        stack = config.load(REPOSITORY, "dev")
+        manifests = flux_manifests.read_for_review(stack.decisions.flux, REPOSITORY)
+        write(tmp_path, tree.render(stack, manifests))
+        text = run([*tools.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
+        built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+        planted = [
+            *flux_manifests.locked_down(manifests),
+            *tree.platform_account(),
+            *tree.sync(stack),
+        ]
+
+        def key(item: dict[str, Any]) -> tuple[str, str]:
+            return item["kind"], item["metadata"]["name"]
+
+        assert sorted(planted, key=key) == sorted(built, key=key)
+        upstream = [item for item in yaml.load_all(manifests, Loader=yaml.CSafeLoader) if item]
+        changed = {
+            item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
+            for item in flux_manifests.locked_down(manifests)
+            if item not in upstream
+        }
+        assert {name: args[-3:] for name, args in changed.items()} == {
+            "kustomize-controller": list(flux_manifests.LOCKDOWN),
+            "helm-controller": [
+                "--enable-leader-election",
+                "--no-cross-namespace-refs=true",
+                "--default-service-account=default",
+            ],
+            "notification-controller": [
+                "--log-encoding=json",
+                "--enable-leader-election",
+                "--no-cross-namespace-refs=true",
+            ],
+        }
 
 
 def test_the_copy_that_is_checked_is_the_tree_that_is_committed(

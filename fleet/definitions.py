@@ -1,0 +1,64 @@
+"""The shared definitions: the YAML files below apps/ and infrastructure/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet.entries import KUSTOMIZATION_FILES
+
+SHARED_FOLDERS = ("apps", "infrastructure")
+# Namespaces that every cluster has by itself.
+BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+
+
+class Loader(yaml.CSafeLoader):
+    """Reads what Kubernetes reads: there, a bare `=` is a text."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: str(node.value))
+
+
+def namespace_homes(root: Path) -> dict[str, str]:
+    """Return every namespace that a definition creates, and which folder has it."""
+    return {
+        name: path.parent.relative_to(root).as_posix()
+        for path in yaml_files(root)
+        for content in documents(path)
+        if (name := _created_namespace(content)) is not None
+    }
+
+
+def _created_namespace(content: Mapping[str, Any]) -> str | None:
+    """The namespace that an object is, or that Helm makes for it."""
+    metadata, spec = content.get("metadata"), content.get("spec")
+    found = None
+    if content.get("kind") == "Namespace" and isinstance(metadata, dict):
+        found = metadata.get("name")
+    elif content.get("kind") == "HelmRelease" and isinstance(spec, dict):
+        install = spec.get("install")
+        if isinstance(install, dict) and install.get("createNamespace"):
+            found = spec.get("targetNamespace")
+    return None if found is None else str(found)
+
+
+def yaml_files(root: Path) -> Iterator[Path]:
+    """Yield the YAML files of the shared definitions, sorted."""
+    for folder in SHARED_FOLDERS:
+        for path in sorted((root / folder).rglob("*")):
+            known = path.suffix in (".yaml", ".yml") or path.name in KUSTOMIZATION_FILES
+            if known and path.is_file():
+                yield path
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    """Return the mappings in a YAML file; none of one that cannot be read."""
+    try:
+        found = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=Loader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        # kustomize names it where a cluster uses it.
+        return []
+    return [document for document in found if isinstance(document, dict)]

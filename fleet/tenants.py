@@ -1,0 +1,272 @@
+"""Tenants of one cluster: the teams as they result from defaults and decisions, and their rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from pydantic import ValidationError
+
+from fleet.decisions import Stack
+from fleet.definitions import BUILT_IN_NAMESPACES
+from fleet.strict import DNS_LABEL
+from fleet.tenant_decisions import (
+    ExtraKinds,
+    InFluxSystem,
+    PodSecurity,
+    Role,
+    TenantCredentials,
+    TenantDecisions,
+    TenantDefaults,
+    TenantRepository,
+)
+
+# A team that nothing is decided for is fenced too. Zero: what a pod network cannot hold back.
+QUOTA: Mapping[str, str] = {
+    "pods": "20",
+    "requests.cpu": "2",
+    "requests.memory": "4Gi",
+    "requests.storage": "20Gi",
+    "limits.memory": "8Gi",
+    "persistentvolumeclaims": "10",
+    "configmaps": "50",
+    "secrets": "50",
+    "services": "10",
+    "services.loadbalancers": "0",
+    "services.nodeports": "0",
+    "count/deployments.apps": "20",
+    "count/statefulsets.apps": "10",
+    "count/jobs.batch": "20",
+    "count/cronjobs.batch": "10",
+    "count/ingresses.networking.k8s.io": "10",
+}
+# Without them, pods that say nothing would be refused for lack of what the quota counts.
+LIMITS: Mapping[str, Mapping[str, str]] = {
+    "default": {"memory": "256Mi"},
+    "defaultRequest": {"cpu": "50m", "memory": "64Mi"},
+    "max": {"memory": "4Gi"},
+}
+INTERVAL = "5m"
+_UNITS: Mapping[str, Fraction] = {
+    "m": Fraction(1, 1000),
+    "": Fraction(1),
+    **{unit: Fraction(1000 ** (1 + index)) for index, unit in enumerate("kMGT")},
+    **{f"{unit}i": Fraction(1024 ** (1 + index)) for index, unit in enumerate("KMGT")},
+}
+# The list of all tenants is a file beside theirs.
+RESERVED_NAMES = ("kustomization",)
+FLUX_NAMESPACE = "flux-system"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """One team in one cluster: all that is decided of it."""
+
+    name: str
+    environment: str
+    repository: TenantRepository
+    path: str
+    namespace: str
+    role: Role
+    quota: Mapping[str, str]
+    limits: Mapping[str, Mapping[str, str]]
+    interval: str
+    pod_security: PodSecurity
+    extra_kinds: tuple[ExtraKinds, ...]
+    suspend: bool
+    in_flux_system: InFluxSystem | None
+    credentials: TenantCredentials | None
+
+    @property
+    def flux_namespace(self) -> str:
+        """Where its source, Kustomization, account and credentials are."""
+        return FLUX_NAMESPACE if self.in_flux_system else self.namespace
+
+    @property
+    def account(self) -> str:
+        """The ServiceAccount that Flux applies its manifests as."""
+        return f"tenant-{self.name}" if self.in_flux_system else "tenant"
+
+    @property
+    def source(self) -> str:
+        """The name of its GitRepository, and of the Secret with its credentials."""
+        return f"{self.name}-repo"
+
+
+def teams(stack: Stack) -> list[Team]:
+    """Return the teams of a cluster, by name: a change of order is no change."""
+    decisions = stack.decisions
+    found = [
+        _team(
+            tenant,
+            decisions.tenant_defaults,
+            decisions.tenant_credentials.get(tenant.name),
+            stack.environment,
+        )
+        for tenant in decisions.tenants
+    ]
+    return sorted(found, key=lambda team: team.name)
+
+
+def problems(
+    name: str, file: str, values: Mapping[str, Any], homes: Mapping[str, str]
+) -> Iterable[str]:
+    """Return what is wrong with the tenants, also when other values are: all is told at once.
+
+    `homes` are the namespaces that the platform's definitions create, each with its folder.
+    """
+    cluster = values.get("cluster")
+    environment = cluster.get("environment") if isinstance(cluster, dict) else None
+    if not (isinstance(environment, str) and re.fullmatch(DNS_LABEL, environment)):
+        environment = name
+    platform = dict.fromkeys((*BUILT_IN_NAMESPACES, FLUX_NAMESPACE), "every cluster") | dict(homes)
+    credentials = values.get("tenantCredentials")
+    credentials = credentials if isinstance(credentials, dict) else {}
+    names: set[str] = set()
+    namespaces: dict[str, str] = {}
+    tenants = values.get("tenants")
+    try:
+        defaults = TenantDefaults.model_validate(values.get("tenantDefaults", {}))
+    except ValidationError:
+        defaults = TenantDefaults()  # told by the model
+    for index, item in enumerate(tenants if isinstance(tenants, list) else ()):
+        try:
+            tenant = TenantDecisions.model_validate(item)
+        except ValidationError:
+            names.add(str(item.get("name")) if isinstance(item, dict) else "")
+            continue  # told by the model
+        for key, value, problem in (
+            ("name", tenant.name, _name_problem(tenant.name, platform, names)),
+            ("path", tenant.path, _path_problem(tenant.path)),
+            *_namespace_problems(tenant, environment, platform, namespaces),
+        ):
+            if problem:
+                yield f"{file}: fleet:tenants[{index}].{key}: {value!r} {problem}"
+        if problem := _limits_problem(_limits(tenant, defaults)):
+            yield f"{file}: fleet:tenants[{index}].limits: {problem}"
+        for key, problem in _credentials_problems(tenant, credentials.get(tenant.name)):
+            yield f"{file}: fleet:tenantCredentials.{tenant.name}{key}: {problem}"
+        names.add(tenant.name)
+    for unknown in sorted(set(map(str, credentials)) - names):
+        yield (
+            f"{file}: fleet:tenantCredentials.{unknown}: no tenant of this cluster has that name; "
+            "remove it, or add the team to fleet:tenants"
+        )
+
+
+def _team(
+    tenant: TenantDecisions,
+    defaults: TenantDefaults,
+    credentials: TenantCredentials | None,
+    environment: str,
+) -> Team:
+    return Team(
+        name=tenant.name,
+        environment=environment,
+        repository=tenant.repository,
+        path=_plain(tenant.path) if tenant.path else f"./deploy/{environment}",
+        namespace=tenant.namespace or f"{tenant.name}-{environment}",
+        role=tenant.role or defaults.role or "workloads",
+        quota=dict([*QUOTA.items(), *defaults.quota.items(), *tenant.quota.items()]),
+        limits=_limits(tenant, defaults),
+        interval=tenant.interval or defaults.interval or INTERVAL,
+        pod_security=tenant.pod_security or defaults.pod_security or "restricted",
+        extra_kinds=(*defaults.extra_kinds, *tenant.extra_kinds),
+        suspend=tenant.suspend,
+        in_flux_system=tenant.in_flux_system,
+        credentials=credentials,
+    )
+
+
+def _limits(tenant: TenantDecisions, defaults: TenantDefaults) -> dict[str, dict[str, str]]:
+    merged = {kind: dict(values) for kind, values in LIMITS.items()}
+    for given in (defaults.limits, tenant.limits):
+        for kind, values in given.model_dump(by_alias=True).items():
+            merged[kind] |= values
+    return merged
+
+
+def _limits_problem(limits: Mapping[str, Mapping[str, str]]) -> str | None:
+    """What the API server would refuse, and with it, in one apply, every other team's fence."""
+    for low, high in (("defaultRequest", "default"), ("defaultRequest", "max"), ("default", "max")):
+        for resource in sorted(limits[low].keys() & limits[high].keys()):
+            less, more = limits[low][resource], limits[high][resource]
+            if quantity(less) > quantity(more):
+                return f"{low}.{resource} {less} is more than {high}.{resource} {more}; lower it"
+    return None
+
+
+def quantity(text: str) -> Fraction:
+    """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024."""
+    match = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no quantity")
+    return Fraction(match[1]) * _UNITS[match[2]]
+
+
+def _plain(path: str) -> str:
+    return "./" if path in (".", "./") else f"./{path.removeprefix('./')}"
+
+
+def _name_problem(name: str, platform: Mapping[str, str], names: set[str]) -> str | None:
+    if name in RESERVED_NAMES:
+        return "is the name of the list of tenants; take another"
+    if name in platform:
+        return f"is a namespace of the platform ({platform[name]} has it); take another"
+    if name in names:
+        return "is there twice; keep one"
+    return None
+
+
+def _path_problem(path: str | None) -> str | None:
+    if path is None:
+        return None
+    parts = path.removeprefix("./").split("/")
+    if path.startswith("/") or ".." in parts:
+        return "leaves the team's repository; name a folder in it without '..'"
+    if not re.fullmatch(r"\.|(\./)?[A-Za-z0-9._/-]+", path) or (
+        path not in (".", "./") and {"", "."} & set(parts)
+    ):
+        return "is not plain; write it as ./deploy/prod"
+    return None
+
+
+def _namespace_problems(
+    tenant: TenantDecisions,
+    environment: str,
+    platform: Mapping[str, str],
+    namespaces: dict[str, str],
+) -> Iterable[tuple[str, str, str | None]]:
+    namespace = tenant.namespace or f"{tenant.name}-{environment}"
+    owner = namespaces.setdefault(namespace, tenant.name)
+    problem = None
+    if not re.fullmatch(DNS_LABEL, namespace):
+        problem = "is longer than the 63 characters of a namespace; decide a shorter one"
+    elif namespace in platform:
+        problem = f"is the platform's ({platform[namespace]} has it); take another"
+    elif namespace.startswith("kube-"):
+        problem = "is Kubernetes' own, as all that begin with kube-; take another"
+    elif owner != tenant.name:
+        problem = f"is also {owner}'s; one namespace has one tenant"
+    yield "namespace", namespace, problem
+
+
+def _credentials_problems(tenant: TenantDecisions, given: object) -> Iterable[tuple[str, str]]:
+    ssh = tenant.repository.url.startswith("ssh://")
+    fitting = ("privateKey", "knownHosts") if ssh else ("token",)
+    scheme = "ssh://" if ssh else "https://"
+    if given is None:
+        if ssh:
+            yield "", "missing; an ssh:// URL takes a privateKey and knownHosts"
+        return
+    if not isinstance(given, dict):
+        return  # told by the model
+    for key in fitting:
+        if key not in given:
+            yield f".{key}", f"missing; {tenant.name}'s repository is an {scheme} URL"
+    for key in ("token", "privateKey", "knownHosts"):
+        if key in given and key not in fitting:
+            yield f".{key}", f"is of no use for an {scheme} URL; remove it"
