@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,16 @@ import yaml
 from fleet import config
 from fleet.commands import run
 from sandbox import __main__ as sandbox_main
-from sandbox import clusters, platform_repository, processes, report, stacks
+from sandbox import clusters, platform_repository, processes, report, stacks, teams
 from sandbox.parts import program
 
 NAMES = ["dev", "prod", "test"]
+KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
+# Kinds that change while nobody decides anything.
+_RESTLESS = (
+    ("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases"),
+    ("", "componentstatuses"), ("networking.k8s.io", "ipaddresses"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +53,31 @@ class Sandbox:
         content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())
         entries: list[Any] = content["config"][f"fleet:{key}"]
         return entries
+
+    def register(self, stack: str, *registered: Team) -> None:
+        """Add teams to a stack's file; their credentials are added by `up`, as by a person."""
+        lines = [
+            {"name": team.name, "repository": {"url": teams.url(self.state, team.name)}}
+            for team in registered
+        ]
+        self.decide(stack, tenants=[*self._config(stack).get("fleet:tenants", []), *lines])
+
+    def unregister(self, stack: str, *registered: Team) -> None:
+        """Remove teams from a stack's file, and their credentials with them."""
+        gone = {team.name for team in registered}
+        content = self._config(stack)
+        left = [line for line in content["fleet:tenants"] if line["name"] not in gone]
+        credentials = content["fleet:tenantCredentials"]
+        self.decide(
+            stack,
+            tenants=left,
+            tenantCredentials={k: v for k, v in credentials.items() if k not in gone},
+        )
+
+    def _config(self, stack: str) -> dict[str, Any]:
+        content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())
+        config_of_stack: dict[str, Any] = content["config"]
+        return config_of_stack
 
     def up(self, *names: str) -> list[stacks.Outcome]:
         """Run `up` for these stacks at once, and wait until all clusters are where Git is."""
@@ -103,6 +137,55 @@ class Sandbox:
         """Return every port of the sandbox."""
         return list(json.loads((self.state / "ports.json").read_text()).values())
 
+    def kubectl(self, cluster: str, *args: str, stdin: str | None = None) -> str:
+        """Do something in a cluster as its administrator."""
+        return clusters.kubectl(self.state, cluster, *args, stdin=stdin)
+
+    def get(self, cluster: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return one object, or None where there is none."""
+        out = clusters.kubectl(
+            self.state, cluster, "get", kind, name, "--namespace", namespace, "-o", "json",
+            "--ignore-not-found",
+        )  # fmt: skip
+        found: dict[str, Any] | None = json.loads(out) if out else None
+        return found
+
+    def reconcile(self, cluster: str, kind: str, namespace: str, name: str) -> None:
+        """Have Flux look at it now, as `flux reconcile` does."""
+        clusters.kubectl(
+            self.state, cluster, "annotate", "--overwrite", kind, name, "--namespace", namespace,
+            f"reconcile.fluxcd.io/requestedAt={time.time()}",
+        )  # fmt: skip
+
+    def snapshot(self, cluster: str) -> dict[str, Any]:
+        """Return every object of a cluster, as "Kind.group namespace/name", as it is decided.
+
+        Without what changes by itself: status, book-keeping, events, leases and allocations.
+        """
+        objects = {}
+        for path, kind in self._listable(cluster):
+            for item in clusters.get(self.state, cluster, path)["items"]:
+                metadata = item["metadata"]
+                for key in ("managedFields", "resourceVersion", "generation"):
+                    metadata.pop(key, None)
+                annotations = metadata.pop("annotations", {})
+                annotations.pop("reconcile.fluxcd.io/requestedAt", None)
+                metadata |= {"annotations": annotations} if annotations else {}
+                item.pop("status", None)
+                objects[f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"] = item
+        return objects
+
+    def _listable(self, cluster: str) -> Iterator[tuple[str, str]]:
+        """Give where the objects of each kind are listed, in the version that is preferred."""
+        accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        for root in ("/api", "/apis"):
+            for group in clusters.get(self.state, cluster, root, accept)["items"]:
+                name = group["metadata"].get("name", "")
+                for kind in group["versions"][0]["resources"]:
+                    path = "/".join(filter(None, (root, name, group["versions"][0]["version"])))
+                    if "list" in kind["verbs"] and (name, kind["resource"]) not in _RESTLESS:
+                        yield f"{path}/{kind['resource']}", f"{kind['responseKind']['kind']}.{name}"
+
     def replicas(self, cluster: str, namespace: str) -> dict[str, int]:
         """Return available replicas by Deployment of a namespace."""
         out = clusters.kubectl(
@@ -114,12 +197,141 @@ class Sandbox:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """A team with a repository of its own."""
+
+    sandbox: Sandbox
+    name: str
+
+    @property
+    def source(self) -> str:
+        """The name of its GitRepository and of the Secret with its credential."""
+        return f"{self.name}-repo"
+
+    @property
+    def kustomization(self) -> str:
+        """The name of its Flux Kustomization."""
+        return f"{self.name}-apps"
+
+    def namespace(self, cluster: str) -> str:
+        """Return where its app goes."""
+        return f"{self.name}-{cluster}"
+
+    def create(self, clusters_of_it: Sequence[str]) -> None:
+        """Make its repository, with an app in each cluster's folder."""
+        teams.create(self.sandbox.state, self.name)
+        self.push(self.files(clusters_of_it, "1"), "Start")
+
+    def delete(self) -> None:
+        """Remove its repository."""
+        teams.delete(self.sandbox.state, self.name)
+
+    def files(self, clusters_of_it: Sequence[str], version: str) -> dict[str, str]:
+        """Return an app, fit for a strict namespace, for each of these clusters."""
+        files = {"README.md": f"# {self.name}\n"}
+        for cluster in clusters_of_it:
+            folder = f"deploy/{cluster}"
+            files[f"{folder}/kustomization.yaml"] = yaml.safe_dump({"resources": ["app.yaml"]})
+            files[f"{folder}/app.yaml"] = yaml.safe_dump_all(_app(version))
+        return files
+
+    def push(self, files: Mapping[str, str | bytes | Path], message: str) -> str:
+        """Make these files the repository's only ones; return the commit."""
+        teams.write(self.sandbox.state, self.name, files)
+        return teams.push(self.sandbox.state, self.name, message)
+
+    def wait(self, cluster: str, revision: str, seconds: float = 60) -> tuple[bool, str]:
+        """Have Flux look at the repository and wait until it has tried this commit.
+
+        Returns whether it is applied, and Flux's message.
+        """
+        namespace = self.namespace(cluster)
+        self.sandbox.reconcile(cluster, "gitrepository", namespace, self.source)
+        outcome: list[tuple[bool, str]] = []
+
+        def tried() -> bool:
+            found = self.sandbox.get(cluster, KUSTOMIZATIONS, namespace, self.kustomization) or {}
+            status = found.get("status", {})
+            outcome[:] = [
+                (condition["status"] == "True", condition["message"])
+                for condition in status.get("conditions", ())
+                if condition["type"] == "Ready" and condition["status"] != "Unknown"
+            ]
+            attempted: str = status.get("lastAttemptedRevision", "")
+            return attempted.endswith(f":{revision}") and bool(outcome)
+
+        eventually(tried, seconds)
+        return outcome[0]
+
+    def expect_app(self, cluster: str, version: str) -> None:
+        """Assert that its app runs in this version."""
+        namespace = self.namespace(cluster)
+        eventually(lambda: self.sandbox.replicas(cluster, namespace) == {"app": 1}, 60)
+        config_map = self.sandbox.get(cluster, "configmap", namespace, "app")
+        assert config_map is not None
+        assert config_map["data"] == {"version": version}
+
+    def expect_gone(self, cluster: str) -> None:
+        """Assert that nothing of it is in a cluster, soon."""
+        namespace = self.namespace(cluster)
+        eventually(lambda: namespace not in self.sandbox.namespaces(cluster), 60)
+        left = [
+            key
+            for key, item in self.sandbox.snapshot(cluster).items()
+            if item["metadata"].get("namespace") == namespace
+            or self.name in item["metadata"]["name"]
+        ]
+        assert left == []
+
+
+def _app(version: str) -> list[dict[str, Any]]:
+    labels = {"app.kubernetes.io/name": "app"}
+    container = {
+        "name": "app",
+        "image": f"registry.example.com/app:{version}",
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "100m", "memory": "32Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "app"},
+            "data": {"version": version},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "app"},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        },
+    ]
+
+
 def eventually(true: Callable[[], bool], seconds: float = 90) -> None:
     """Wait until the function says True."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.2)
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a session, and all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

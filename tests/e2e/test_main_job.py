@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from fleet import cli, config, tools
 from fleet.commands import run
 from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, processes, report, servers, stacks
-from tests.e2e.conftest import NAMES, Sandbox, eventually
+from tests.e2e.conftest import NAMES, Sandbox, eventually, kill_tree
 
 
 def test_the_expected_result(sandbox: Sandbox) -> None:
@@ -147,7 +146,7 @@ def test_an_interrupted_up_is_completed_by_the_next(sandbox: Sandbox) -> None:
     head = sandbox.head()
     running = stacks.start_up(sandbox.state, "dev")
     eventually(lambda: sandbox.head() != head)  # the commit is made, the state not yet written
-    _kill_tree(running.process)
+    kill_tree(running.process)
     sandbox.up("dev")
     assert sandbox.commits(head)[0].startswith("dev: apps/kustomization.yaml")
     sandbox.decide("dev", apps=entries)
@@ -259,9 +258,3 @@ def _said_by_root(sandbox: Sandbox, cluster: str) -> str:
         if item["metadata"]["name"] == "flux-system"
         for condition in item["status"]["conditions"]
     )
-
-
-def _kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that leads a session, and all that it started."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
