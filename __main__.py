@@ -124,5 +124,5 @@ if __name__ == "__main__":
     try:
         main()
     except FleetError as error:
-        # The engine prints a RunError's text alone, without a traceback.
+        # The engine prints a RunError's text without a traceback.
         raise pulumi.RunError(str(error)) from None

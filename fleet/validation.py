@@ -141,9 +141,10 @@ def build(
     todo, seen = [stack.path], {stack.path}
     with ThreadPoolExecutor(max_workers=4) as pool:
         while todo:
-            for built in pool.map(lambda path: _build(copy, path, findings), todo):
-                objects += built
-            paths = dict.fromkeys(_flux_paths(objects, copy, findings))
+            builds = pool.map(lambda path: _build(copy, path, findings), todo)
+            fresh = [built for objects_of_path in builds for built in objects_of_path]
+            objects += fresh
+            paths = dict.fromkeys(_flux_paths(fresh, copy, findings))
             todo = [path for path in paths if path not in seen]
             seen.update(todo)
     return objects, findings
