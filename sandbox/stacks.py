@@ -24,6 +24,7 @@ from pulumi import automation
 
 from fleet.commands import run
 from fleet.errors import CommandError
+from fleet.stack_files import PROJECT
 from sandbox import (
     certificates,
     clusters,
@@ -36,7 +37,6 @@ from sandbox import (
 from sandbox.errors import SandboxError
 from sandbox.parts import program
 
-PROJECT = "fleet"
 CHECKOUT = Path(__file__).parents[1]
 UP_TIMEOUT = 15 * 60
 
