@@ -269,9 +269,10 @@ def _processes(pid: int | None = None) -> dict[int, _Running]:
             stat = _PROC.joinpath(str(number), "stat").read_text(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        # proc(5): after the parenthesised name, the state is field 3, the group 5, the start 22.
+        # proc(5): after the parenthesised name, the state is field 3, the group 5, the threads 20,
+        # the start 22. A killed one whose main thread is gone has its ports until the last is.
         fields = stat.rpartition(")")[2].split()
-        if fields[0] not in "ZX":
+        if fields[0] not in "ZX" or int(fields[17]) > 1:
             found[number] = _Running(group=int(fields[2]), started=f"{boot} {fields[19]}")
     return found
 

@@ -35,6 +35,15 @@ PARENT = [
 ]
 
 
+# Its main thread ends, another one goes on: what a killed program looks like for a moment.
+HEADLESS = [
+    sys.executable,
+    "-uc",
+    "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start();"
+    " print('headless'); ctypes.CDLL(None).pthread_exit(None)",
+]
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
@@ -63,6 +72,21 @@ def test_a_second_ensure_changes_nothing(state: Path) -> None:
     assert not processes.ensure(state, "a", SLEEP, ENV)
     assert pid_of(state, "a") == pid
     assert os.getsid(pid) == pid
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ps does not tell threads")
+def test_a_process_runs_as_long_as_one_of_its_threads(state: Path) -> None:
+    """Until then it has its ports, so nothing else can be started in its place."""
+    processes.ensure(state, "a", HEADLESS, ENV)
+    wait_for_log(state, "a")
+    stat = Path(f"/proc/{pid_of(state, 'a')}/stat")
+    deadline = time.monotonic() + 5
+    while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert processes.is_running(state, "a")
+    assert processes.stop_all(state) == ["a"]
+    assert not processes.is_running(state, "a")
 
 
 def test_changed_arguments_environment_or_files_restart(state: Path) -> None:
