@@ -45,7 +45,7 @@ def main() -> None:
         ),
     )
     on_cluster = pulumi.ResourceOptions(provider=connection.provider)
-    planted = [*flux_manifests.locked_down(components), *tree.platform_account()]
+    planted = [*flux_manifests.with_flags(components), *tree.platform_account()]
     registered = _tenants(stack, planted, on_cluster)
     cluster_tree = ClusterTree(
         stack.name,

@@ -54,6 +54,14 @@ def yaml_files(root: Path) -> Iterator[Path]:
                 yield path
 
 
+def complete(folder: Path) -> None:
+    """List the YAML files of a folder that has no kustomization.yaml, as Flux does to build it."""
+    if not any((folder / name).exists() for name in KUSTOMIZATION_FILES):
+        files = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
+        content = {"resources": [path.relative_to(folder).as_posix() for path in files]}
+        (folder / KUSTOMIZATION_FILES[0]).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
 def documents(path: Path) -> list[dict[str, Any]]:
     """Return the mappings in a YAML file; none of one that cannot be read."""
     try:

@@ -148,6 +148,10 @@ class _Common(Strict):
     extra_kinds: tuple[ExtraKinds, ...] = Field(
         default=(), strict=False, description="kinds that its role does not have"
     )
+    keep: bool | None = Field(
+        default=None,
+        description="true: workloads and namespace stay when the team is removed; set it first",
+    )
 
 
 class TenantDefaults(_Common):

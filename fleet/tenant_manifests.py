@@ -43,15 +43,33 @@ def namespace(team: Team) -> Document:
 
 
 def documents(team: Team) -> list[Document]:
-    """Return everything of one team: the fence first, then what fills it."""
+    """Return everything of one team: its fence, then its wiring.
+
+    When the team is removed, all of it goes, or of a team to keep the wiring only.
+    """
+    fence = [namespace(team), *_bounds(team), *_network(team)]
+    account = {
+        **_head(team, "v1", "ServiceAccount", team.account, team.flux_namespace),
+        # No pod runs as it: Flux only impersonates it.
+        "automountServiceAccountToken": False,
+    }
     return [
-        namespace(team),
-        {
-            **_head(team, "v1", "ServiceAccount", team.account, team.flux_namespace),
-            # No pod runs as it: Flux only impersonates it.
-            "automountServiceAccountToken": False,
-        },
+        *(_kept(document) if team.keep else document for document in fence),
+        account,
         *_rights(team),
+        *sync(team),
+    ]
+
+
+def _kept(document: Document) -> Document:
+    """The same, never removed by Flux."""
+    annotations = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+    return document | {"metadata": document["metadata"] | {"annotations": annotations}}
+
+
+def _bounds(team: Team) -> list[Document]:
+    """What all of the namespace, and what one container of it, may use."""
+    return [
         {
             **_head(team, "v1", "ResourceQuota", "tenant"),
             "spec": {"hard": dict(sorted(team.quota.items()))},
@@ -83,8 +101,6 @@ def documents(team: Team) -> list[Document]:
                 ]
             },
         },
-        *_network(team),
-        *sync(team),
     ]
 
 
@@ -119,6 +135,8 @@ def sync(team: Team) -> tuple[Document, Document]:
         "targetNamespace": team.namespace,
         "serviceAccountName": team.account,
     }
+    if team.keep:
+        spec["deletionPolicy"] = "Orphan"
     if team.suspend:
         spec["suspend"] = True
     kustomization = {

@@ -77,6 +77,7 @@ class Team:
     pod_security: PodSecurity
     extra_kinds: tuple[ExtraKinds, ...]
     suspend: bool
+    keep: bool
     in_flux_system: InFluxSystem | None
     credentials: TenantCredentials | None
 
@@ -176,6 +177,7 @@ def _team(
         pod_security=tenant.pod_security or defaults.pod_security or "restricted",
         extra_kinds=(*defaults.extra_kinds, *tenant.extra_kinds),
         suspend=tenant.suspend,
+        keep=bool(defaults.keep if tenant.keep is None else tenant.keep),
         in_flux_system=tenant.in_flux_system,
         credentials=credentials,
     )

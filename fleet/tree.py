@@ -27,6 +27,7 @@ SYNC_FILE = "flux-system/gotk-sync.yaml"
 ACCOUNT_FILE = "flux-system/platform-account.yaml"
 ENTRYPOINT = "kustomization.yaml"
 TENANTS = "tenants"
+TENANT_FILE = "tenant.yaml"
 
 
 class Stage(str, Enum):
@@ -64,20 +65,21 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
     files[ACCOUNT_FILE] = _yaml(*platform_account())
     files["flux-system/kustomization.yaml"] = _kustomization(
         [file.rpartition("/")[2] for file in (COMPONENTS_FILE, ACCOUNT_FILE, SYNC_FILE)]
-    ) + _yaml({"patches": flux_manifests.lockdown_patches()})
+    ) + _yaml({"patches": flux_manifests.flag_patches()})
     earlier: list[str] = []
     staged = stages(stack)
     for stage, pairs in staged.items():
         files[f"{stage.value}/kustomization.yaml"] = _entries(pairs, stack)
         files[f"{stage.value}.yaml"] = _yaml(_flux_kustomization(stack, stage, earlier))
         earlier.append(stage.value)
-    delivered = [stage.value for stage in staged]
+    delivered = [f"./{stage.value}.yaml" for stage in staged]
     if found := teams(stack):
-        files |= {f"{TENANTS}/{team.name}.yaml": _tenant(team) for team in found}
+        for team in found:
+            files[f"{TENANTS}/{team.name}.yaml"] = _yaml(_tenant_kustomization(stack, staged, team))
+            files[f"{TENANTS}/{team.name}/{TENANT_FILE}"] = _tenant(team)
         files[f"{TENANTS}/{ENTRYPOINT}"] = _kustomization([f"{team.name}.yaml" for team in found])
-        files[f"{TENANTS}.yaml"] = _yaml(_tenants_kustomization(stack, staged))
-        delivered.append(TENANTS)
-    files[ENTRYPOINT] = _kustomization(["./flux-system", *(f"./{name}.yaml" for name in delivered)])
+        delivered.append(f"./{TENANTS}")
+    files[ENTRYPOINT] = _kustomization(["./flux-system", *delivered])
     return {f"{stack.path}/{path}": header(stack) + text for path, text in sorted(files.items())}
 
 
@@ -87,8 +89,8 @@ def header(stack: Stack) -> str:
 
 
 def tenant_path(stack: Stack, team: str) -> str:
-    """Return the path of a team's file."""
-    return f"{stack.path}/{TENANTS}/{team}.yaml"
+    """Return the path of the file with a team's objects."""
+    return f"{stack.path}/{TENANTS}/{team}/{TENANT_FILE}"
 
 
 def commit_messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
@@ -112,8 +114,8 @@ def commit_messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
 def waves(stack: Stack, paths: Sequence[str]) -> list[list[str]]:
     """Return the paths of a tree in the order in which they may be committed.
 
-    What is referenced comes before what references it, so that every commit builds: lists and
-    Flux's manifests, then what lists those, then the Flux Kustomizations, then the entrypoint.
+    What is referenced comes before what references it, so that every commit builds: lists, Flux's
+    manifests and teams, then what lists those, then the stages, then the entrypoint.
     """
     order: tuple[list[str], ...] = ([], [], [], [])
     for path in sorted(paths):
@@ -206,16 +208,20 @@ def _is_policy(entry: Entry) -> bool:
 
 def _flux_kustomization(stack: Stack, stage: Stage, earlier: Sequence[str]) -> dict[str, Any]:
     # What depends on this stage starts when its objects are healthy, not when they are sent.
-    return _delivery(stack, stage.value, earlier, wait=True)
+    return _delivery(stack, stage.value, earlier, wait=True, folder=stage.value)
 
 
-def _tenants_kustomization(stack: Stack, staged: Iterable[Stage]) -> dict[str, Any]:
-    # Beside apps, and without waiting: a team whose repository is broken is nobody else's matter.
+def _tenant_kustomization(stack: Stack, staged: Iterable[Stage], team: Team) -> dict[str, Any]:
+    # One a team, beside apps and without waiting: what is refused or broken of a team is nobody
+    # else's matter, and kustomize takes the square of the objects that it builds at once.
     earlier = [stage.value for stage in staged if stage is not Stage.APPS]
-    return _delivery(stack, TENANTS, earlier, wait=False)
+    folder = f"{TENANTS}/{team.name}"
+    return _delivery(stack, f"tenant-{team.name}", earlier, wait=False, folder=folder)
 
 
-def _delivery(stack: Stack, name: str, earlier: Sequence[str], *, wait: bool) -> dict[str, Any]:
+def _delivery(
+    stack: Stack, name: str, earlier: Sequence[str], *, wait: bool, folder: str
+) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "interval": "5m",
         "retryInterval": "1m",
@@ -224,7 +230,7 @@ def _delivery(stack: Stack, name: str, earlier: Sequence[str], *, wait: bool) ->
         "wait": wait,
         "serviceAccountName": PLATFORM_ACCOUNT,
         "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
-        "path": f"./{stack.path}/{name}",
+        "path": f"./{stack.path}/{folder}",
     }
     if earlier:
         spec["dependsOn"] = [{"name": stage} for stage in earlier]

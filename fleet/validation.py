@@ -194,6 +194,7 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
 
 
 def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
+    definitions.complete(copy / path)
     try:
         text = run([*tools.kustomize(), path], timeout=BUILD_TIMEOUT, cwd=copy)
     except CommandError as error:
@@ -276,9 +277,8 @@ def _missing_namespaces(
 
 
 def _order(stack: Stack) -> list[str]:
-    """The paths that this cluster's stages are delivered from, first to last."""
-    delivered = [*(stage.value for stage in tree.stages(stack)), tree.TENANTS]
-    return [stack.path, *(f"{stack.path}/{name}" for name in delivered)]
+    """The paths that this cluster's stages are delivered from, first to last; teams are after."""
+    return [stack.path, *(f"{stack.path}/{stage.value}" for stage in tree.stages(stack))]
 
 
 def _position(order: Sequence[str], path: str) -> int:
@@ -313,7 +313,7 @@ def _missing_dependencies(objects: Sequence[Built]) -> Iterator[Finding]:
 
 
 def _refused_by_lockdown(objects: Iterable[Built]) -> Iterator[Finding]:
-    """What `flux_manifests.LOCKDOWN` makes Flux refuse, where it would be seen only later."""
+    """What `flux_manifests.FLAGS` makes Flux refuse, where it would be seen only later."""
     for built in objects:
         if not (_is_flux_kustomization(built) or built.api[1] == "HelmRelease"):
             continue

@@ -57,17 +57,13 @@ def start(
 
 
 def arguments(
-    name: str, container: Mapping[str, Any], env: Mapping[str, str], own: Mapping[str, object]
+    container: Mapping[str, Any], env: Mapping[str, str], own: Mapping[str, object]
 ) -> list[str]:
     """Return a controller's arguments: the container's, with those that cannot hold here replaced.
 
     `own` are flags without dashes. They come last, and Flux's flag parser lets the last one win.
     """
     args = [expand(arg, env) for arg in container.get("args", ())]
-    if name != "source-controller":
-        # A dependency that is not ready is looked at again after 30 s by default, which would be
-        # most of the time of bringing up infra -> policies -> apps. What the manifests say wins.
-        args.insert(0, "--requeue-dependency=3s")
     return [*args, *(f"--{flag}={value}" for flag, value in own.items())]
 
 
@@ -148,7 +144,7 @@ def _run(
     processes.ensure(
         state,
         process,
-        [program(name), *arguments(name, container, env, own)],
+        [program(name), *arguments(container, env, own)],
         env,
         files=(ca_bundle, Path(env["KUBECONFIG"])),
         cwd=folder,

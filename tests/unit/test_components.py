@@ -196,7 +196,7 @@ class TestClusterTree:
 
 class TestFluxInstallation:
     WAVES = tuple(
-        tuple(wave) for wave in flux_manifests.waves(flux_manifests.locked_down(MANIFESTS))
+        tuple(wave) for wave in flux_manifests.waves(flux_manifests.with_flags(MANIFESTS))
     )
 
     def record(
@@ -583,16 +583,16 @@ class TestProgram:
         for name, secret in found.items():
             assert "stringData" in secret.secrets
             team = name.partition("/")[0]
-            file = recording.one(FILE, f"clusters/dev/tenants/{team}.yaml")
+            file = recording.one(FILE, f"clusters/dev/tenants/{team}/tenant.yaml")
             assert name in recording.before(file)
             # One team's trouble with its cluster keeps no other file from being committed.
-            other = recording.one(FILE, "clusters/dev/tenants/public.yaml")
+            other = recording.one(FILE, "clusters/dev/tenants/public/tenant.yaml")
             assert name not in recording.before(other)
         assert [file for file in recording.all(FILE) if file.secrets] == []
         others = [r for r in recording.resources if r.type != SECRET]
         assert "-hunter2" not in str(others)
         planted = recording.one("kubernetes:core/v1:Namespace", "billing/Namespace/billing-dev")
-        text = recording.one(FILE, "clusters/dev/tenants/billing.yaml").inputs["content"]
+        text = recording.one(FILE, "clusters/dev/tenants/billing/tenant.yaml").inputs["content"]
         assert dict(planted.inputs) == next(yaml.safe_load_all(text))
 
     def test_outputs(self, here: Path) -> None:

@@ -293,18 +293,15 @@ def test_a_containers_environment_is_its_literals_and_its_namespace() -> None:
     }
 
 
-def test_ours_override_the_manifests_arguments_and_those_our_defaults() -> None:
+def test_ours_override_the_manifests_arguments() -> None:
     container = {"args": ["--no-cross-namespace-refs=true", "--events-addr=http://n.$(NS)/"]}
-    args = flux_controllers.arguments(
-        "kustomize-controller", container, {"NS": "flux-system"}, {"events-addr": ""}
-    )
+    args = flux_controllers.arguments(container, {"NS": "flux-system"}, {"events-addr": ""})
     assert args == [
-        "--requeue-dependency=3s",
         "--no-cross-namespace-refs=true",
         "--events-addr=http://n.flux-system/",
         "--events-addr=",
     ]
-    assert flux_controllers.arguments("source-controller", {}, {}, {}) == []
+    assert flux_controllers.arguments({}, {}, {}) == []
 
 
 def test_a_token_is_renewed_in_time_and_when_its_account_was_replaced() -> None:

@@ -44,21 +44,24 @@ def test_delivered_beside_apps_and_nobody_waits_for_it(stack: Stack) -> None:
         "billing.yaml",
         "legacy.yaml",
     ]
-    spec = document(files[f"{FOLDER}/tenants.yaml"])["spec"]
-    assert (spec["wait"], spec["dependsOn"]) == (False, [{"name": "infra"}])
-    assert spec["serviceAccountName"] == "platform"
-    assert "healthChecks" not in spec
+    for team in ("audit", "billing", "legacy"):
+        spec = document(files[f"{FOLDER}/tenants/{team}.yaml"])["spec"]
+        assert (spec["wait"], spec["dependsOn"]) == (False, [{"name": "infra"}])
+        assert spec["path"] == f"./{FOLDER}/tenants/{team}"
+        assert spec["serviceAccountName"] == "platform"
+        assert "healthChecks" not in spec
     for name in ("infra", "apps"):
         dependencies = document(files[f"{FOLDER}/{name}.yaml"])["spec"].get("dependsOn", [])
-        assert {"name": "tenants"} not in dependencies
+        assert not [needed for needed in dependencies if "tenant" in needed["name"]]
 
 
 def test_a_team_is_listed_after_its_file_is_there(stack: Stack) -> None:
     waves = tree.waves(stack, list(tree.render(stack, None)))
     positions = {path: index for index, wave in enumerate(waves) for path in wave}
-    in_order = ("tenants/billing.yaml", "tenants/kustomization.yaml", "tenants.yaml")
-    found = [positions[f"{FOLDER}/{path}"] for path in (*in_order, "kustomization.yaml")]
-    assert found == sorted(set(found))
+    list_of_teams = positions[f"{FOLDER}/tenants/kustomization.yaml"]
+    assert positions[f"{FOLDER}/tenants/billing.yaml"] < list_of_teams
+    assert positions[f"{FOLDER}/tenants/billing/tenant.yaml"] < list_of_teams
+    assert list_of_teams < positions[f"{FOLDER}/kustomization.yaml"]
 
 
 def test_a_change_of_one_team_is_a_change_of_one_file(stack: Stack) -> None:
@@ -71,7 +74,7 @@ def test_a_change_of_one_team_is_a_change_of_one_file(stack: Stack) -> None:
     )
     after = tree.render(changed, None)
     assert [path for path in after if after[path] != before[path]] == [
-        f"{FOLDER}/tenants/billing.yaml"
+        f"{FOLDER}/tenants/billing/tenant.yaml"
     ]
 
 
@@ -185,10 +188,30 @@ def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
         True,
         "legacy-prod",
     )
-    text = tree.render(stack, None)[f"{FOLDER}/tenants/legacy.yaml"]
+    text = tree.render(stack, None)[f"{FOLDER}/tenants/legacy/tenant.yaml"]
     assert text.splitlines()[1] == (
         "# In flux-system: its pipelines still look for it there, until ticket #42"
     )
+
+
+def test_of_a_team_to_keep_only_the_wiring_may_go(stack: Stack) -> None:
+    kept, others = "kustomize.toolkit.fluxcd.io/prune", {"billing": False, "audit": True}
+    for found in tenants.teams(stack):
+        stays = {
+            f"{item['kind']}/{item['metadata']['name']}"
+            for item in tenant_manifests.documents(found)
+            if item["metadata"].get("annotations", {}).get(kept) == "disabled"
+        }
+        policy = one(found, "Kustomization")["spec"].get("deletionPolicy")
+        if others.get(found.name):
+            assert policy == "Orphan"
+            assert stays == {
+                f"Namespace/{found.namespace}", "ResourceQuota/tenant", "LimitRange/tenant",
+                "ResourceQuota/no-critical-pods", "NetworkPolicy/default-deny",
+                "NetworkPolicy/own-namespace",
+            }  # fmt: skip
+        else:
+            assert (policy, stays) == (None, set())
 
 
 def test_no_secret_is_in_git(stack: Stack) -> None:
@@ -202,7 +225,7 @@ def test_nothing_is_wrong_with_it(stack: Stack) -> None:
     report = validation.check(TENANCY, [(stack, None)], lambda _: None)
     assert report.findings == []
     # Fewer would mean that something was not looked at.
-    assert report.objects == 9 + 3 * 11
+    assert report.objects == 8 + 3 * (1 + 11)
 
 
 def test_a_mistake_in_it_would_be_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,5 +238,7 @@ def test_a_mistake_in_it_would_be_found(stack: Stack, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(tenant_manifests, "documents", broken)
     report = validation.check(TENANCY, [(stack, None)], lambda _: None)
-    assert {finding.file for finding in report.findings} == {f"{FOLDER}/tenants"}
+    assert {finding.file for finding in report.findings} == {
+        f"{FOLDER}/tenants/{name}" for name in ("audit", "billing", "legacy")
+    }
     assert len(report.findings) == 3

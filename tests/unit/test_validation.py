@@ -499,14 +499,14 @@ class TestFluxManifests:
     def test_waves(self) -> None:
         kinds = ["Deployment", "ClusterRole", "CustomResourceDefinition", "Service", "Namespace"]
         text = "---\n".join(manifest("v1", kind, kind.lower()) for kind in kinds)
-        waves = flux_manifests.waves(flux_manifests.locked_down(f"---\n{text}---\n"))
+        waves = flux_manifests.waves(flux_manifests.with_flags(f"---\n{text}---\n"))
         assert [[document["kind"] for document in wave] for wave in waves] == [
             ["CustomResourceDefinition", "Namespace"],
             ["ClusterRole", "Service"],
             ["Deployment"],
         ]
 
-    def test_locked_down(self, tmp_path: Path) -> None:
+    def test_with_flags(self, tmp_path: Path) -> None:
         """What is planted is what kustomize makes of the tree; nothing else is touched."""
         stack = config.load(REPOSITORY, "dev")
         manifests = flux_manifests.read_for_review(stack.decisions.flux, REPOSITORY)
@@ -514,7 +514,7 @@ class TestFluxManifests:
         text = run([*tools.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
         planted = [
-            *flux_manifests.locked_down(manifests),
+            *flux_manifests.with_flags(manifests),
             *tree.platform_account(),
             *tree.sync(stack),
         ]
@@ -526,17 +526,19 @@ class TestFluxManifests:
         upstream = [item for item in yaml.load_all(manifests, Loader=yaml.CSafeLoader) if item]
         changed = {
             item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
-            for item in flux_manifests.locked_down(manifests)
+            for item in flux_manifests.with_flags(manifests)
             if item not in upstream
         }
-        assert {name: args[-3:] for name, args in changed.items()} == {
-            "kustomize-controller": list(flux_manifests.LOCKDOWN),
+        assert {name: args[-4:] for name, args in changed.items()} == {
+            "kustomize-controller": list(flux_manifests.FLAGS),
             "helm-controller": [
                 "--enable-leader-election",
                 "--no-cross-namespace-refs=true",
                 "--default-service-account=default",
+                "--requeue-dependency=5s",
             ],
             "notification-controller": [
+                "--log-level=info",
                 "--log-encoding=json",
                 "--enable-leader-election",
                 "--no-cross-namespace-refs=true",
