@@ -69,6 +69,7 @@ def main() -> None:
             waves=flux_manifests.waves(planted),
             sync=tree.sync(stack),
             tree=cluster_tree.files,
+            digest=cluster_tree.digest,
             pull_secret=tree.PULL_SECRET,
             pull_token=pulumi.Config("fleet").get_secret("pullToken"),
         ),

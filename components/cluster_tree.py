@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +44,13 @@ class ClusterTree(pulumi.ComponentResource):
     """
 
     files: list[github.RepositoryFile]
+    digest: pulumi.Output[str]
+    """A short text that is another one after every run that committed something.
+
+    The contents are part of it, as an interrupted run may have committed what no state knows of;
+    the commits are, as a file that somebody changed is committed as it was. A removed file is not:
+    it goes at the very end, when what no longer refers to it is long committed.
+    """
 
     def __init__(
         self, name: str, args: ClusterTreeArgs, opts: pulumi.ResourceOptions | None = None
@@ -84,4 +93,11 @@ class ClusterTree(pulumi.ComponentResource):
             ]
             self.files += committed
             earlier = [*committed]
+        self.digest = pulumi.Output.all(
+            *(text for file in self.files for text in (file.content, file.commit_sha))
+        ).apply(_digest)
         self.register_outputs({})
+
+
+def _digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:12]

@@ -9,6 +9,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.reconciliation import reconcile_source
+
 Document = Mapping[str, Any]
 
 
@@ -18,14 +20,16 @@ class FluxInstallationArgs:
 
     `waves` are Kubernetes objects in the order in which they may be applied: namespaces and
     definitions before what needs them. `sync` is the GitRepository and the root Kustomization,
-    planted when `tree`, what they pull, is committed. `pull_token`, when given, lets Flux read a
-    private repository by the Secret `pull_secret` in `namespace`.
+    planted when `tree`, what they pull, is committed. Flux is told to pull whenever `digest`, the
+    tree's, is another. `pull_token`, when given, lets Flux read a private repository by the
+    Secret `pull_secret` in `namespace`.
     """
 
     namespace: str
     waves: Sequence[Sequence[Document]]
-    sync: Sequence[Document]
+    sync: tuple[Document, Document]
     tree: Sequence[pulumi.Resource]
+    digest: pulumi.Input[str]
     pull_secret: str
     pull_token: pulumi.Input[str] | None = None
 
@@ -34,7 +38,9 @@ class FluxInstallation(pulumi.ComponentResource):
     """The same documents as in the tree, applied once and awaited.
 
     From then on Git owns them: later changes of theirs reach the cluster through Flux alone, so no
-    two field managers fight. Removing the stack leaves Flux, and all that it runs, in place.
+    two field managers fight. Every run that commits something ends when Flux has pulled it; one
+    that changes nothing asks nothing of Flux. Removing the stack leaves Flux, and all that it
+    runs, in place.
     """
 
     def __init__(
@@ -60,9 +66,16 @@ class FluxInstallation(pulumi.ComponentResource):
                 ),
             )
             earlier = [*earlier, secret]
-        earlier = [*earlier, *args.tree]
-        for document in args.sync:
-            earlier = [self._plant(document, earlier)]
+        source, root = args.sync
+        planted = self._plant(source, [*earlier, *args.tree])
+        pulled = reconcile_source(
+            source["metadata"]["namespace"],
+            source["metadata"]["name"],
+            token=args.digest,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[planted, *args.tree]),
+        )
+        # A source that cannot be pulled says why; the Kustomization only that it has none.
+        self._plant(root, [pulled])
         self.register_outputs({})
 
     def _plant(

@@ -134,12 +134,7 @@ def waves(stack: Stack, paths: Sequence[str]) -> list[list[str]]:
 def sync(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the GitRepository and the root Kustomization, for exactly this cluster's path."""
     repository = stack.decisions.repository
-    metadata = {
-        "name": SYNC_NAME,
-        "namespace": FLUX_NAMESPACE,
-        # `pulumi up` ends when Flux has pulled, not when it has been told to.
-        "annotations": {"pulumi.com/waitFor": "condition=Ready"},
-    }
+    metadata = {"name": SYNC_NAME, "namespace": FLUX_NAMESPACE}
     source_spec: dict[str, Any] = {
         "interval": "1m0s",
         "ref": {"branch": repository.branch},
@@ -156,7 +151,9 @@ def sync(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
     root = {
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
         "kind": "Kustomization",
-        "metadata": metadata,
+        # The first `pulumi up` ends when Flux has applied the entrypoint. Of the source it awaits
+        # every pull by an annotation of its own, which this file may not have.
+        "metadata": {**metadata, "annotations": {"pulumi.com/waitFor": "condition=Ready"}},
         "spec": {
             "interval": "10m0s",
             "path": f"./{stack.path}",

@@ -7,6 +7,7 @@ kubeconfig) is the sandbox's.
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def prepare(state: Path, checkout: Path, manifests: Path) -> None:
 
 def pull(state: Path) -> None:
     """Bring the working copy to what the branch holds now."""
-    git(state, "fetch", "--quiet", "origin")
+    fetch(state)
     if git(state, "ls-remote", "--heads", "origin", BRANCH):
         git(state, "reset", "--quiet", "--hard", f"origin/{BRANCH}")
 
@@ -72,6 +73,21 @@ def push(state: Path, message: str) -> bool:
     git(state, "commit", "--quiet", f"--message={message}")
     git(state, "push", "--quiet", "origin", f"HEAD:{BRANCH}")
     return True
+
+
+def fetch(state: Path) -> None:
+    """Get the commits that the branch has now; the working copy stays as it is."""
+    git(state, "fetch", "--quiet", "origin")
+
+
+@functools.cache
+def changed(state: Path, before: str, after: str, folders: tuple[str, ...]) -> bool:
+    """Say whether any file in these folders is another one, or new, in the later commit.
+
+    A file that is gone is no change: nothing refers to it any more when it goes.
+    """
+    span = [before, after, "--", *folders]
+    return bool(git(state, "diff", "--name-only", "--no-renames", "--diff-filter=d", *span))
 
 
 def head(state: Path) -> str:

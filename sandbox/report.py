@@ -115,11 +115,12 @@ def wait_converged(
 ) -> Mapping[str, float]:
     """Wait until every cluster's platform Kustomizations are Ready at a commit of the branch.
 
-    Returns the seconds each cluster took. Raises SandboxError with what is not Ready, and why.
+    Or at an earlier one that says the same about the cluster: `pulumi up` has Flux pull the last
+    commit of its own stack, other stacks' later ones come by Flux's polling. Returns the seconds
+    each cluster took. Raises SandboxError with what is not Ready, and why.
     """
     started = time.monotonic()
-    for name in names:
-        request_reconcile(state, name)
+    platform_repository.fetch(state)
     took: dict[str, float] = {}
     while len(took) < len(names):
         for name in names:
@@ -131,14 +132,6 @@ def wait_converged(
     return took
 
 
-def request_reconcile(state: Path, name: str) -> None:
-    """Have Flux look at the branch now, as `flux reconcile source git` does."""
-    clusters.kubectl(
-        state, name, "annotate", "--overwrite", "gitrepository", tree.SYNC_NAME,
-        "--namespace", tree.FLUX_NAMESPACE, f"reconcile.fluxcd.io/requestedAt={time.time()}",
-    )  # fmt: skip
-
-
 def not_converged(state: Path, name: str, revision: str) -> list[str]:
     """Return what is not Ready at the commit, with the reason it gives."""
     waiting: list[str] = []
@@ -147,11 +140,18 @@ def not_converged(state: Path, name: str, revision: str) -> list[str]:
             continue  # a team's, which the platform does not wait for
         applied = content.get("status", {}).get("lastAppliedRevision", "")
         ours = content["spec"]["sourceRef"]["name"] == tree.SYNC_NAME
-        if not is_ready(content) or (ours and not applied.endswith(f":{revision}")):
+        if not is_ready(content) or (ours and not _says_the_same(state, name, applied, revision)):
             conditions = content.get("status", {}).get("conditions", ())
             reason = "; ".join(c["message"] for c in conditions if c["type"] == "Ready")
             waiting.append(f"{content['metadata']['name']}: {reason or 'not looked at yet'}")
     return waiting or ([] if _has_sync(state, name) else ["flux-system: not there"])
+
+
+def _says_the_same(state: Path, name: str, applied: str, revision: str) -> bool:
+    """Say whether what Flux applied, as main@sha1:<commit>, has the cluster's files of a commit."""
+    folders = (f"clusters/{name}", *validation.SHARED_FOLDERS)
+    commit = applied.rpartition(":")[2]
+    return bool(commit) and not platform_repository.changed(state, commit, revision, folders)
 
 
 def _has_sync(state: Path, name: str) -> bool:

@@ -11,18 +11,24 @@ As the official one (4.33), in what the program relies on:
 - What the API server or others add to an object is no difference; a field of ours that somebody
   changed is one after a refresh. Identity, roleRef, selectors, and the data of Secrets and
   ConfigMaps unless they are configured mutable, force a replacement.
-- Waits for a rolled-out Deployment and for `pulumi.com/waitFor: condition=...`, unless
-  `pulumi.com/skipAwait`; deletes in the foreground and waits until the object is gone. Ten minutes
-  unless customTimeouts says otherwise. What failed to become ready is kept in the state.
+- A Patch applies just the given fields of an object that somebody else creates, with a field
+  manager of its own; a refresh looks at those fields, and its deletion gives them up.
+- Waits for a rolled-out Deployment and for all that `pulumi.com/waitFor` names, `condition=...` or
+  `jsonpath={.a.b}=value`, unless `pulumi.com/skipAwait`; deletes in the foreground and waits until
+  the object is gone. Ten minutes unless customTimeouts says otherwise. What failed to become ready
+  is kept in the state.
 - Data of Secrets, and outputs of secret inputs, are secret.
 
-Stricter than the official one: kubeconfig and context are always required (its strict mode), and
-a CustomResourceDefinition is awaited until it is established (the official one only retries).
+Stricter than the official one: kubeconfig and context are always required (its strict mode); a
+CustomResourceDefinition is awaited until it is established (the official one only retries); and a
+Patch of an object that is not there is refused (the official one applies it, which the API server
+refuses only if the kind requires other fields).
 
-Not here: generated names, Patch and List kinds, Helm, Kustomize and YAML resources, functions
-(`kubernetes:yaml:decode`), dry runs on the server in preview, replacement of everything when a
-kubeconfig names another server, client-side apply, waiting for Services, StatefulSets, DaemonSets,
-Jobs, Pods, Ingresses and volumes, and merging of `ignoreChanges` with live values on update.
+Not here: generated names, List kinds, JSONPath other than a dotted path and a value, Helm,
+Kustomize and YAML resources, functions (`kubernetes:yaml:decode`), dry runs on the server in
+preview, replacement of everything when a kubeconfig names another server, client-side apply,
+waiting for Services, StatefulSets, DaemonSets, Jobs, Pods, Ingresses and volumes, and merging of
+`ignoreChanges` with live values on update.
 """
 
 from __future__ import annotations

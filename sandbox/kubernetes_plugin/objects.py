@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -31,6 +32,8 @@ _IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "Service": ("spec.clusterIP",),
     "StatefulSet": ("spec.selector", "spec.serviceName", "spec.volumeClaimTemplates"),
 }
+# The value at a dotted path; the official plugin takes any JSONPath.
+_VALUE = re.compile(r"\{(\.\w+)+\}=[^=]+")
 # What the API server adds to an object's metadata, so that it is never an input.
 _SERVER_METADATA = (
     "creationTimestamp",
@@ -54,14 +57,19 @@ def api_version_and_kind(token: str) -> tuple[str, str]:
     group, slash, version = group_version.partition("/")
     if package != "kubernetes" or not kind or not version or group in _NOT_SERVED:
         raise SandboxError(f"{token}: the sandbox's kubernetes plugin has no such type")
-    if kind.endswith("Patch") or (kind.endswith("List") and "." not in group):
-        raise SandboxError(f"{token}: the sandbox's kubernetes plugin has no Patch or List types")
+    if kind.endswith("List") and "." not in group:
+        raise SandboxError(f"{token}: the sandbox's kubernetes plugin has no List types")
     return (version if group == "core" else f"{group}{slash}{version}"), kind
 
 
 def resource_type(urn: str) -> str:
     """Return the type token of a URN, without those of its parents."""
     return urn.split("::")[2].rpartition("$")[2]
+
+
+def is_patch(urn: str, kind: str) -> bool:
+    """Say whether a resource is a Patch: of an object of this kind, which is among its inputs."""
+    return resource_type(urn).endswith(f":{kind}Patch")
 
 
 def object_id(obj: Object) -> str:
@@ -132,17 +140,25 @@ class Change:
 
 
 def changes(
-    before: Object, wanted: Object, *, ignore: Sequence[str] = (), mutable: frozenset[str]
+    before: Object,
+    wanted: Object,
+    *,
+    ignore: Sequence[str] = (),
+    mutable: frozenset[str],
+    patch: bool = False,
 ) -> list[Change]:
     """Return what differs between the inputs before (refreshed) and the wanted ones.
 
     `ignore` are Pulumi's `ignoreChanges`: dotted paths, each covering all below it, where `*`
     stands for any key. `mutable` are those of Secret and ConfigMap that are changed in place.
+    A `patch` is replaced only when it is of another object.
     """
     kind = str(wanted.get("kind"))
-    forcing = (*_IDENTITY, *_IMMUTABLE.get(kind, ()))
-    if kind in {"ConfigMap", "Secret"} and kind not in mutable:
-        forcing = (*forcing, "binaryData", "data")
+    forcing: tuple[str, ...] = _IDENTITY
+    if not patch:
+        forcing += _IMMUTABLE.get(kind, ())
+    if not patch and kind in {"ConfigMap", "Secret"} and kind not in mutable:
+        forcing += ("binaryData", "data")
     patterns = [tuple(pattern.split(".")) for pattern in ignore]
     found = []
     for path, had, has in _differences(before, wanted, ()):
@@ -155,10 +171,10 @@ def changes(
 
 
 def awaited(inputs: Object) -> tuple[str, ...]:
-    """Return the conditions to wait for (`Type=Status`), or nothing.
+    """Return what to wait for, conditions (`Type=Status`) and values (`{.a.b}=value`), or nothing.
 
-    Those of the `pulumi.com/waitFor` annotation win over those that the kind implies. Raises
-    SandboxError for a `waitFor` that is no condition.
+    That of the `pulumi.com/waitFor` annotation wins over what the kind implies. Raises
+    SandboxError for a `waitFor` that is neither.
     """
     annotations = inputs.get("metadata", {}).get("annotations", {})
     if annotations.get(SKIP_AWAIT) == "true":
@@ -166,7 +182,7 @@ def awaited(inputs: Object) -> tuple[str, ...]:
     wait_for = annotations.get(WAIT_FOR, "")
     if wait_for:
         expressions = json.loads(wait_for) if wait_for.startswith("[") else [wait_for]
-        return tuple(_condition(str(expression)) for expression in expressions)
+        return tuple(_awaited(str(expression)) for expression in expressions)
     if (inputs["apiVersion"], inputs["kind"]) == ("apps/v1", "Deployment"):
         return ("Available=True",)
     if inputs["kind"] == "CustomResourceDefinition":
@@ -174,21 +190,26 @@ def awaited(inputs: Object) -> tuple[str, ...]:
     return ()
 
 
-def unready(live: Object, conditions: Sequence[str]) -> str | None:
+def unready(live: Object, wanted: Sequence[str]) -> str | None:
     """Return why the object is not ready yet, as one line, or None when it is."""
-    if not conditions:
+    if not wanted:
         return None
     status = live.get("status", {})
     generation = live["metadata"].get("generation", 0)
     if status.get("observedGeneration", generation) < generation:
         return "its controller has not seen the change yet"
     found = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    for wanted in conditions:
-        kind, _, state = wanted.partition("=")
-        condition = found.get(kind, {})
+    for expression in wanted:
+        what, _, state = expression.partition("=")
+        if what.startswith("{"):
+            value = _at(live, what)
+            if value != state:
+                return f"waiting for {expression}: {'not there' if value is None else value}"
+            continue
+        condition = found.get(what, {})
         if str(condition.get("status", "")).lower() != state.lower():
             message = condition.get("message") or condition.get("reason") or "not reported yet"
-            return f"waiting for {kind}: {message}"
+            return f"waiting for {what}: {message}"
     if live["kind"] == "Deployment":
         return _rollout(live["spec"].get("replicas", 1), status)
     return None
@@ -205,13 +226,23 @@ def _rollout(replicas: int, status: Object) -> str | None:
     return None
 
 
-def _condition(expression: str) -> str:
-    prefix, _, condition = expression.partition("=")
-    if prefix != "condition" or not condition:
-        raise SandboxError(
-            f"{WAIT_FOR}: {expression!r}: the sandbox's kubernetes plugin knows only condition=TYPE"
-        )
-    return condition if "=" in condition else f"{condition}=True"
+def _awaited(expression: str) -> str:
+    prefix, _, rest = expression.partition("=")
+    if prefix == "condition" and rest:
+        return rest if "=" in rest else f"{rest}=True"
+    if prefix == "jsonpath" and _VALUE.fullmatch(rest):
+        return rest
+    raise SandboxError(
+        f"{WAIT_FOR}: {expression!r}: the sandbox's kubernetes plugin knows only condition=TYPE "
+        "and jsonpath={.a.b}=VALUE"
+    )
+
+
+def _at(live: Object, path: str) -> str | None:
+    value: Json = live
+    for key in path.strip("{}").split(".")[1:]:
+        value = value.get(key) if isinstance(value, dict) else None
+    return None if value is None else str(value)
 
 
 def _differences(

@@ -104,7 +104,11 @@ class KubernetesPlugin(provider.Provider):
         old = values.plain(request.old_state)
         wanted = objects.normalized(values.plain(request.new_inputs))
         found = objects.changes(
-            old[_INPUTS], wanted, ignore=request.ignore_changes, mutable=self._mutable
+            old[_INPUTS],
+            wanted,
+            ignore=request.ignore_changes,
+            mutable=self._mutable,
+            patch=objects.is_patch(request.urn, wanted["kind"]),
         )
         same_place = _place(old[_INPUTS]) == _place(wanted)
         return provider.DiffResponse(
@@ -115,11 +119,15 @@ class KubernetesPlugin(provider.Provider):
         )
 
     async def create(self, request: provider.CreateRequest) -> provider.CreateResponse:
-        """Create the object, or take it over when the provider is told to, and wait for it."""
+        """Create the object, or take it over when the provider is told to, and wait for it.
+
+        A Patch takes over its fields of an object that has to be there.
+        """
         if request.preview:
             return provider.CreateResponse(properties=request.properties)
         inputs = objects.normalized(values.plain(request.properties))
-        if not self._upsert and await self._live(inputs) is not None:
+        upsert = self._upsert or objects.is_patch(request.urn, inputs["kind"])
+        if not upsert and await self._live(inputs) is not None:
             raise SandboxError(
                 f"{inputs['kind']} {objects.object_id(inputs)} already exists: import it, or set "
                 "upsertExistingObjects on the provider"
@@ -159,8 +167,11 @@ class KubernetesPlugin(provider.Provider):
         )
 
     async def delete(self, request: provider.DeleteRequest) -> None:
-        """Delete the object and wait until it is gone."""
+        """Delete the object and wait until it is gone; of a Patch, only give up its fields."""
         old = values.plain(request.properties)
+        if objects.is_patch(request.urn, old["kind"]):
+            await self._relinquish(request.urn, old)
+            return
         where = (old["apiVersion"], old["kind"], *objects.parse_id(request.resource_id))
         cluster = self._connected()
         await asyncio.to_thread(cluster.delete, *where)
@@ -193,10 +204,14 @@ class KubernetesPlugin(provider.Provider):
         )
 
     async def _applied(self, urn: str, inputs: Object) -> Object:
+        if objects.is_patch(urn, inputs["kind"]) and await self._live(inputs) is None:
+            raise SandboxError(
+                f"{inputs['kind']} {objects.object_id(inputs)}: is not there, and a Patch changes "
+                "only what is"
+            )
         annotations = inputs["metadata"].get("annotations", {})
         force = self._force or annotations.get(objects.PATCH_FORCE) == "true"
-        # One manager a resource: two stacks on one object must not pass for the same owner.
-        manager = f"pulumi-kubernetes-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
+        manager = _manager(urn)
         apply = self._connected().apply
         for attempt in range(_RETRIES):
             try:
@@ -205,6 +220,17 @@ class KubernetesPlugin(provider.Provider):
                 await self._say(urn, f"{error}: trying again")
                 await asyncio.sleep(0.5 * 2**attempt)
         return await asyncio.to_thread(apply, inputs, manager=manager, force=force)
+
+    async def _relinquish(self, urn: str, old: Object) -> None:
+        """Apply nothing as this manager: what nobody else manages goes, the rest stays."""
+        if await self._live(old) is None:
+            return
+        place = {
+            key: old["metadata"][key] for key in ("name", "namespace") if key in old["metadata"]
+        }
+        body = {"apiVersion": old["apiVersion"], "kind": old["kind"], "metadata": place}
+        apply = self._connected().apply
+        await asyncio.to_thread(apply, body, manager=_manager(urn), force=False)
 
     async def _ready(
         self,
@@ -215,10 +241,10 @@ class KubernetesPlugin(provider.Provider):
     ) -> dict[str, PropertyValue]:
         """Wait for the object and return its state. Raises InitError at the deadline."""
         given = request.news if isinstance(request, provider.UpdateRequest) else request.properties
-        conditions = objects.awaited(inputs)
+        wanted = objects.awaited(inputs)
         deadline = time.monotonic() + (request.timeout or _DEFAULT_TIMEOUT)
         said = None
-        while (reason := objects.unready(live, conditions)) is not None:
+        while (reason := objects.unready(live, wanted)) is not None:
             if time.monotonic() > deadline:
                 text = f"{inputs['kind']} {objects.object_id(live)} is not ready: {reason}"
                 raise InitError(text, live, _state(inputs, live, given))
@@ -237,6 +263,11 @@ def _state(inputs: Object, live: Object, given: values.Properties) -> dict[str, 
     secret = _secret_keys(live)
     kept = PropertyValue(values.to_properties(inputs, given, whole=secret & inputs.keys()))
     return {**values.to_properties(live, given, whole=secret & live.keys()), _INPUTS: kept}
+
+
+def _manager(urn: str) -> str:
+    # One a resource: two stacks on one object must not pass for the same owner.
+    return f"pulumi-kubernetes-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
 
 
 def _secret_keys(live: Object) -> frozenset[str]:

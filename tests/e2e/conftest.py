@@ -80,13 +80,13 @@ class Sandbox:
         return config_of_stack
 
     def up(self, *names: str) -> list[stacks.Outcome]:
-        """Run `up` for these stacks at once, and wait until all clusters are where Git is."""
+        """Run `up` for these stacks at once, and wait until all clusters are what Git says."""
         outcomes = stacks.up(self.state, names)
         self.converge()
         return outcomes
 
     def converge(self) -> None:
-        """Wait until every cluster is Ready at the head of the branch."""
+        """Wait until every cluster is Ready at what the head of the branch says about it."""
         head = platform_repository.head(self.state)
         report.wait_converged(self.state, NAMES, head, 180)
 

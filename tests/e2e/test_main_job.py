@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import cli, config, tools
+from fleet import cli, config, tools, tree
 from fleet.commands import run
 from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, processes, report, servers, stacks
@@ -79,8 +79,13 @@ def test_foo_app_is_promoted_to_dev_only_and_removed_again(
     namespace = {"path": "namespaces/test-only", "because": "foo-app is promoted to dev"}
     sandbox.decide("dev", apps=apps, infrastructure=[*infrastructure, namespace])
     head = sandbox.head()
-    sandbox.up("dev")
+    stacks.up(sandbox.state, ["dev"])
     assert len(sandbox.commits(head)) == 1
+    # It ends when Flux has pulled, not when it would have looked by itself.
+    source = sandbox.get("dev", "gitrepository", tree.FLUX_NAMESPACE, tree.SYNC_NAME)
+    assert source is not None
+    assert source["status"]["artifact"]["revision"].endswith(f":{sandbox.head()}")
+    sandbox.converge()
 
     sandbox.decide("dev", apps=[*apps, "foo-app/base"])
     assert cli.main(["check", "--root", str(sandbox.root)]) == 0
@@ -181,7 +186,8 @@ def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
     sandbox.commits()
     left = sandbox.root / "clusters" / "dev"
     assert [file.name for file in left.rglob("*") if file.is_file()] == ["kustomization.yaml"]
-    report.request_reconcile(sandbox.state, "dev")
+    # No `up` tells Flux that files are gone.
+    sandbox.reconcile("dev", "gitrepository", tree.FLUX_NAMESPACE, tree.SYNC_NAME)
     eventually(lambda: "build failed" in _said_by_root(sandbox, "dev"))
     assert sandbox.workloads("dev") == before
 

@@ -37,6 +37,8 @@ class Resource:
     ignore_changes: tuple[str, ...]
     retain_on_delete: bool
     protect: bool
+    timeouts: Mapping[str, str]
+    """By operation, as `create`."""
 
 
 @dataclass(kw_only=True)
@@ -75,19 +77,23 @@ class Recording:
 class _Mocks(mocks.Mocks):
     """Every resource gets its inputs as outputs; in a preview a new one has no id yet."""
 
-    def __init__(self, preview: bool) -> None:
+    def __init__(self, preview: bool, computed: Mapping[str, Mapping[str, Any]]) -> None:
         self.preview = preview
+        self.computed = computed
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return None if self.preview else f"{args.name}-id", dict(args.inputs)
+        outputs = {**args.inputs, **self.computed.get(args.name, {})}
+        return None if self.preview else f"{args.name}-id", outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
         raise AssertionError(f"{args.token}: nothing is to be looked up")
 
 
 class _Monitor(mocks.MockMonitor):
-    def __init__(self, stack: str, preview: bool) -> None:
-        super().__init__(_Mocks(preview))
+    def __init__(
+        self, stack: str, preview: bool, computed: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        super().__init__(_Mocks(preview, computed))
         self.stack = stack
         self.recording = Recording()
 
@@ -114,6 +120,7 @@ class _Monitor(mocks.MockMonitor):
                 ignore_changes=tuple(request.ignoreChanges),
                 retain_on_delete=request.retainOnDelete,
                 protect=request.protect,
+                timeouts=MessageToDict(request.customTimeouts),
             )
         )
         return answer
@@ -150,12 +157,15 @@ def run(
     preview: bool = False,
     values: Mapping[str, str] | None = None,
     secret_keys: tuple[str, ...] = (),
+    computed: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
     """Run a Pulumi program for the stack `name`, on a loop and with settings of its own.
 
     `values` is the stack's config as the engine gives it: key with namespace to text or JSON.
+    `computed` is what a provider adds to a resource's outputs, by the name of the resource; what
+    is not there is unknown in a preview.
     """
-    monitor = _Monitor(name, preview)
+    monitor = _Monitor(name, preview, computed or {})
 
     def inside() -> None:
         config.set_all_config(dict(values or {}), list(secret_keys))

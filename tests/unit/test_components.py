@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -18,8 +19,10 @@ import yaml
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs, type_token
+from components.reconciliation import reconcile_source
 from components.tenant import Tenant, TenantArgs
 from fleet import commands, config, flux_manifests, tools, tree
+from sandbox.kubernetes_plugin import objects
 from tests.unit.recording import UNKNOWN, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
 
@@ -30,6 +33,7 @@ FLUX = "fleet:index:FluxInstallation"
 TENANT = "fleet:index:Tenant"
 KUBERNETES = "pulumi:providers:kubernetes"
 GITHUB = "pulumi:providers:github"
+PULL = "kubernetes:source.toolkit.fluxcd.io/v1:GitRepositoryPatch"
 FILE = "github:index/repositoryFile:RepositoryFile"
 SECRET = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
 
@@ -57,6 +61,7 @@ PLANTED = [
     {"Deployment/flux-system/source-controller"},
 ]
 ACCOUNT = {"ServiceAccount/flux-system/platform", "ClusterRoleBinding/flux-system-platform"}
+PULLED = "GitRepositoryPatch/flux-system/flux-system"
 SYNC = ["GitRepository/flux-system/flux-system", "Kustomization/flux-system/flux-system"]
 
 
@@ -123,7 +128,16 @@ class TestClusterTree:
         ("clusters/dev/kustomization.yaml",),
     )
 
-    def record(self, *, preview: bool = False, unknown_token: bool = False) -> Recording:
+    def record(
+        self,
+        *,
+        preview: bool = False,
+        unknown_token: bool = False,
+        files: Mapping[str, str] = FILES,
+        commits: Mapping[str, str] | None = None,
+    ) -> Recording:
+        """`commits` are those that the provider knows of files, by path."""
+
         def program() -> None:
             token = unknown() if unknown_token else pulumi.Output.secret("hunter2")
             args = ClusterTreeArgs(
@@ -132,15 +146,17 @@ class TestClusterTree:
                 owner="acme",
                 repository="platform",
                 branch="main",
-                files=self.FILES,
+                files=files,
                 messages={path: f"dev: {path}" for path in self.FILES},
                 waves=self.WAVES,
                 entrypoint="clusters/dev/kustomization.yaml",
             )
-            files = ClusterTree("dev", args).files
-            assert [file._name for file in files] == [path for wave in self.WAVES for path in wave]
+            tree = ClusterTree("dev", args)
+            assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]
+            pulumi.export("digest", tree.digest)
 
-        return run(program, preview=preview)
+        computed = {path: {"commitSha": sha} for path, sha in (commits or {}).items()}
+        return run(program, preview=preview, computed=computed)
 
     def test_an_explicit_provider(self) -> None:
         provider = self.record().one(GITHUB)
@@ -193,6 +209,109 @@ class TestClusterTree:
         assert recording.one(GITHUB).inputs["token"] == UNKNOWN
         assert len(recording.all(FILE)) == len(self.FILES)
 
+    COMMITS: Mapping[str, str] = {path: f"{number:040}" for number, path in enumerate(FILES)}
+
+    def digest(
+        self,
+        *,
+        preview: bool = False,
+        files: Mapping[str, str] = FILES,
+        commits: Mapping[str, str] = COMMITS,
+    ) -> str:
+        digest = self.record(preview=preview, files=files, commits=commits).outputs["digest"]
+        assert isinstance(digest, str)
+        return digest
+
+    def test_the_digest_is_the_same_until_something_is_committed(self) -> None:
+        digest = self.digest()
+        assert re.fullmatch(r"[0-9a-f]{12}", digest)
+        assert self.digest() == digest
+        # A preview knows the commits of files that it leaves as they are.
+        assert self.digest(preview=True) == digest
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_any_commit_is_another_digest(self, path: str) -> None:
+        """Also where the contents are as before, as after somebody's edit by hand."""
+        assert self.digest(commits={**self.COMMITS, path: "f" * 40}) != self.digest()
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_other_contents_are_another_digest(self, path: str) -> None:
+        """Also where the state does not know the commit, as after an interrupted run."""
+        assert self.digest(files={**self.FILES, path: "other\n"}) != self.digest()
+
+    def test_the_digest_of_what_only_an_up_will_commit(self) -> None:
+        *known, new = self.FILES
+        commits = {path: self.COMMITS[path] for path in known}
+        assert new not in commits
+        assert self.digest(preview=True, commits=commits) == UNKNOWN
+
+
+class TestReconcileSource:
+    def record(self, token: str = "abc", *, preview: bool = False) -> Recording:  # noqa: S107
+        def program() -> None:
+            connection = ClusterConnection(
+                "dev",
+                ClusterConnectionArgs(cluster="dev", kubeconfig="/kubeconfig", context="k3d-dev"),
+            )
+            reconcile_source(
+                "billing-dev",
+                "billing-repo",
+                token=unknown() if token == UNKNOWN else token,
+                opts=pulumi.ResourceOptions(
+                    provider=connection.provider,
+                    depends_on=[pulumi.CustomResource("test:index:File", "committed")],
+                ),
+            )
+
+        return run(program, preview=preview)
+
+    def test_a_patch_of_what_git_owns(self) -> None:
+        recording = self.record()
+        pull = recording.one(PULL)
+        assert pull.name == "GitRepositoryPatch/billing-dev/billing-repo"
+        assert pull.inputs["apiVersion"] == "source.toolkit.fluxcd.io/v1"
+        assert pull.inputs["kind"] == "GitRepository"
+        assert set(pull.inputs) == {"apiVersion", "kind", "metadata"}
+        assert pull.provider == recording.one(KUBERNETES).urn
+        assert recording.before(pull) == {"committed"}
+        assert pull.retain_on_delete
+        # A new token has to get through.
+        assert not pull.ignore_changes
+
+    def test_it_is_awaited_for_two_minutes(self) -> None:
+        pull = self.record().one(PULL)
+        metadata = pull.inputs["metadata"]
+        assert (metadata["namespace"], metadata["name"]) == ("billing-dev", "billing-repo")
+        assert metadata["annotations"]["reconcile.fluxcd.io/requestedAt"] == "abc"
+        assert json.loads(metadata["annotations"]["pulumi.com/waitFor"]) == [
+            "jsonpath={.status.lastHandledReconcileAt}=abc",
+            "condition=Ready",
+        ]
+        assert set(metadata) == {"namespace", "name", "annotations"}
+        assert set(metadata["annotations"]) == {
+            "reconcile.fluxcd.io/requestedAt",
+            "pulumi.com/waitFor",
+        }
+        assert pull.timeouts == {"create": "2m", "update": "2m"}
+
+    def test_the_sandbox_waits_for_the_same(self) -> None:
+        """The stand-in for the official plugin understands what is asked of it."""
+        pull = self.record().one(PULL)
+        assert objects.is_patch(pull.urn, "GitRepository")
+        assert objects.awaited(dict(pull.inputs)) == (
+            "{.status.lastHandledReconcileAt}=abc",
+            "Ready=True",
+        )
+
+    def test_the_same_token_asks_for_nothing(self) -> None:
+        assert self.record("abc").one(PULL) == self.record("abc").one(PULL)
+        assert self.record("abc").one(PULL) != self.record("abd").one(PULL)
+
+    def test_a_token_that_only_an_up_will_know(self) -> None:
+        metadata = self.record(UNKNOWN, preview=True).one(PULL).inputs["metadata"]
+        assert metadata["name"] == "billing-repo"
+        assert set(metadata["annotations"].values()) == {UNKNOWN}
+
 
 class TestFluxInstallation:
     WAVES = tuple(
@@ -206,7 +325,7 @@ class TestFluxInstallation:
         preview: bool = False,
         waves: Any = WAVES,  # noqa: ANN401 - documents
     ) -> Recording:
-        sync = [
+        sync: tuple[Mapping[str, Any], Mapping[str, Any]] = (
             {
                 "apiVersion": "source.toolkit.fluxcd.io/v1",
                 "kind": "GitRepository",
@@ -219,7 +338,7 @@ class TestFluxInstallation:
                 "metadata": {"name": "flux-system", "namespace": "flux-system"},
                 "spec": {"path": "./clusters/dev"},
             },
-        ]
+        )
 
         def program() -> None:
             connection = ClusterConnection(
@@ -234,6 +353,7 @@ class TestFluxInstallation:
                     waves=waves,
                     sync=sync,
                     tree=[committed],
+                    digest=unknown() if preview else "abc",
                     pull_secret="flux-system",  # noqa: S106 - a name
                     pull_token=unknown() if token == UNKNOWN else token,
                 ),
@@ -247,7 +367,7 @@ class TestFluxInstallation:
         return [
             r
             for r in recording.resources
-            if r.custom and r.type.startswith("kubernetes:") and r.type != SECRET
+            if r.custom and r.type.startswith("kubernetes:") and r.type not in (SECRET, PULL)
         ]
 
     def test_the_documents_as_they_are(self) -> None:
@@ -289,9 +409,24 @@ class TestFluxInstallation:
             earlier |= wave
         # What is pulled has to be there before Flux is told to pull it.
         earlier |= {"committed"}
-        for name in SYNC:
+        by_name[PULLED] = recording.one(PULL)
+        # What keeps Flux from pulling is said by the source, not by what waits for it.
+        for name in (SYNC[0], PULLED, SYNC[1]):
             assert recording.before(by_name[name]) == earlier
             earlier |= {name}
+
+    def test_flux_is_told_to_pull_what_was_committed(self) -> None:
+        recording = self.record()
+        pull = recording.one(PULL)
+        assert pull.inputs["metadata"]["namespace"] == "flux-system"
+        annotations = pull.inputs["metadata"]["annotations"]
+        assert annotations["reconcile.fluxcd.io/requestedAt"] == "abc"
+        assert pull.provider == recording.one(KUBERNETES).urn
+        assert recording.by_urn(pull.parent).type == FLUX
+
+    def test_a_pull_of_what_only_an_up_will_commit(self) -> None:
+        annotations = self.record(preview=True).one(PULL).inputs["metadata"]["annotations"]
+        assert set(annotations.values()) == {UNKNOWN}
 
     def test_a_wave_without_documents_does_not_lose_the_order(self) -> None:
         recording = self.record(waves=(self.WAVES[0], (), self.WAVES[2]))
@@ -488,7 +623,7 @@ class TestProgram:
         messages = tree.commit_messages(stack, files)
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
         planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
-        assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC)
+        assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC, {PULLED})
         assert len(recording.resources) == 4 + 2 + len(files) + len(planted)
 
     def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
@@ -515,7 +650,12 @@ class TestProgram:
         apps = recording.one(FILE, "clusters/dev/apps.yaml")
         assert "clusters/dev/apps/kustomization.yaml" in recording.before(apps)
         root = recording.one("kubernetes:kustomize.toolkit.fluxcd.io/v1:Kustomization")
-        assert recording.before(root) == files | set().union(*PLANTED, ACCOUNT) | {SYNC[0]}
+        pull = recording.one(PULL)
+        assert {d for d in pull.dependencies if recording.by_urn(d).name in files} == {
+            file.urn for file in recording.all(FILE)
+        }
+        assert recording.before(pull) == files | set().union(*PLANTED, ACCOUNT) | {SYNC[0]}
+        assert recording.before(root) == recording.before(pull) | {PULLED}
         # Nothing of the cluster waits for Git but what needs it.
         deployment = recording.one("kubernetes:apps/v1:Deployment")
         assert not recording.before(deployment) & files
@@ -525,7 +665,11 @@ class TestProgram:
         write(here, tree.render(config.load(here, "dev"), MANIFESTS))
         folder = here / "clusters/dev/flux-system"
         in_git = list(yaml.safe_load_all(commands.run([*tools.kustomize(), folder], timeout=60)))
-        planted = [dict(r.inputs) for r in recording.resources if r.type.startswith("kubernetes:")]
+        planted = [
+            dict(r.inputs)
+            for r in recording.resources
+            if r.type.startswith("kubernetes:") and r.type != PULL
+        ]
         assert sorted(planted, key=identity) == sorted(in_git, key=identity)
 
     def test_the_connection_is_the_decided_one(self, here: Path) -> None:
@@ -594,6 +738,40 @@ class TestProgram:
         planted = recording.one("kubernetes:core/v1:Namespace", "billing/Namespace/billing-dev")
         text = recording.one(FILE, "clusters/dev/tenants/billing/tenant.yaml").inputs["content"]
         assert dict(planted.inputs) == next(yaml.safe_load_all(text))
+
+    PUBLIC = (
+        "  fleet:tenants:\n"
+        "    - {name: a, repository: {url: https://github.com/acme/a}}\n"
+        "    - {name: b, repository: {url: https://github.com/acme/b}}\n"
+    )
+
+    @pytest.mark.parametrize(
+        "decided",
+        [
+            {"more": PUBLIC[: PUBLIC.index("    - {name: b")]},
+            {"more": ""},
+            {"more": PUBLIC, "infrastructure": "namespaces/common"},
+        ],
+    )
+    def test_flux_pulls_what_only_removes_something(
+        self, decided: dict[str, str], here: Path
+    ) -> None:
+        """A team of several, the only ones, a whole stage: some list that stays says so."""
+
+        def record() -> tuple[Mapping[str, Any], dict[str, Any]]:
+            recording = self.record(here)
+            contents = {file.name: file.inputs["content"] for file in recording.all(FILE)}
+            return recording.one(PULL).inputs, contents
+
+        policies = {"infrastructure": "namespaces/common policies/shared"}
+        write(here, {"Pulumi.dev.yaml": stack_file("dev", **policies, more=self.PUBLIC)})
+        pull, before = record()
+        assert record() == (pull, before)
+        write(here, {"Pulumi.dev.yaml": stack_file("dev", **{**policies, **decided})})
+        pull_after, after = record()
+        assert after.keys() < before.keys()
+        assert [path for path in after if after[path] != before[path]]
+        assert pull_after != pull
 
     def test_outputs(self, here: Path) -> None:
         kubectl = f"kubectl --kubeconfig {here}/kubeconfig --context k3d-dev"

@@ -1,20 +1,24 @@
-"""The pure parts of the stand-in for the official kubernetes plugin."""
+"""The stand-in for the official kubernetes plugin: its pure parts, and Patches of an object."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pulumi.provider.experimental import provider
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
 from sandbox.errors import SandboxError
 from sandbox.kubernetes_plugin import install, objects, values
 from sandbox.kubernetes_plugin.objects import Object
+from sandbox.kubernetes_plugin.plugin import KubernetesPlugin
 
 MUTABLE = frozenset({"ConfigMap", "Secret"})
 
@@ -23,6 +27,7 @@ MUTABLE = frozenset({"ConfigMap", "Secret"})
     ("token", "expected"),
     [
         ("kubernetes:core/v1:Namespace", ("v1", "Namespace")),
+        ("kubernetes:core/v1:NamespacePatch", ("v1", "NamespacePatch")),
         ("kubernetes:apps/v1:Deployment", ("apps/v1", "Deployment")),
         (
             "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole",
@@ -42,7 +47,6 @@ def test_a_type_token_names_api_version_and_kind(token: str, expected: tuple[str
     "token",
     [
         "kubernetes:helm.sh/v3:Release",
-        "kubernetes:core/v1:NamespacePatch",
         "kubernetes:core/v1:PodList",
         "kubernetes:yaml/v2:ConfigGroup",
         "random:index:Pet",
@@ -56,6 +60,15 @@ def test_other_type_tokens_are_refused(token: str) -> None:
 def test_the_type_of_a_child_is_its_own() -> None:
     urn = "urn:pulumi:dev::fleet::fleet:flux:Installation$kubernetes:core/v1:Namespace::a::b"
     assert objects.resource_type(urn) == "kubernetes:core/v1:Namespace"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("Namespace", True), ("NamespacePatch", False), ("Name", False)]
+)
+def test_a_patch_is_of_a_kind(kind: str, expected: bool) -> None:
+    """A custom kind may well be called NamespacePatch."""
+    urn = "urn:pulumi:dev::fleet::fleet:flux:Installation$kubernetes:core/v1:NamespacePatch::a"
+    assert objects.is_patch(urn, kind) is expected
 
 
 def test_ids() -> None:
@@ -102,6 +115,13 @@ def test_secrets_are_replaced_unless_configured_mutable() -> None:
     assert paths(before, wanted) == {"data.a": False}
     (change,) = objects.changes(before, wanted, mutable=frozenset())
     assert change.replaces
+
+
+def test_a_patch_is_replaced_only_for_another_object() -> None:
+    before = {"kind": "Secret", "metadata": {"name": "a"}, "data": {"a": "MQ=="}}
+    wanted = {"kind": "Secret", "metadata": {"name": "b"}, "data": {"a": "Mg=="}}
+    found = objects.changes(before, wanted, mutable=frozenset(), patch=True)
+    assert {c.path: c.replaces for c in found} == {"data.a": False, "metadata.name": True}
 
 
 def test_string_data_is_data_and_nulls_are_absent() -> None:
@@ -164,8 +184,41 @@ def test_what_is_awaited() -> None:
         "Ready=True",
         "Stalled=False",
     )
-    with pytest.raises(SandboxError, match="knows only condition=TYPE"):
-        objects.awaited(deployment({}, **{objects.WAIT_FOR: "jsonpath={.x}"}))
+    values_too = '["jsonpath={.status.a}=x", "condition=Ready"]'
+    assert objects.awaited(deployment({}, **{objects.WAIT_FOR: values_too})) == (
+        "{.status.a}=x",
+        "Ready=True",
+    )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "jsonpath={.x}", "jsonpath={.x}=", "jsonpath=.x=1", "jsonpath={.x[0]}=1",
+        "jsonpath={x}=1", "jsonpath={.x}=1=2", "condition=", "Ready",
+    ],
+)  # fmt: skip
+def test_other_expressions_are_refused(expression: str) -> None:
+    with pytest.raises(SandboxError, match="knows only condition=TYPE and jsonpath="):
+        objects.awaited(deployment({}, **{objects.WAIT_FOR: expression}))
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({}, "waiting for {.status.at.last}=2: not there"),
+        ({"at": "2"}, "waiting for {.status.at.last}=2: not there"),
+        ({"at": {"last": "1"}}, "waiting for {.status.at.last}=2: 1"),
+        ({"at": {"last": "2"}, "observedGeneration": 1}, "its controller has not seen the"),
+        ({"at": {"last": "2"}}, "waiting for Ready: not reported yet"),
+        ({"at": {"last": 2}, "conditions": [{"type": "Ready", "status": "True"}]}, None),
+    ],
+)
+def test_a_value_is_awaited_as_a_condition_is(status: Object, reason: str | None) -> None:
+    live = {"kind": "GitRepository", "metadata": {"generation": 2}, "status": status}
+    said = objects.unready(live, ("{.status.at.last}=2", "Ready=True"))
+    assert (said or "").startswith(reason or "")
+    assert (said is None) is (reason is None)
 
 
 def test_a_custom_resource_without_a_condition_is_not_awaited() -> None:
@@ -197,6 +250,106 @@ def test_values_come_back_as_kubernetes_wants_them() -> None:
     assert back == data
     assert isinstance(back["a"][0], int)
     assert values.has_unknown({"a": PropertyValue([PropertyValue(UNKNOWN)])})
+
+
+PATCH = "urn:pulumi:dev::fleet::fleet:index:X$kubernetes:example.com/v1:ThingPatch::a"
+
+
+@dataclass
+class FakeCluster:
+    """Holds one object, and merges what is applied to it as far as these tests need."""
+
+    live: Object | None
+    applied: list[tuple[Object, str, bool]] = field(default_factory=list)
+
+    def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Object | None:
+        assert (api_version, kind, namespace, name) == ("example.com/v1", "Thing", "b", "a")
+        return self.live
+
+    def apply(self, body: Object, *, manager: str, force: bool) -> Object:
+        assert self.live is not None
+        self.applied.append((body, manager, force))
+        metadata = {**self.live["metadata"], **body["metadata"]}
+        self.live = {**self.live, **body, "metadata": metadata}
+        return self.live
+
+
+def plugin_on(cluster: FakeCluster) -> KubernetesPlugin:
+    async def say(urn: str, text: str) -> None:
+        raise AssertionError(f"{urn}: {text}")
+
+    plugin = KubernetesPlugin(say)
+    plugin._cluster = cluster  # type: ignore[assignment]
+    return plugin
+
+
+def thing(**metadata: object) -> Object:
+    return {
+        "apiVersion": "example.com/v1",
+        "kind": "Thing",
+        "metadata": {"name": "a", "namespace": "b", **metadata},
+    }
+
+
+def patched(cluster: FakeCluster, **annotations: str) -> dict[str, PropertyValue]:
+    """Create a Patch of these annotations and return its state."""
+    inputs = values.to_properties(thing(annotations=annotations), {})
+    request = provider.CreateRequest(PATCH, inputs, timeout=1, preview=False)
+    answer = asyncio.run(plugin_on(cluster).create(request))
+    assert answer.resource_id == "b/a"
+    return answer.properties
+
+
+def test_a_patch_needs_its_object() -> None:
+    with pytest.raises(SandboxError, match="Thing b/a: is not there"):
+        patched(FakeCluster(None), mark="1")
+
+
+def test_a_patch_applies_only_its_fields() -> None:
+    cluster = FakeCluster({**thing(labels={"x": "y"}), "spec": {"z": 1}})
+    patched(cluster, mark="1")
+    ((body, manager, force),) = cluster.applied
+    assert body == thing(annotations={"mark": "1"})
+    assert manager.startswith("pulumi-kubernetes-")
+    assert not force
+    assert cluster.live is not None
+    assert cluster.live["spec"] == {"z": 1}
+
+
+def read(cluster: FakeCluster, state: dict[str, PropertyValue], inputs: Object) -> Object:
+    """Return the inputs of a Patch as a refresh finds them."""
+    given = values.to_properties(inputs, {})
+    answer = asyncio.run(plugin_on(cluster).read(provider.ReadRequest(PATCH, "b/a", state, given)))
+    return values.plain(answer.inputs or {})
+
+
+def test_a_refresh_sees_only_the_patched_fields() -> None:
+    cluster = FakeCluster({**thing(), "spec": {"z": 1}})
+    state = patched(cluster, mark="1")
+    given = thing(annotations={"mark": "1"})
+    assert cluster.live is not None
+    cluster.live = {
+        **cluster.live,
+        "spec": {"z": 2},
+        "metadata": {**cluster.live["metadata"], "annotations": {"mark": "1", "other": "1"}},
+    }
+    assert read(cluster, state, given) == given
+    cluster.live["metadata"]["annotations"]["mark"] = "2"
+    assert read(cluster, state, given) == thing(annotations={"mark": "2"})
+    cluster.live = None
+    assert read(cluster, state, given) == {}
+
+
+def test_a_removed_patch_gives_up_its_fields_and_leaves_the_object() -> None:
+    cluster = FakeCluster({**thing(), "spec": {"z": 1}})
+    state = patched(cluster, mark="1")
+    request = provider.DeleteRequest(PATCH, "b/a", state, timeout=1)
+    asyncio.run(plugin_on(cluster).delete(request))
+    (_, first, _), (body, manager, force) = cluster.applied
+    assert (body, manager, force) == (thing(), first, False)
+    cluster.live = None
+    asyncio.run(plugin_on(cluster).delete(request))
+    assert len(cluster.applied) == 2
 
 
 def test_the_installed_program_starts_and_says_its_port(tmp_path: Path) -> None:
