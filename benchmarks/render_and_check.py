@@ -1,95 +1,123 @@
-"""How `fleet render` and `fleet check` grow with the number of clusters.
+"""How `fleet render` and `fleet check` grow with the number of clusters, and of tenants in each.
 
 The baseline is the usual shell loop, on the very same trees: for every cluster and every
-path that its Flux applies, `kustomize build | kubeconform -strict`. Run by
-`python -m benchmarks.render_and_check [SIZE...]`; needs `make tools`.
+path that its Flux applies, `kustomize build | kubeconform -strict`; a tenant's path is one file,
+so it goes to kubeconform as it is. Run by `python -m benchmarks.render_and_check [SIZE...]`, a
+SIZE being CLUSTERS or CLUSTERSxTENANTS; needs `make tools`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
 
-from fleet import cli, stack_files, tools, tree
+from fleet import stack_files, tools, tree
 from fleet.commands import run
 
 CHECKOUT = Path(__file__).parents[1]
-SIZES = (3, 10, 30, 100)
+SIZES = ("3", "10", "30", "100", "1x10", "1x100", "1x1000", "100x20")
 REPEATS = 3
+# What takes longer than this is not measured again.
+LONG = 20.0
 
 
 def main() -> int:
-    """Print one line a size: seconds (best of three), and check's ratio to the baseline."""
+    """Print one line a size: seconds (best of three), memory, and check's ratio to the baseline."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, metavar="SIZE")
-    sizes = parser.parse_args().sizes
-    print(f"{'clusters':>8}  {'render s':>9}  {'check s':>9}  {'baseline s':>10}  check/baseline")
-    for size in sizes:
+    parser.add_argument("sizes", nargs="*", default=SIZES, metavar="SIZE")
+    print(
+        f"{'clusters':>8}  {'tenants':>7}  {'render s':>8}  {'check s':>8}  {'check MiB':>9}  "
+        f"{'baseline s':>10}  check/baseline"
+    )
+    for size in parser.parse_args().sizes:
+        clusters, _, tenants = size.partition("x")
         with tempfile.TemporaryDirectory(prefix="fleet-benchmark-") as folder:
-            render, check, baseline = _measure(Path(folder), size)
-        ratio = check / baseline
-        print(f"{size:>8}  {render:>9.2f}  {check:>9.2f}  {baseline:>10.2f}  {ratio:>14.2f}")
+            root = Path(folder)
+            _make_fleet(root, int(clusters), int(tenants or 0))
+            render, _ = _best(lambda: _fleet("render", "--root", root, "--out", root))  # noqa: B023
+            check, memory = _best(lambda: _fleet("check", "--root", root))  # noqa: B023
+            baseline, _ = _best(lambda: _shell_loop(root))  # noqa: B023
+        print(
+            f"{clusters:>8}  {tenants or '-':>7}  {render:>8.2f}  {check:>8.2f}  {memory:>9.0f}  "
+            f"{baseline:>10.2f}  {check / baseline:>14.2f}",
+            flush=True,
+        )
     return 0
 
 
-def _measure(root: Path, size: int) -> tuple[float, float, float]:
-    _make_fleet(root, size)
-    render = _best(lambda: _fleet("render", "--root", str(root), "--out", str(root)))
-    check = _best(lambda: _fleet("check", "--root", str(root)))
-    return render, check, _best(lambda: _shell_loop(root))
-
-
-def _make_fleet(root: Path, size: int) -> None:
-    """A checkout with the shared definitions of this one and `size` clusters like prod."""
+def _make_fleet(root: Path, clusters: int, tenants: int) -> None:
+    """A checkout with the shared definitions of this one and clusters like prod."""
     for folder in ("apps", "infrastructure"):
         shutil.copytree(CHECKOUT / folder, root / folder)
     shutil.copy(CHECKOUT / stack_files.PROJECT_FILE, root)
     content = yaml.safe_load((CHECKOUT / "Pulumi.prod.yaml").read_text())
-    for index in range(size):
+    content["config"]["fleet:tenants"] = [
+        {"name": f"team-{n}", "repository": {"url": f"https://github.com/acme/team-{n}"}}
+        for n in range(tenants)
+    ]
+    for index in range(clusters):
         content["config"]["fleet:cluster"] |= {"context": f"c{index}", "environment": "prod"}
         (root / f"Pulumi.prod-{index}.yaml").write_text(yaml.safe_dump(content))
 
 
-def _shell_loop(root: Path) -> None:
-    location = f"{tools.schemas()}/{tools.SCHEMA_TEMPLATE}"
+def _shell_loop(root: Path) -> float:
     for cluster in sorted((root / "clusters").iterdir()):
         # The entrypoint too, where Flux's manifests were at hand for `render`.
         for path in (cluster, *(cluster / stage.value for stage in tree.Stage)):
             if path == cluster and not (cluster / tree.COMPONENTS_FILE).exists():
                 continue
-            built = run([*tools.kustomize(), str(path)], timeout=60)
-            run(
-                [
-                    tools.kubeconform(), "-strict", "-ignore-missing-schemas",
-                    "-schema-location", location, "-",
-                ],
-                timeout=60,
-                stdin=built,
-            )  # fmt: skip
+            _kubeconform("-", stdin=run([*tools.kustomize(), str(path)], timeout=60))
+        for file in _tenants(cluster):
+            _kubeconform(str(file))
+    return 0
 
 
-def _fleet(*args: str) -> None:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        if cli.main(args) != 0:
-            raise SystemExit(f"fleet {args[0]} failed; run it by hand on a small size")
+def _tenants(cluster: Path) -> Iterator[Path]:
+    yield from sorted((cluster / tree.TENANTS).glob(f"*/{tree.TENANT_FILE}"))
 
 
-def _best(work: Callable[[], None]) -> float:
-    times = []
-    for _ in range(REPEATS):
+def _kubeconform(file: str, stdin: str | None = None) -> None:
+    run(
+        [
+            tools.kubeconform(), "-strict", "-ignore-missing-schemas",
+            "-schema-location", f"{tools.schemas()}/{tools.SCHEMA_TEMPLATE}", file,
+        ],
+        timeout=60,
+        stdin=stdin,
+    )  # fmt: skip
+
+
+def _fleet(*args: str | Path) -> float:
+    """Run a command as a program of its own and return its memory at its largest, in MiB."""
+    command = [sys.executable, "-m", "fleet", *map(str, args)]
+    child = subprocess.Popen(
+        command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}: failed; run it by hand on a small size")
+    # Linux counts in KiB, macOS in bytes.
+    return usage.ru_maxrss / (1 << 10 if sys.platform == "linux" else 1 << 20)
+
+
+def _best(work: Callable[[], float]) -> tuple[float, float]:
+    """Return the shortest of some runs in seconds, and what the last one returned."""
+    times: list[float] = []
+    while len(times) < REPEATS and sum(times) < LONG:
         started = time.perf_counter()
-        work()
+        result = work()
         times.append(time.perf_counter() - started)
-    return min(times)
+    return min(times), result
 
 
 if __name__ == "__main__":
