@@ -1,4 +1,4 @@
-"""One stack, one cluster: decisions -> connection -> tenants -> tree -> Flux -> outputs."""
+"""One stack, one cluster: decisions -> connections -> Flux -> tenants -> tree -> outputs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,23 @@ import pulumi
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs
-from components.tenant import Tenant, TenantArgs
+from components.flux_sync import FluxSync, FluxSyncArgs
+from components.github_connection import GitHubConnection, GitHubConnectionArgs
+from components.team_repository import TeamRepository, TeamRepositoryArgs
+from components.tenant import DeployKeyArgs, Tenant, TenantArgs
 from fleet import (
     config,
     flux_manifests,
     kubeconfig,
     stack_files,
+    team_repository,
     tenant_manifests,
     tenants,
     tree,
 )
 from fleet.decisions import Stack
 from fleet.errors import FleetError
+from fleet.tenants import Team
 
 
 def main() -> None:
@@ -44,15 +49,35 @@ def main() -> None:
             context=decisions.cluster.context,
         ),
     )
-    on_cluster = pulumi.ResourceOptions(provider=connection.provider)
+    github = GitHubConnection(
+        stack.name,
+        GitHubConnectionArgs(
+            api_url=decisions.repository.api_url,
+            owner=decisions.repository.owner,
+            token=pulumi.Config("github").require_secret("token"),
+        ),
+    )
     planted = [*flux_manifests.with_flags(components), *tree.platform_account()]
-    registered = _tenants(stack, planted, on_cluster)
+    flux = FluxInstallation(
+        stack.name,
+        FluxInstallationArgs(
+            namespace=tree.FLUX_NAMESPACE,
+            waves=flux_manifests.waves(planted),
+            pull_secret=tree.PULL_SECRET,
+            pull_token=pulumi.Config("fleet").get_secret("pullToken"),
+        ),
+        pulumi.ResourceOptions(provider=connection.provider),
+    )
+    registered = _tenants(
+        stack,
+        root,
+        planted,
+        flux,
+        pulumi.ResourceOptions(providers=[connection.provider, github.provider]),
+    )
     cluster_tree = ClusterTree(
         stack.name,
         ClusterTreeArgs(
-            api_url=decisions.repository.api_url,
-            token=pulumi.Config("github").require_secret("token"),
-            owner=decisions.repository.owner,
             repository=decisions.repository.name,
             branch=decisions.repository.branch,
             files=files,
@@ -61,39 +86,73 @@ def main() -> None:
             entrypoint=f"{stack.path}/{tree.ENTRYPOINT}",
             needs={tree.tenant_path(stack, name): t.resources for name, t in registered.items()},
         ),
+        pulumi.ResourceOptions(provider=github.provider),
     )
-    FluxInstallation(
+    source, root_kustomization = tree.sync(stack)
+    FluxSync(
         stack.name,
-        FluxInstallationArgs(
-            namespace=tree.FLUX_NAMESPACE,
-            waves=flux_manifests.waves(planted),
-            sync=tree.sync(stack),
+        FluxSyncArgs(
+            source=source,
+            root=root_kustomization,
+            flux=flux.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,
-            pull_secret=tree.PULL_SECRET,
-            pull_token=pulumi.Config("fleet").get_secret("pullToken"),
         ),
-        on_cluster,
+        pulumi.ResourceOptions(provider=connection.provider),
     )
     _export(stack)
 
 
 def _tenants(
-    stack: Stack, planted: Sequence[Mapping[str, Any]], opts: pulumi.ResourceOptions
+    stack: Stack,
+    root: Path,
+    planted: Sequence[Mapping[str, Any]],
+    flux: FluxInstallation,
+    opts: pulumi.ResourceOptions,
 ) -> dict[str, Tenant]:
     """The teams of this cluster, by name."""
     found: dict[str, Tenant] = {}
-    secrets = pulumi.Config(stack_files.PROJECT).get_secret_object("tenantCredentials")
+    secrets = pulumi.Config(stack_files.PROJECT)
+    credentials = secrets.get_secret_object("tenantCredentials")
     for team in tenants.teams(stack):
         namespace: Mapping[str, Any] = tenant_manifests.namespace(team)
         if team.in_flux_system:
             (namespace,) = (item for item in planted if item["kind"] == "Namespace")
-        credentials = None
-        if team.credentials is not None and secrets is not None:
-            credentials = secrets.apply(itemgetter(team.name))
-        args = TenantArgs(namespace=namespace, secret=team.source, credentials=credentials)
+        source, _ = tenant_manifests.sync(team)
+        deploy_key = None
+        if team.deploy_key is not None:
+            created = _team_repository(team, root, opts).resources if team.create else []
+            deploy_key = DeployKeyArgs(
+                seed=secrets.require_secret("deployKeySeed"),
+                cluster=stack.name,
+                team=team.name,
+                repository=team.repository_name,
+                generation=team.deploy_key,
+                known_hosts=stack.decisions.repository.known_hosts or "",
+                after=[*flux.resources, *created],
+            )
+        args = TenantArgs(
+            namespace=namespace,
+            source=source,
+            secret=team.source,
+            credentials=credentials.apply(itemgetter(team.name))
+            if team.credentials is not None and credentials is not None
+            else None,
+            deploy_key=deploy_key,
+        )
         found[team.name] = Tenant(team.name, args, opts)
     return found
+
+
+def _team_repository(team: Team, root: Path, opts: pulumi.ResourceOptions) -> TeamRepository:
+    namespaces = team_repository.environments(config.load_all(root), team)
+    args = TeamRepositoryArgs(
+        repository=team.repository_name,
+        branch=team.repository.branch,
+        files=team_repository.starting_files(team, namespaces),
+        github_team=team.github_team,
+    )
+    return TeamRepository(team.name, args, opts)
 
 
 def _engine_decisions() -> dict[str, Any]:

@@ -10,10 +10,6 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_github as github
 
-# GitHub answers 409 while another stack's commit is moving the branch: try again, it is no error.
-RETRYABLE_STATUS = (409, 500, 502, 503, 504)
-MAX_RETRIES = 8
-
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterTreeArgs:
@@ -25,9 +21,6 @@ class ClusterTreeArgs:
     be there before a path is committed, for those that have any.
     """
 
-    api_url: pulumi.Input[str]
-    token: pulumi.Input[str]
-    owner: pulumi.Input[str]
     repository: pulumi.Input[str]
     branch: pulumi.Input[str]
     files: Mapping[str, str]
@@ -56,15 +49,6 @@ class ClusterTree(pulumi.ComponentResource):
         self, name: str, args: ClusterTreeArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("fleet:index:ClusterTree", name, None, opts)
-        provider = github.Provider(
-            name,
-            base_url=args.api_url,
-            owner=args.owner,
-            token=args.token,
-            max_retries=MAX_RETRIES,
-            retryable_errors=list(RETRYABLE_STATUS),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
         self.files = []
         earlier: list[pulumi.Resource] = []
         for wave in args.waves:
@@ -80,7 +64,6 @@ class ClusterTree(pulumi.ComponentResource):
                     overwrite_on_create=True,
                     opts=pulumi.ResourceOptions(
                         parent=self,
-                        provider=provider,
                         depends_on=[*earlier, *args.needs.get(path, ())],
                         # `pulumi destroy` has to be told first that this is meant.
                         protect=path == args.entrypoint,

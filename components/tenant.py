@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
+import pulumi_github as github
 import pulumi_kubernetes as kubernetes
 
-Document = Mapping[str, Any]
+from components.planting import Document, plant
+from components.reconciliation import reconcile_source
+from fleet import deploy_keys
+from fleet.deploy_keys import DeployKey
+from fleet.errors import FleetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployKeyArgs:
+    """The key that fleet makes, and where it goes.
+
+    `seed` is secret; cluster, team, repository and generation say which key it is. `known_hosts`
+    is GitHub's. `after` is what has to be there before Flux can try the key: its own definitions,
+    and the repository.
+    """
+
+    seed: pulumi.Input[str]
+    cluster: str
+    team: str
+    repository: str
+    generation: int
+    known_hosts: str
+    after: Sequence[pulumi.Resource]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TenantArgs:
     """Where a team's credentials go, and what they are.
 
-    `namespace` is where the team's GitRepository is, as in the tree, and `secret` is what that
-    names. `credentials` is what the stack file has, decrypted: `token` for an https:// URL, or
-    `privateKey` and `knownHosts` for an ssh:// one; None for a repository that all can read.
+    `namespace` and `source` are the team's Namespace and GitRepository, as in the tree, and
+    `secret` is what the latter names. `credentials` is what the stack file has, decrypted: `token`
+    for an https:// URL, or `privateKey` and `knownHosts` for an ssh:// one; None for a repository
+    that all can read, or whose key is made here.
     """
 
     namespace: Document
+    source: Document
     secret: str
-    credentials: pulumi.Input[Mapping[str, str]] | None
+    credentials: pulumi.Input[Mapping[str, str]] | None = None
+    deploy_key: DeployKeyArgs | None = None
 
 
 class Tenant(pulumi.ComponentResource):
@@ -42,22 +67,51 @@ class Tenant(pulumi.ComponentResource):
         super().__init__("fleet:index:Tenant", name, None, opts)
         self.resources = []
         if args.credentials is not None:
-            where = args.namespace["metadata"]["name"]
-            # Components' names are not part of their children's identity, so it says whose it is.
-            namespace = pulumi.CustomResource(
-                "kubernetes:core/v1:Namespace",
-                f"{name}/Namespace/{where}",
-                dict(args.namespace),
-                pulumi.ResourceOptions(parent=self, ignore_changes=["*"], retain_on_delete=True),
-            )
-            secret = kubernetes.core.v1.Secret(
-                f"{name}/Secret/{where}/{args.secret}",
-                metadata={"name": args.secret, "namespace": where},
-                string_data=pulumi.Output.secret(args.credentials).apply(secret_data),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
-            )
-            self.resources = [namespace, secret]
+            data = pulumi.Output.secret(args.credentials).apply(secret_data)
+            self._secret(name, args, data, [])
+        elif args.deploy_key is not None:
+            self._deploy_key(name, args, args.deploy_key)
         self.register_outputs({})
+
+    def _secret(
+        self,
+        name: str,
+        args: TenantArgs,
+        data: pulumi.Input[Mapping[str, str]],
+        after: Sequence[pulumi.Resource],
+    ) -> None:
+        where = args.namespace["metadata"]["name"]
+        namespace = plant(args.namespace, parent=self, after=[], whose=name)
+        secret = kubernetes.core.v1.Secret(
+            f"{name}/Secret/{where}/{args.secret}",
+            metadata={"name": args.secret, "namespace": where},
+            string_data=data,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace, *after]),
+        )
+        self.resources = [namespace, secret]
+
+    def _deploy_key(self, name: str, args: TenantArgs, made: DeployKeyArgs) -> None:
+        key = pulumi.Output.secret(made.seed).apply(lambda seed: _derive(seed, made))
+        registered = github.RepositoryDeployKey(
+            # By generation: a former key goes at the end of a run in which nothing has failed.
+            f"{name}/{made.generation}",
+            repository=made.repository,
+            title=f"fleet: {made.cluster}/{made.team} {made.generation}",
+            key=pulumi.Output.unsecret(key.apply(lambda key: key.public)),
+            read_only=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(made.after)),
+        )
+        data = key.apply(lambda key: {"identity": key.private, "known_hosts": made.known_hosts})
+        self._secret(name, args, data, [registered])
+        after = [*self.resources, *made.after]
+        source = plant(args.source, parent=self, after=after, whose=name)
+        metadata = args.source["metadata"]
+        reconcile_source(
+            metadata["namespace"],
+            metadata["name"],
+            token=pulumi.Output.unsecret(key.apply(lambda key: key.fingerprint)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[source, *self.resources]),
+        )
 
 
 def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
@@ -65,3 +119,17 @@ def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
     if "token" in credentials:
         return {"username": "git", "password": credentials["token"]}
     return {"identity": credentials["privateKey"], "known_hosts": credentials["knownHosts"]}
+
+
+def _derive(seed: str, made: DeployKeyArgs) -> DeployKey:
+    try:
+        return deploy_keys.derive(
+            seed,
+            cluster=made.cluster,
+            team=made.team,
+            repository=made.repository,
+            generation=made.generation,
+        )
+    except FleetError as error:
+        # The engine prints a RunError's text without a traceback.
+        raise pulumi.RunError(str(error)) from None

@@ -30,25 +30,26 @@ from fleet.tenant_decisions import (
     TenantRepository,
 )
 
-Address = tuple[str, str]
+# What a stack's own file sets, by key below `fleet:`.
+Values = Mapping[str, Any]
 
 
 def load(root: Path, name: str) -> Stack:
     """Read and validate one stack. Raises ConfigError with every problem found."""
-    return _load(root, name, _addresses(root), definitions.namespace_homes(root))
+    return _load(root, name, _all_own(root), definitions.namespace_homes(root))
 
 
 def load_all(root: Path) -> list[Stack]:
     """Read and validate every stack in `root`. Raises ConfigError with every problem of all."""
-    addresses = _addresses(root)
-    if not addresses:
+    owns = _all_own(root)
+    if not owns:
         raise ConfigError([f"{root}: no Pulumi.<stack>.yaml here; add one for each cluster"])
     homes = definitions.namespace_homes(root)
     stacks: list[Stack] = []
     problems: list[str] = []
-    for name in addresses:
+    for name in owns:
         try:
-            stacks.append(_load(root, name, addresses, homes))
+            stacks.append(_load(root, name, owns, homes))
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -57,9 +58,7 @@ def load_all(root: Path) -> list[Stack]:
     return stacks
 
 
-def _load(
-    root: Path, name: str, addresses: Mapping[str, Address | None], homes: Mapping[str, str]
-) -> Stack:
+def _load(root: Path, name: str, owns: Mapping[str, Values], homes: Mapping[str, str]) -> Stack:
     file = f"Pulumi.{name}.yaml"
     if not re.fullmatch(DNS_LABEL, name):
         raise ConfigError(
@@ -71,7 +70,7 @@ def _load(
     if not (root / file).is_file():
         if (root / f"Pulumi.{name}.yml").is_file():
             raise ConfigError([f"Pulumi.{name}.yml: is not read; rename it to {file}"])
-        known = ", ".join(addresses) or "none"
+        known = ", ".join(owns) or "none"
         raise ConfigError([f"{file}: no such file in {root}; stacks here: {known}"])
     problems: list[str] = []
     try:
@@ -83,8 +82,9 @@ def _load(
     files = dict.fromkeys(shared, PROJECT_FILE) | dict.fromkeys(own, file)
     decisions = _validate(values, file, files, problems)
     problems += entries.problems(root, name, file, values)
-    problems += tenants.problems(name, file, values, homes)
-    problems += _collisions(name, file, addresses)
+    others = {other: theirs for other, theirs in owns.items() if other != name}
+    problems += tenants.problems(name, file, values, homes, _creators(others))
+    problems += _collisions(file, own, others)
     if decisions is None or problems:
         raise ConfigError(problems)
     return Stack(name=name, file=file, decisions=decisions)
@@ -142,6 +142,8 @@ _TYPE_NAMES = {
     "model_type": "must be a mapping, `key: value` lines",
     "dict_type": "must be a mapping, `key: value` lines",
     "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be 1 or more; raise it to rotate the key",
     "string_too_short": "must not be empty; name it",
 }
 _PATTERNS = {
@@ -152,6 +154,7 @@ _PATTERNS = {
     "version": "must be a release, as v2.9.2",
     "sha256": "must be 64 lower-case hexadecimal digits",
     "tenants.name": "must be lower-case letters, digits and '-', at most 50, as in billing",
+    "githubTeam": "must be a team's slug: lower-case letters, digits, '-' and '_'",
     "tenants.namespace": "must be lower-case letters, digits and '-', at most 63",
     "interval": "must be a duration, as 5m",
     "apiGroup": "must be an API group, as cert-manager.io",
@@ -253,28 +256,47 @@ def _known_keys(loc: Sequence[int | str]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _collisions(name: str, file: str, addresses: Mapping[str, Address | None]) -> list[str]:
+def _collisions(file: str, own: Values, others: Mapping[str, Values]) -> list[str]:
     """Two stacks on one cluster would take turns in making it theirs."""
-    mine = addresses[name]
+    mine = _address(own)
     return [
         f"{file}: fleet:cluster.context: {mine[1]!r} is also Pulumi.{other}.yaml's; "
         "one cluster has one stack"
-        for other, theirs in addresses.items()
-        if mine is not None and other != name and theirs == mine
+        for other, theirs in others.items()
+        if mine is not None and _address(theirs) == mine
     ]
 
 
-def _addresses(root: Path) -> dict[str, Address | None]:
-    """Kubeconfig and context of every stack, None for one that does not tell."""
-    addresses: dict[str, Address | None] = {}
+def _address(own: Values) -> tuple[str, str] | None:
+    """Kubeconfig and context of a stack, None of one that does not tell."""
+    cluster = own.get("cluster")
+    if isinstance(cluster, dict):
+        kubeconfig, context = cluster.get("kubeconfig"), cluster.get("context")
+        if isinstance(kubeconfig, str) and isinstance(context, str):
+            return os.path.expanduser(kubeconfig), context  # noqa: PTH111 - never raises
+    return None
+
+
+def _creators(others: Mapping[str, Values]) -> dict[str, str]:
+    """The repositories that stacks create: URL to the stack's file."""
+    found: dict[str, str] = {}
+    for name, own in others.items():
+        teams = own.get("tenants")
+        for team in teams if isinstance(teams, list) else ():
+            if isinstance(team, dict) and team.get("create") is True:
+                repository = team.get("repository")
+                url = repository.get("url") if isinstance(repository, dict) else None
+                found[str(url)] = f"Pulumi.{name}.yaml"
+    return found
+
+
+def _all_own(root: Path) -> dict[str, Values]:
+    """What every stack's own file sets, nothing of one that cannot be read."""
+    found: dict[str, Values] = {}
     for name in stack_files.names(root):
-        addresses[name] = None
+        found[name] = {}
         try:
-            cluster = stack_files.own(root, f"Pulumi.{name}.yaml", []).get("cluster")
+            found[name] = stack_files.own(root, f"Pulumi.{name}.yaml", [])
         except ConfigError:
             continue  # told where that stack is loaded
-        if isinstance(cluster, dict):
-            kubeconfig, context = cluster.get("kubeconfig"), cluster.get("context")
-            if isinstance(kubeconfig, str) and isinstance(context, str):
-                addresses[name] = (os.path.expanduser(kubeconfig), context)  # noqa: PTH111 - never raises
-    return addresses
+    return found

@@ -55,6 +55,9 @@ class Repository(Strict):
         default="https://api.github.com/",
         description="GitHub's API; another one for GitHub Enterprise Server",
     )
+    known_hosts: NonEmpty | None = Field(
+        default=None, description="known_hosts line of GitHub, for teams with a deployKey"
+    )
 
     @property
     def pull_url(self) -> str:
@@ -132,6 +135,10 @@ class Decisions(Strict):
     )
     tenant_credentials: dict[str, TenantCredentials] = Field(
         default_factory=dict, description="by team: with what Flux reads its repository"
+    )
+    deploy_key_seed: Literal["secure"] | None = Field(
+        default=None,
+        description="what this cluster's deploy keys are made from; only as a secret",
     )
     pull_token: Literal["secure"] | None = Field(
         default=None,

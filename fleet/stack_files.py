@@ -19,6 +19,7 @@ SHARED_KEYS = ("repository", "flux", "tenantDefaults")
 # Keys that hold secrets, each with how one is set.
 SECRET_KEYS = {
     "pullToken": "pulumi config set --secret fleet:pullToken",
+    "deployKeySeed": "openssl rand -base64 32 | pulumi config set --secret fleet:deployKeySeed",
     "tenantCredentials": "pulumi config set --secret --path fleet:tenantCredentials.<team>.token",
 }
 # The rest of what `pulumi` itself keeps in a stack file.
@@ -73,7 +74,8 @@ def own(root: Path, file: str, problems: list[str]) -> dict[str, Any]:
         name = _name(key, file, problems)
         if name is not None:
             values[name] = value
-    _conceal(values, "pullToken", f"{file}: fleet:pullToken", "pullToken", problems)
+    for key in ("pullToken", "deployKeySeed"):
+        _conceal(values, key, f"{file}: fleet:{key}", key, problems)
     credentials = values.get("tenantCredentials")
     if isinstance(credentials, dict):
         values["tenantCredentials"] = credentials = {

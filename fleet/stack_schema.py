@@ -18,6 +18,7 @@ def generate() -> str:
     decisions = {f"{PROJECT}:{key}": value for key, value in model["properties"].items()}
     for holder, key in (
         (decisions, f"{PROJECT}:pullToken"),
+        (decisions, f"{PROJECT}:deployKeySeed"),
         (definitions["TenantCredentials"]["properties"], "token"),
         (definitions["TenantCredentials"]["properties"], "privateKey"),
     ):

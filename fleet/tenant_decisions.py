@@ -173,6 +173,17 @@ class TenantDecisions(_Common):
         default=None, description="the team's alone (default: <team>-<environment>)"
     )
     suspend: bool = Field(default=False, description="true: Flux leaves what is there as it is")
+    deploy_key: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="1: fleet makes the key that reads the repository; raise it to rotate",
+    )
+    create: bool = Field(
+        default=False,
+        description="true: fleet makes the repository too; in one stack of all that have the team",
+    )
+    github_team: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = Field(
+        default=None, description="GitHub team that may write to the repository that fleet makes"
+    )
     in_flux_system: InFluxSystem | None = Field(
         default=None,
         description="wire the team up in flux-system instead of its own namespace; less fenced",

@@ -111,7 +111,7 @@ def sync(team: Team) -> tuple[Document, Document]:
         "url": team.repository.url,
         "ref": {"branch": team.repository.branch},
     }
-    if team.credentials is not None:
+    if team.reads_with_secret:
         source_spec["secretRef"] = {"name": team.source}
     if team.suspend:
         source_spec["suspend"] = True

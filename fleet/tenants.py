@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from fleet.decisions import Stack
 from fleet.definitions import BUILT_IN_NAMESPACES
+from fleet.stack_files import SECRET_KEYS
 from fleet.strict import DNS_LABEL
 from fleet.tenant_decisions import (
     ExtraKinds,
@@ -56,6 +57,7 @@ _UNITS: Mapping[str, Fraction] = {
     **{unit: Fraction(1000 ** (1 + index)) for index, unit in enumerate("kMGT")},
     **{f"{unit}i": Fraction(1024 ** (1 + index)) for index, unit in enumerate("KMGT")},
 }
+REPOSITORY_URL = r"ssh://[^/]+/(?P<owner>[A-Za-z0-9._-]+)/(?P<name>[A-Za-z0-9._-]+?)(\.git)?/?"
 # The list of all tenants is a file beside theirs.
 RESERVED_NAMES = ("kustomization",)
 FLUX_NAMESPACE = "flux-system"
@@ -78,8 +80,21 @@ class Team:
     extra_kinds: tuple[ExtraKinds, ...]
     suspend: bool
     keep: bool
+    deploy_key: int | None
+    create: bool
+    github_team: str | None
     in_flux_system: InFluxSystem | None
     credentials: TenantCredentials | None
+
+    @property
+    def repository_name(self) -> str:
+        """The last part of its repository's URL, as `git clone` names the folder."""
+        return self.repository.url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+
+    @property
+    def reads_with_secret(self) -> bool:
+        """Whether Flux needs a Secret to read its repository."""
+        return self.credentials is not None or self.deploy_key is not None
 
     @property
     def flux_namespace(self) -> str:
@@ -113,11 +128,16 @@ def teams(stack: Stack) -> list[Team]:
 
 
 def problems(
-    name: str, file: str, values: Mapping[str, Any], homes: Mapping[str, str]
+    name: str,
+    file: str,
+    values: Mapping[str, Any],
+    homes: Mapping[str, str],
+    creators: Mapping[str, str],
 ) -> Iterable[str]:
     """Return what is wrong with the tenants, also when other values are: all is told at once.
 
-    `homes` are the namespaces that the platform's definitions create, each with its folder.
+    `homes` are the namespaces that the platform's definitions create, each with its folder;
+    `creators` are the repositories that other stacks create, each URL with the stack's file.
     """
     cluster = values.get("cluster")
     environment = cluster.get("environment") if isinstance(cluster, dict) else None
@@ -143,11 +163,17 @@ def problems(
             ("name", tenant.name, _name_problem(tenant.name, platform, names)),
             ("path", tenant.path, _path_problem(tenant.path)),
             *_namespace_problems(tenant, environment, platform, namespaces),
+            *_github_problems(tenant, values, creators),
         ):
             if problem:
                 yield f"{file}: fleet:tenants[{index}].{key}: {value!r} {problem}"
         if problem := _limits_problem(_limits(tenant, defaults)):
             yield f"{file}: fleet:tenants[{index}].limits: {problem}"
+        if _has_key(tenant) and "deployKeySeed" not in values:
+            yield (
+                f"{file}: fleet:deployKeySeed: missing; {tenant.name}'s deploy key is made of it; "
+                f"use `{SECRET_KEYS['deployKeySeed']} -s {name}`"
+            )
         for key, problem in _credentials_problems(tenant, credentials.get(tenant.name)):
             yield f"{file}: fleet:tenantCredentials.{tenant.name}{key}: {problem}"
         names.add(tenant.name)
@@ -178,6 +204,9 @@ def _team(
         extra_kinds=(*defaults.extra_kinds, *tenant.extra_kinds),
         suspend=tenant.suspend,
         keep=bool(defaults.keep if tenant.keep is None else tenant.keep),
+        deploy_key=tenant.deploy_key or (1 if tenant.create else None),
+        create=tenant.create,
+        github_team=tenant.github_team,
         in_flux_system=tenant.in_flux_system,
         credentials=credentials,
     )
@@ -256,13 +285,45 @@ def _namespace_problems(
     yield "namespace", namespace, problem
 
 
+def _has_key(tenant: TenantDecisions) -> bool:
+    return tenant.create or tenant.deploy_key is not None
+
+
+def _github_problems(
+    tenant: TenantDecisions, values: Mapping[str, Any], creators: Mapping[str, str]
+) -> Iterable[tuple[str, str, str | None]]:
+    """What speaks against a key, or a repository, that is made on GitHub."""
+    url = tenant.repository.url
+    if tenant.github_team and not tenant.create:
+        yield "githubTeam", tenant.github_team, "is of no use without create: true; remove it"
+    if not _has_key(tenant):
+        return
+    platform = values.get("repository")
+    platform = platform if isinstance(platform, dict) else {}
+    owner = platform.get("owner")
+    problem = None
+    if not (match := re.fullmatch(REPOSITORY_URL, url)):
+        problem = f"takes no deploy key; write ssh://git@github.com/{owner}/{tenant.name}-apps"
+    elif match["owner"] != owner:
+        problem = f"is not {owner}'s, so fleet cannot give it a key; use fleet:tenantCredentials"
+    elif "knownHosts" not in platform:
+        problem = "needs fleet:repository.knownHosts, GitHub's line of known_hosts; set it"
+    elif tenant.create and url in creators:
+        problem = f"is made by {creators[url]}; a repository is made once: here, write deployKey: 1"
+    yield "repository.url", url, problem
+
+
 def _credentials_problems(tenant: TenantDecisions, given: object) -> Iterable[tuple[str, str]]:
+    if _has_key(tenant):
+        if given is not None:
+            yield "", "is of no use beside a deployKey; remove it"
+        return
     ssh = tenant.repository.url.startswith("ssh://")
     fitting = ("privateKey", "knownHosts") if ssh else ("token",)
     scheme = "ssh://" if ssh else "https://"
     if given is None:
         if ssh:
-            yield "", "missing; an ssh:// URL takes a privateKey and knownHosts"
+            yield "", "missing; an ssh:// URL takes a privateKey and knownHosts, or a deployKey"
         return
     if not isinstance(given, dict):
         return  # told by the model

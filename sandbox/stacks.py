@@ -6,6 +6,7 @@ program of a Python process. Several stacks go up at once, as they would from se
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import runpy
@@ -181,7 +182,11 @@ def _set_secrets(state: Path, stack: str) -> None:
     wanted = {"github:token": servers.token(state), "fleet:pullToken": servers.read_token(state)}
     secrets_of_stack = {key: value for key, value in wanted.items() if key not in config}
     for tenant in config.get("fleet:tenants", ()):
-        if tenant["name"] not in config.get("fleet:tenantCredentials", {}):
+        if tenant.get("create") or tenant.get("deployKey"):
+            if "fleet:deployKeySeed" not in config:
+                seed = base64.b64encode(secrets.token_bytes(32)).decode()
+                secrets_of_stack["fleet:deployKeySeed"] = seed
+        elif tenant["name"] not in config.get("fleet:tenantCredentials", {}):
             key = f"fleet:tenantCredentials.{tenant['name']}.token"
             secrets_of_stack[key] = teams.token(state, tenant["name"])
     for key, value in secrets_of_stack.items():

@@ -182,6 +182,8 @@ def run(
                 organization=None,
             )
         )
+        # Of a program that failed, on a loop that is closed.
+        settings.SETTINGS.outputs.clear()
         asyncio.run(stack.run_in_stack(program))
 
     contextvars.copy_context().run(inside)

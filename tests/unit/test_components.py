@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 import pytest
 import yaml
 
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
-from components.flux_installation import FluxInstallation, FluxInstallationArgs, type_token
+from components.flux_installation import FluxInstallation, FluxInstallationArgs
+from components.flux_sync import FluxSync, FluxSyncArgs
+from components.github_connection import GitHubConnection, GitHubConnectionArgs
+from components.planting import type_token
 from components.reconciliation import reconcile_source
-from components.tenant import Tenant, TenantArgs
-from fleet import commands, config, flux_manifests, tools, tree
+from components.team_repository import TeamRepository, TeamRepositoryArgs
+from components.tenant import DeployKeyArgs, Tenant, TenantArgs
+from fleet import commands, config, deploy_keys, flux_manifests, tools, tree
 from sandbox.kubernetes_plugin import objects
 from tests.unit.recording import UNKNOWN, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
@@ -30,12 +35,19 @@ STACK = "pulumi:pulumi:Stack"
 CONNECTION = "fleet:index:ClusterConnection"
 TREE = "fleet:index:ClusterTree"
 FLUX = "fleet:index:FluxInstallation"
+FLUX_SYNC = "fleet:index:FluxSync"
+GITHUB_CONNECTION = "fleet:index:GitHubConnection"
 TENANT = "fleet:index:Tenant"
+TEAM_REPOSITORY = "fleet:index:TeamRepository"
 KUBERNETES = "pulumi:providers:kubernetes"
 GITHUB = "pulumi:providers:github"
 PULL = "kubernetes:source.toolkit.fluxcd.io/v1:GitRepositoryPatch"
 FILE = "github:index/repositoryFile:RepositoryFile"
 SECRET = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
+SOURCE = "kubernetes:source.toolkit.fluxcd.io/v1:GitRepository"
+DEPLOY_KEY = "github:index/repositoryDeployKey:RepositoryDeployKey"
+REPOSITORY_ON_GITHUB = "github:index/repository:Repository"
+TEAM_ACCESS = "github:index/teamRepository:TeamRepository"
 
 LABELS = "  labels:\n    app.kubernetes.io/version: v2.9.2\n"
 MANIFESTS = "---\n".join(
@@ -115,6 +127,36 @@ class TestClusterConnection:
         assert self.record().one(KUBERNETES).inputs["kubeconfig"] == "/home/me/.kube/config"
 
 
+def on_github(token: str = "hunter2") -> pulumi.ResourceOptions:  # noqa: S107 - a test's
+    """Return options for what is on GitHub."""
+    args = GitHubConnectionArgs(
+        api_url="https://api.github.com/",
+        owner="acme",
+        token=unknown() if token == UNKNOWN else pulumi.Output.secret(token),
+    )
+    return pulumi.ResourceOptions(provider=GitHubConnection("dev", args).provider)
+
+
+class TestGitHubConnection:
+    def test_an_explicit_provider(self) -> None:
+        recording = run(lambda: void(on_github()))
+        provider = recording.one(GITHUB)
+        inputs = dict(provider.inputs)
+        assert decoded(inputs.pop("retryableErrors")) == [409, 500, 502, 503, 504]
+        assert decoded(inputs.pop("maxRetries")) == 8
+        assert inputs == {
+            "baseUrl": "https://api.github.com/",
+            "owner": "acme",
+            "token": "hunter2",
+        }
+        assert provider.secrets == {"token"}
+        assert recording.by_urn(provider.parent).type == GITHUB_CONNECTION
+
+    def test_a_token_that_only_an_up_will_know(self) -> None:
+        recording = run(lambda: void(on_github(UNKNOWN)), preview=True)
+        assert recording.one(GITHUB).inputs["token"] == UNKNOWN
+
+
 class TestClusterTree:
     FILES: Mapping[str, str] = {
         "clusters/dev/apps/kustomization.yaml": "leaf\n",
@@ -132,18 +174,13 @@ class TestClusterTree:
         self,
         *,
         preview: bool = False,
-        unknown_token: bool = False,
         files: Mapping[str, str] = FILES,
         commits: Mapping[str, str] | None = None,
     ) -> Recording:
         """`commits` are those that the provider knows of files, by path."""
 
         def program() -> None:
-            token = unknown() if unknown_token else pulumi.Output.secret("hunter2")
             args = ClusterTreeArgs(
-                api_url="https://api.github.com/",
-                token=token,
-                owner="acme",
                 repository="platform",
                 branch="main",
                 files=files,
@@ -151,24 +188,12 @@ class TestClusterTree:
                 waves=self.WAVES,
                 entrypoint="clusters/dev/kustomization.yaml",
             )
-            tree = ClusterTree("dev", args)
+            tree = ClusterTree("dev", args, on_github())
             assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]
             pulumi.export("digest", tree.digest)
 
         computed = {path: {"commitSha": sha} for path, sha in (commits or {}).items()}
         return run(program, preview=preview, computed=computed)
-
-    def test_an_explicit_provider(self) -> None:
-        provider = self.record().one(GITHUB)
-        inputs = dict(provider.inputs)
-        assert decoded(inputs.pop("retryableErrors")) == [409, 500, 502, 503, 504]
-        assert decoded(inputs.pop("maxRetries")) == 8
-        assert inputs == {
-            "baseUrl": "https://api.github.com/",
-            "owner": "acme",
-            "token": "hunter2",
-        }
-        assert provider.secrets == {"token"}
 
     def test_one_file_resource_a_file(self) -> None:
         recording = self.record()
@@ -192,7 +217,7 @@ class TestClusterTree:
             entrypoint = file.name == "clusters/dev/kustomization.yaml"
             assert file.protect is entrypoint
             assert file.retain_on_delete is entrypoint
-        assert len(recording.resources) == 3 + len(self.FILES)
+        assert len(recording.resources) == 4 + len(self.FILES)
 
     @pytest.mark.parametrize("preview", [False, True])
     def test_what_is_referenced_is_committed_before(self, preview: bool) -> None:
@@ -203,11 +228,6 @@ class TestClusterTree:
             for path in wave:
                 assert recording.before(recording.one(FILE, path)) == earlier
             earlier |= set(wave)
-
-    def test_a_token_that_only_an_up_will_know(self) -> None:
-        recording = self.record(preview=True, unknown_token=True)
-        assert recording.one(GITHUB).inputs["token"] == UNKNOWN
-        assert len(recording.all(FILE)) == len(self.FILES)
 
     COMMITS: Mapping[str, str] = {path: f"{number:040}" for number, path in enumerate(FILES)}
 
@@ -346,19 +366,26 @@ class TestFluxInstallation:
                 ClusterConnectionArgs(cluster="dev", kubeconfig="/kubeconfig", context="k3d-dev"),
             )
             committed = pulumi.CustomResource("test:index:File", "committed")
-            FluxInstallation(
+            opts = pulumi.ResourceOptions(provider=connection.provider)
+            flux = FluxInstallation(
                 "dev",
                 FluxInstallationArgs(
                     namespace="flux-system",
                     waves=waves,
-                    sync=sync,
-                    tree=[committed],
-                    digest=unknown() if preview else "abc",
                     pull_secret="flux-system",  # noqa: S106 - a name
                     pull_token=unknown() if token == UNKNOWN else token,
                 ),
-                pulumi.ResourceOptions(provider=connection.provider),
+                opts,
             )
+            source, root = sync
+            args = FluxSyncArgs(
+                source=source,
+                root=root,
+                flux=flux.resources,
+                tree=[committed],
+                digest=unknown() if preview else "abc",
+            )
+            FluxSync("dev", args, opts)
 
         return run(program, preview=preview)
 
@@ -392,7 +419,8 @@ class TestFluxInstallation:
         recording = self.record(token="hunter2")  # noqa: S106 - a test's
         for resource in [*self.planted(recording), recording.one(SECRET)]:
             assert resource.provider == recording.one(KUBERNETES).urn
-            assert recording.by_urn(resource.parent).type == FLUX
+            owner = FLUX_SYNC if resource.name in SYNC else FLUX
+            assert recording.by_urn(resource.parent).type == owner
         for resource in self.planted(recording):
             assert resource.ignore_changes == ("*",)
             assert resource.retain_on_delete
@@ -422,7 +450,7 @@ class TestFluxInstallation:
         annotations = pull.inputs["metadata"]["annotations"]
         assert annotations["reconcile.fluxcd.io/requestedAt"] == "abc"
         assert pull.provider == recording.one(KUBERNETES).urn
-        assert recording.by_urn(pull.parent).type == FLUX
+        assert recording.by_urn(pull.parent).type == FLUX_SYNC
 
     def test_a_pull_of_what_only_an_up_will_commit(self) -> None:
         annotations = self.record(preview=True).one(PULL).inputs["metadata"]["annotations"]
@@ -477,6 +505,12 @@ class TestTenant:
         "kind": "Namespace",
         "metadata": {"name": "billing-dev", "labels": {"a": "b"}},
     }
+    SOURCE: Mapping[str, Any] = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": {"name": "billing-repo", "namespace": "billing-dev"},
+        "spec": {"url": "ssh://git@github.com/acme/billing-apps"},
+    }
 
     def record(
         self,
@@ -494,6 +528,7 @@ class TestTenant:
                 given: Any = unknown() if credentials == UNKNOWN else credentials
                 args = TenantArgs(
                     namespace=self.NAMESPACE,
+                    source=self.SOURCE,
                     secret=f"{team}-repo",
                     credentials=given,
                 )
@@ -562,6 +597,163 @@ class TestTenant:
         assert secret.inputs["metadata"]["namespace"] == "billing-dev"
 
 
+class TestDeployKey:
+    SEED = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+    def record(self, seed: str = SEED, generation: int = 1, *, preview: bool = False) -> Recording:
+        def program() -> None:
+            connection = ClusterConnection(
+                "dev",
+                ClusterConnectionArgs(cluster="dev", kubeconfig="/kubeconfig", context="k3d-dev"),
+            )
+            made = DeployKeyArgs(
+                seed=unknown() if seed == UNKNOWN else seed,
+                cluster="dev",
+                team="billing",
+                repository="billing-apps",
+                generation=generation,
+                known_hosts="github.com ssh-rsa A",
+                after=[pulumi.CustomResource("test:index:Flux", "flux")],
+            )
+            args = TenantArgs(
+                namespace=TestTenant.NAMESPACE,
+                source=TestTenant.SOURCE,
+                secret="billing-repo",  # noqa: S106 - a name
+                deploy_key=made,
+            )
+            github = on_github().provider
+            assert isinstance(github, pulumi.ProviderResource)
+            opts = pulumi.ResourceOptions(providers=[connection.provider, github])
+            tenant = Tenant("billing", args, opts)
+            assert [type(r) for r in tenant.resources][1:] == [kubernetes.core.v1.Secret]
+
+        return run(program, preview=preview)
+
+    def key(self, generation: int = 1) -> deploy_keys.DeployKey:
+        return deploy_keys.derive(
+            self.SEED,
+            cluster="dev",
+            team="billing",
+            repository="billing-apps",
+            generation=generation,
+        )
+
+    def test_github_gets_the_public_half_and_may_only_be_read(self) -> None:
+        recording = self.record()
+        key = recording.one(DEPLOY_KEY)
+        assert dict(key.inputs) == {
+            "repository": "billing-apps",
+            "title": "fleet: dev/billing 1",
+            "key": self.key().public,
+            "readOnly": True,
+        }
+        assert key.provider == recording.one(GITHUB).urn
+        assert not key.retain_on_delete
+
+    def test_the_cluster_gets_the_private_half_as_a_secret(self) -> None:
+        """Encrypted in the state, though the seed came in plain; and nowhere else."""
+        recording = self.record()
+        secret = recording.one(SECRET)
+        assert secret.inputs["stringData"] == {
+            "identity": self.key().private,
+            "known_hosts": "github.com ssh-rsa A",
+        }
+        assert secret.secrets == {"stringData"}
+        private = self.key().private.splitlines()[1]
+        for resource in recording.resources:
+            assert self.SEED not in str(resource)
+            assert resource.type == SECRET or private not in str(resource)
+
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_the_key_is_seen_to_work(self, preview: bool) -> None:
+        """Flux tries it, when GitHub and the cluster have it, and the run waits for that."""
+        recording = self.record(preview=preview)
+        pull, source = recording.one(PULL), recording.one(SOURCE)
+        assert recording.before(recording.one(SECRET)) >= {"billing/1", "flux"}
+        assert recording.before(source) >= {"billing/Secret/billing-dev/billing-repo", "flux"}
+        assert recording.before(pull) >= {source.name, "billing/1"}
+        metadata = pull.inputs["metadata"]
+        assert (metadata["namespace"], metadata["name"]) == ("billing-dev", "billing-repo")
+        tried = metadata["annotations"]["reconcile.fluxcd.io/requestedAt"]
+        assert tried == self.key().fingerprint
+        assert source.ignore_changes == ("*",)
+        assert source.retain_on_delete
+
+    def test_another_generation_is_another_key_and_the_same_secret(self) -> None:
+        """So the engine removes the former key last, when the new one was seen to work."""
+        first, second = self.record(), self.record(generation=2)
+        assert first.one(DEPLOY_KEY).name != second.one(DEPLOY_KEY).name
+        assert first.one(DEPLOY_KEY).inputs["key"] != second.one(DEPLOY_KEY).inputs["key"]
+        for kind in (SECRET, PULL, SOURCE):
+            assert first.one(kind).urn == second.one(kind).urn
+        assert first.one(SECRET).inputs != second.one(SECRET).inputs
+        assert first.one(PULL).inputs != second.one(PULL).inputs
+
+    def test_a_seed_that_only_an_up_will_know(self) -> None:
+        recording = self.record(UNKNOWN, preview=True)
+        assert recording.one(DEPLOY_KEY).inputs["key"] == UNKNOWN
+        assert recording.one(SECRET).inputs["stringData"] == UNKNOWN
+
+    def test_a_seed_that_somebody_thought_of_is_refused(self) -> None:
+        with pytest.raises(pulumi.RunError, match="fleet:deployKeySeed: has fewer than 44"):
+            self.record("correct horse battery staple")
+
+
+class TestTeamRepository:
+    def record(self, github_team: str | None = None) -> Recording:
+        args = TeamRepositoryArgs(
+            repository="billing-apps",
+            branch="main",
+            files={"deploy/README.md": "# What\n", "deploy/dev/kustomization.yaml": "a: b\n"},
+            github_team=github_team,
+        )
+
+        def program() -> None:
+            found = TeamRepository("billing", args, on_github())
+            assert len(found.resources) == 1 + len(args.files)
+
+        return run(program)
+
+    def test_a_private_repository_with_a_branch(self) -> None:
+        recording = self.record()
+        inputs = recording.one(REPOSITORY_ON_GITHUB).inputs
+        assert (inputs["name"], inputs["visibility"], inputs["autoInit"]) == (
+            "billing-apps",
+            "private",
+            True,
+        )
+        assert not recording.all(TEAM_ACCESS)
+
+    def test_it_starts_with_the_files(self) -> None:
+        recording = self.record()
+        found = {file.inputs["file"]: file.inputs["content"] for file in recording.all(FILE)}
+        assert found == {
+            "deploy/README.md": "# What\n",
+            "deploy/dev/kustomization.yaml": "a: b\n",
+        }
+        for file in recording.all(FILE):
+            assert recording.before(file) == {"billing-apps"}
+
+    def test_from_then_on_it_is_the_teams(self) -> None:
+        """What they change is not undone; nothing is removed with the stack or the team."""
+        recording = self.record(github_team="billing-devs")
+        made = [r for r in recording.resources if r.custom and r.type != GITHUB]
+        assert len(made) == 4
+        for resource in made:
+            assert resource.retain_on_delete
+            assert resource.provider == recording.one(GITHUB).urn
+            assert recording.by_urn(resource.parent).type == TEAM_REPOSITORY
+            assert resource.ignore_changes == (() if resource.type == TEAM_ACCESS else ("*",))
+
+    def test_the_team_may_write(self) -> None:
+        access = self.record(github_team="billing-devs").one(TEAM_ACCESS)
+        assert dict(access.inputs) == {
+            "repository": "billing-apps",
+            "teamId": "billing-devs",
+            "permission": "push",
+        }
+
+
 KUBECONFIG = "contexts: [{name: k3d-dev}, {name: k3d-prod}]\n"
 
 
@@ -615,7 +807,10 @@ class TestProgram:
     def test_the_resources(self, preview: bool, here: Path) -> None:
         recording = self.record(here, preview=preview)
         kinds = {r.type: r.name for r in recording.resources if not r.custom}
-        assert kinds == {STACK: "fleet-dev", CONNECTION: "dev", TREE: "dev", FLUX: "dev"}
+        assert kinds == {
+            STACK: "fleet-dev",
+            **dict.fromkeys((CONNECTION, GITHUB_CONNECTION, TREE, FLUX, FLUX_SYNC), "dev"),
+        }
         stack = config.load(here, "dev")
         files = tree.render(stack, MANIFESTS)
         assert sorted(names(recording.all(FILE))) == sorted(files)
@@ -624,7 +819,7 @@ class TestProgram:
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
         planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
         assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC, {PULLED})
-        assert len(recording.resources) == 4 + 2 + len(files) + len(planted)
+        assert len(recording.resources) == len(kinds) + 2 + len(files) + len(planted)
 
     def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
         recording = self.record(here)
@@ -635,7 +830,13 @@ class TestProgram:
         for resource in recording.resources:
             if not resource.custom:
                 continue
-            assert recording.by_urn(resource.parent).type in (CONNECTION, TREE, FLUX)
+            assert recording.by_urn(resource.parent).type in (
+                CONNECTION,
+                GITHUB_CONNECTION,
+                TREE,
+                FLUX,
+                FLUX_SYNC,
+            )
             package = resource.type.partition(":")[0]
             if package != "pulumi":
                 assert resource.provider == providers[package], resource.name

@@ -45,6 +45,32 @@ def test_two_lines_are_enough(checkout: Path) -> None:
     assert (billing.flux_namespace, billing.account) == ("billing-dev", "tenant")
 
 
+def test_a_repository_is_created_by_one_stack_only(checkout: Path) -> None:
+    create = (
+        "  fleet:repository: {owner: acme, name: platform, knownHosts: github.com ssh-rsa AAAA}\n"
+        "  fleet:deployKeySeed: {secure: c2VjcmV0}\n"
+        "  fleet:tenants:\n"
+        "    - name: billing\n"
+        "      repository: {url: ssh://git@github.com/acme/billing-apps}\n"
+        "      create: true\n"
+    )
+    write(checkout, {f"Pulumi.{n}.yaml": stack_file(n, more=create) for n in ("dev", "prod")})
+    with pytest.raises(ConfigError) as caught:
+        config.load(checkout, "prod")
+    assert list(caught.value.problems) == [
+        "Pulumi.prod.yaml: fleet:tenants[0].repository.url: "
+        "'ssh://git@github.com/acme/billing-apps' is made by Pulumi.dev.yaml; "
+        "a repository is made once: here, write deployKey: 1"
+    ]
+    only_key = create.replace("create: true", "deployKey: 1")
+    write(checkout, {"Pulumi.prod.yaml": stack_file("prod", more=only_key)})
+    found = [tenants.teams(stack)[0] for stack in config.load_all(checkout)]
+    assert [(t.create, t.deploy_key, t.reads_with_secret) for t in found] == [
+        (True, 1, True),
+        (False, 1, True),
+    ]
+
+
 def test_the_environment_is_the_clusters_not_its_name(checkout: Path) -> None:
     billing = team(checkout, environment="prod")
     assert (billing.namespace, billing.path) == ("billing-prod", "./deploy/prod")
