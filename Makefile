@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-down tools test test-unit test-attacks lint format golden schema lock
+.PHONY: help sandbox sandbox-down tools test test-unit lint format golden schema lock
 
 help: ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,9 +24,6 @@ test: tools ## all tests; brings a sandbox of its own up and takes it down
 
 test-unit: $(VENV)/installed ## only the tests that need no sandbox
 	$(BIN)/python -m pytest tests/unit
-
-test-attacks: tools ## what a hostile team can do, on a sandbox of its own
-	$(BIN)/python -m pytest tests/e2e/test_attacks.py -m attacks
 
 lint: $(VENV)/installed ## formatting, lint and types
 	$(BIN)/ruff format --check $(SOURCES)

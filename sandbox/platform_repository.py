@@ -24,7 +24,7 @@ OWNER = "platform-team"
 NAME = "fleet"
 BRANCH = "main"
 # What `pulumi config set --secret` wrote into a stack file; a fresh copy of it keeps them.
-_KEPT = ("github:token", "fleet:pullToken", "fleet:tenantCredentials")
+_KEPT = ("github:token", "fleet:pullToken", "fleet:tenantCredentials", "fleet:deployKeySeed")
 
 
 def folder(state: Path) -> Path:
@@ -114,6 +114,7 @@ def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
         "branch": BRANCH,
         "url": url(state),
         "apiUrl": servers.github_url(state),
+        "knownHosts": servers.known_hosts(state),
     }
     flux = project["config"]["fleet:flux"]["value"]
     flux["manifests"] = str(manifests)

@@ -6,8 +6,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +61,7 @@ class Sandbox:
         """Add teams to a stack's file; their credentials are added by `up`, as by a person."""
         lines = [
             {"name": team.name, "repository": {"url": teams.url(self.state, team.name)}}
+            | ({"inFluxSystem": {"because": "as it was"}} if team.in_flux_system else {})
             for team in registered
         ]
         self.decide(stack, tenants=[*self._config(stack).get("fleet:tenants", []), *lines])
@@ -73,6 +77,13 @@ class Sandbox:
             tenants=left,
             tenantCredentials={k: v for k, v in credentials.items() if k not in gone},
         )
+
+    def redecide(self, stack: str, team: Team, **changes: object) -> None:
+        """Change keys of a team's entry in a stack's file."""
+        entries = self.entries(stack, "tenants")
+        (entry,) = (entry for entry in entries if entry["name"] == team.name)
+        entry |= changes
+        self.decide(stack, tenants=entries)
 
     def _config(self, stack: str) -> dict[str, Any]:
         content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())
@@ -118,7 +129,12 @@ class Sandbox:
         """Return the names of all namespaces."""
         return {item["metadata"]["name"] for item in report.get(self.state, cluster, ["ns"])}
 
-    def pulumi(self, *args: str, accept: tuple[int, ...] = (0,)) -> str:
+    def credential(self, stack: str, team: Team, token: str) -> None:
+        """Give the platform another token for a team's repository."""
+        key = f"fleet:tenantCredentials.{team.name}.token"
+        self.pulumi("config", "set", "--secret", "--path", "--stack", stack, key, stdin=token)
+
+    def pulumi(self, *args: str, accept: tuple[int, ...] = (0,), stdin: str | None = None) -> str:
         """Run the engine's command line, as a person would."""
         return run(
             [program("pulumi"), *args, "--non-interactive"],
@@ -126,6 +142,7 @@ class Sandbox:
             cwd=self.root,
             env=stacks.environment(self.state),
             accept=accept,
+            stdin=stdin,
         )
 
     def pid(self, process: str) -> int:
@@ -149,6 +166,13 @@ class Sandbox:
         )  # fmt: skip
         found: dict[str, Any] | None = json.loads(out) if out else None
         return found
+
+    def names(self, cluster: str, namespace: str, *kinds: str) -> set[str]:
+        """Return the names of all objects of some kinds in a namespace."""
+        out = clusters.kubectl(
+            self.state, cluster, "get", ",".join(kinds), "--namespace", namespace, "-o", "json"
+        )
+        return {item["metadata"]["name"] for item in json.loads(out)["items"]}
 
     def reconcile(self, cluster: str, kind: str, namespace: str, name: str) -> None:
         """Have Flux look at it now, as `flux reconcile` does."""
@@ -203,6 +227,7 @@ class Team:
 
     sandbox: Sandbox
     name: str
+    in_flux_system: bool = False
 
     @property
     def source(self) -> str:
@@ -217,6 +242,10 @@ class Team:
     def namespace(self, cluster: str) -> str:
         """Return where its app goes."""
         return f"{self.name}-{cluster}"
+
+    def flux_namespace(self, cluster: str) -> str:
+        """Return where its source and its Kustomization are."""
+        return "flux-system" if self.in_flux_system else self.namespace(cluster)
 
     def create(self, clusters_of_it: Sequence[str]) -> None:
         """Make its repository, with an app in each cluster's folder."""
@@ -246,7 +275,7 @@ class Team:
 
         Returns whether it is applied, and Flux's message.
         """
-        namespace = self.namespace(cluster)
+        namespace = self.flux_namespace(cluster)
         self.sandbox.reconcile(cluster, "gitrepository", namespace, self.source)
         outcome: list[tuple[bool, str]] = []
 
@@ -326,6 +355,24 @@ def eventually(true: Callable[[], bool], seconds: float = 90) -> None:
     while not true():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.2)
+
+
+@contextmanager
+def watching(look: Callable[[], None]) -> Iterator[None]:
+    """Look again and again, beside what the block does."""
+    end = threading.Event()
+
+    def run() -> None:
+        while not end.wait(0.1):
+            look()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        looking = pool.submit(run)
+        try:
+            yield
+        finally:
+            end.set()
+        looking.result()
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:

@@ -8,8 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.commands import run
-from sandbox import platform_repository, report, stacks, teams
-from tests.e2e.conftest import KUSTOMIZATIONS, NAMES, Sandbox, Team, eventually, kill_tree
+from sandbox import clusters, platform_repository, report, stacks, teams
+from tests.e2e.conftest import (
+    KUSTOMIZATIONS,
+    NAMES,
+    Sandbox,
+    Team,
+    eventually,
+    kill_tree,
+    watching,
+)
 
 HEALTHY = 9
 
@@ -146,6 +154,78 @@ def test_a_broken_team_fails_alone(sandbox: Sandbox, billing: Team) -> None:
     billing.expect_app("dev", "2")
 
 
+def test_a_renamed_namespace_is_there_before_the_former_goes(
+    sandbox: Sandbox, billing: Team
+) -> None:
+    """The former namespace has its app until what brings the new one's is there."""
+    team = Team(sandbox=sandbox, name="nomad")
+    team.create(["test"])
+    sandbox.register("test", team)
+    sandbox.up("test")
+    team.expect_app("test", "1")
+    sandbox.redecide("test", team, namespace="nomad-abroad")
+    seen: list[tuple[bool, bool]] = []
+    with watching(lambda: seen.append((_app_in(sandbox, "nomad-test"), _wired(sandbox)))):
+        sandbox.up("test")
+        eventually(lambda: sandbox.replicas("test", "nomad-abroad") == {"app": 1})
+        eventually(lambda: "nomad-test" not in sandbox.namespaces("test"))
+    assert (True, False) in seen
+    assert (False, False) not in seen
+    assert seen[-1] == (False, True)
+
+    # To keep it, and then to move on: nothing goes, until people remove it.
+    sandbox.redecide("test", team, keep=True)
+    sandbox.up("test")
+    sandbox.redecide("test", team, namespace="nomad-test")
+    sandbox.up("test")
+    team.expect_app("test", "1")
+    assert sandbox.replicas("test", "nomad-abroad") == {"app": 1}
+    sandbox.kubectl("test", "delete", "namespace", "nomad-abroad")
+
+    sandbox.unregister("test", team)
+    sandbox.up("test")
+    wiring = ("gitrepositories", KUSTOMIZATIONS, "serviceaccounts", "roles", "rolebindings")
+    eventually(lambda: not sandbox.names("test", "nomad-test", *wiring, "secrets") - {"default"})
+    assert sandbox.replicas("test", "nomad-test") == {"app": 1}
+    fence = sandbox.names("test", "nomad-test", "resourcequotas", "limitranges", "networkpolicies")
+    assert fence == {"tenant", "no-critical-pods", "default-deny", "own-namespace"}
+    sandbox.kubectl("test", "delete", "namespace", "nomad-test")
+    team.expect_gone("test")
+    team.delete()
+
+
+def test_a_team_that_moves_to_another_repository_keeps_its_app(
+    sandbox: Sandbox, billing: Team
+) -> None:
+    """The same Deployment goes on; a repository that is not there changes nothing."""
+    team, other = Team(sandbox=sandbox, name="mover"), Team(sandbox=sandbox, name="moved")
+    for one in (team, other):
+        one.create(["test"])
+    other.push(other.files(["test"], "2"), "Version 2")
+    sandbox.register("test", team)
+    sandbox.up("test")
+    team.expect_app("test", "1")
+    before = sandbox.get("test", "deployment", "mover-test", "app")
+    missing = teams.url(sandbox.state, "nowhere")
+    sandbox.redecide("test", team, repository={"url": missing})
+    sandbox.up("test")
+    eventually(lambda: not _source_ready(sandbox, "mover-test", team))
+    team.expect_app("test", "1")
+    sandbox.redecide("test", team, repository={"url": teams.url(sandbox.state, "moved")})
+    sandbox.credential("test", team, teams.token(sandbox.state, "moved"))
+    sandbox.up("test")
+    eventually(lambda: _version(sandbox, "mover-test") == "2")
+    after = sandbox.get("test", "deployment", "mover-test", "app")
+    assert before is not None
+    assert after is not None
+    assert before["metadata"]["uid"] == after["metadata"]["uid"]
+    sandbox.unregister("test", team)
+    sandbox.up("test")
+    team.expect_gone("test")
+    for one in (team, other):
+        one.delete()
+
+
 def test_offboarding_with_a_broken_account(sandbox: Sandbox, billing: Team) -> None:
     """What Flux impersonates is gone before the team is: still nothing is stranded."""
     team = Team(sandbox=sandbox, name="fleeting")
@@ -195,6 +275,34 @@ def test_offboarding_everywhere(sandbox: Sandbox, billing: Team) -> None:
         }
         assert not list((sandbox.root / "clusters" / name).rglob("*billing*"))
     assert all(outcome.unchanged for outcome in sandbox.up(*NAMES))
+
+
+def _app_in(sandbox: Sandbox, namespace: str) -> bool:
+    found = clusters.get(sandbox.state, "test", f"/apis/apps/v1/namespaces/{namespace}/deployments")
+    return any(
+        item["metadata"]["name"] == "app" and "deletionTimestamp" not in item["metadata"]
+        for item in found["items"]
+    )
+
+
+def _wired(sandbox: Sandbox) -> bool:
+    found = clusters.get(
+        sandbox.state,
+        "test",
+        "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/nomad-abroad/kustomizations",
+    )
+    return bool(found["items"])
+
+
+def _source_ready(sandbox: Sandbox, namespace: str, team: Team) -> bool:
+    found = sandbox.get("test", "gitrepository", namespace, team.source)
+    return found is not None and report.is_ready(found)
+
+
+def _version(sandbox: Sandbox, namespace: str) -> str:
+    found = sandbox.get("test", "configmap", namespace, "app") or {"data": {"version": ""}}
+    version: str = found["data"]["version"]
+    return version
 
 
 def _ready(sandbox: Sandbox, team: Team) -> bool:

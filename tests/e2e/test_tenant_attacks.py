@@ -25,8 +25,6 @@ from fleet.commands import run
 from sandbox import teams
 from tests.e2e.conftest import Sandbox, Team, eventually
 
-pytestmark = pytest.mark.attacks
-
 CLUSTER = "dev"
 HOSTILE, VICTIM = "mallory", "billing"
 NAMESPACE, VICTIMS_NAMESPACE = f"{HOSTILE}-{CLUSTER}", f"{VICTIM}-{CLUSTER}"
@@ -576,6 +574,50 @@ def test_the_fence_behind_the_fence(hostile: Team, attack: Attack) -> None:
     assert _differences(before, after) == []
 
 
+@pytest.fixture(scope="module")
+def hostile_in_flux_system(sandbox: Sandbox) -> Iterator[Team]:
+    """A hostile team whose source, account and Kustomization are among the platform's."""
+    team = Team(sandbox=sandbox, name="eve", in_flux_system=True)
+    team.create([CLUSTER])
+    sandbox.register(CLUSTER, team)
+    sandbox.up(CLUSTER)
+    team.expect_app(CLUSTER, "1")
+    yield team
+    sandbox.unregister(CLUSTER, team)
+    sandbox.up(CLUSTER)
+    team.expect_gone(CLUSTER)
+    team.delete()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a ClusterRoleBinding to cluster-admin",
+        "a RoleBinding to cluster-admin",
+        "an object in flux-system",
+        "a Kustomization as the platform's account",
+        "a Secret of flux-system by substituteFrom",
+        "a path outside the repository",
+    ],
+)
+def test_an_attack_from_flux_system_is_refused(hostile_in_flux_system: Team, name: str) -> None:
+    """The account is in flux-system, its rights are not."""
+    team = hostile_in_flux_system
+    (attack,) = (attack for attack in ATTACKS if attack.name == name)
+    own = team.namespace(CLUSTER)
+    before = _of_others(team.sandbox.snapshot(CLUSTER), own)
+    applied, message = team.wait(CLUSTER, team.push(_files(team, attack), attack.name))
+    confined = [team.sandbox.get(CLUSTER, kind, own, thing) for kind, thing in attack.confined]
+    after = _of_others(team.sandbox.snapshot(CLUSTER), own)
+    cleaned = team.wait(CLUSTER, team.push(team.files([CLUSTER], "1"), "Clean up"))
+    print(f"\nfrom flux-system: {attack.name} | {_short(message) if not applied else 'confined'}")
+    assert _differences(before, after) == []
+    assert applied is bool(attack.confined), message
+    assert all(confined)
+    assert applied or re.search(attack.refused, message), message
+    assert cleaned[0], cleaned[1]
+
+
 def test_a_remote_base_is_cloned_but_not_read(hostile: Team, tmp_path: Path) -> None:
     """`--no-remote-bases` keeps kustomize to the team's files, whatever Git could fetch."""
     base = tmp_path / "base"
@@ -709,7 +751,7 @@ def _no_pod_message(sandbox: Sandbox, deployment: str) -> str:
     return said[0]
 
 
-def _of_others(objects: Mapping[str, Any]) -> dict[str, Any]:
+def _of_others(objects: Mapping[str, Any], namespace: str = NAMESPACE) -> dict[str, Any]:
     """Return what is not the team's own: all that it must not be able to change.
 
     In the team's namespace that is what the platform put there, which Flux labels as its own.
@@ -717,7 +759,7 @@ def _of_others(objects: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: item
         for key, item in objects.items()
-        if item["metadata"].get("namespace") != NAMESPACE
+        if item["metadata"].get("namespace") != namespace
         or item["metadata"].get("labels", {}).get("kustomize.toolkit.fluxcd.io/namespace")
         == "flux-system"
     }
