@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox import files
@@ -33,7 +33,7 @@ _EXACT_USAGE = dict.fromkeys(
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """The PEM files of a certificate (or of a public key) and of its private key."""
+    """The files of a certificate (or of a public key) and of its private key, which is PEM."""
 
     certificate: Path
     key: Path
@@ -80,6 +80,19 @@ def signing_key(state: Path, authority_name: str) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        files.write(pair.key, _private_bytes(key), 0o600)
+        files.write(pair.certificate, public, 0o644)
+    return pair
+
+
+def ssh_host_key(state: Path, authority_name: str, name: str) -> Pair:
+    """Return the Ed25519 key pair by which an SSH server is known; the public one is one line."""
+    pair = _pair(state, authority_name, f"{name}-ssh")
+    if not (pair.certificate.exists() and pair.key.exists()):
+        key = ed25519.Ed25519PrivateKey.generate()
+        public = key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )
         files.write(pair.key, _private_bytes(key), 0o600)
         files.write(pair.certificate, public, 0o644)
@@ -197,7 +210,7 @@ def _save(pair: Pair, key: ec.EllipticCurvePrivateKey, certificate: x509.Certifi
     files.write(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
-def _private_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _private_bytes(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -17,6 +17,7 @@ GITHUB_USER = "sandbox"
 CHART_HOST = "kyverno.github.io"
 GIT_HOST = "github.com"
 _AUTHORITY = "sandbox"
+_PORTS = ("github", "github/ssh", "internet", "internet/proxy")
 
 
 def start(state: Path, charts: Path, public_repositories: Path) -> None:
@@ -32,6 +33,8 @@ def start(state: Path, charts: Path, public_repositories: Path) -> None:
             "--port", str(processes.port(state, "github")),
             "--certificate", github.certificate,
             "--key", github.key,
+            "--ssh-port", str(processes.port(state, "github/ssh")),
+            "--ssh-host-key", _ssh_host_key(state).key,
             "--token-file", _token_file(state, "token"),
             "--read-token-file", _token_file(state, "read-token"),
             "--repository-tokens", _repository_tokens(state),
@@ -59,7 +62,7 @@ def start(state: Path, charts: Path, public_repositories: Path) -> None:
     processes.wait_until(
         state,
         ["github", "internet"],
-        lambda: all(_listens(state, name) for name in ("github", "internet", "internet/proxy")),
+        lambda: all(_listens(state, port) for port in _PORTS),
         what="GitHub and internet stand-ins",
         seconds=30,
     )
@@ -73,6 +76,17 @@ def github_url(state: Path) -> str:
 def repository_url(state: Path, owner: str, name: str) -> str:
     """Return the URL by which Git clones a repository."""
     return f"{github_url(state)}{owner}/{name}.git"
+
+
+def ssh_url(state: Path, owner: str, name: str) -> str:
+    """Return the URL by which Git clones a repository with a deploy key."""
+    return f"ssh://git@127.0.0.1:{processes.port(state, 'github/ssh')}/{owner}/{name}.git"
+
+
+def known_hosts(state: Path) -> str:
+    """Return the line by which a client of `ssh_url` knows the GitHub stand-in."""
+    public = _ssh_host_key(state).certificate.read_text()
+    return f"[127.0.0.1]:{processes.port(state, 'github/ssh')} {public}\n"
 
 
 def proxy_url(state: Path) -> str:
@@ -103,6 +117,11 @@ def create_repository(state: Path, owner: str, name: str) -> None:
 def delete_repository(state: Path, owner: str, name: str) -> None:
     """Remove a repository and all that is in it."""
     _call(state, "DELETE", f"repos/{owner}/{name}")
+
+
+def create_team(state: Path, owner: str, slug: str) -> None:
+    """Make a team of an organization, to which repositories can be given."""
+    _call(state, "POST", f"orgs/{owner}/teams", {"name": slug})
 
 
 def _call(state: Path, method: str, path: str, body: object = None) -> None:
@@ -151,6 +170,10 @@ def _listens(state: Path, name: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _ssh_host_key(state: Path) -> certificates.Pair:
+    return certificates.ssh_host_key(state, _AUTHORITY, "github")
 
 
 def _repository_tokens(state: Path) -> Path:

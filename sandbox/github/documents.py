@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.github.deploy_keys import DeployKey
 from sandbox.github.repositories import Commit, Entry, Person, Repository
+from sandbox.github.teams import PERMISSIONS, Team
 
 # Above it GitHub gives a file's SHA and size, and no content.
 MOST_CONTENT = 1 << 20
+# GitHub's other words for these permissions.
+_ROLES = {"pull": "read", "push": "write"}
 _KIND = {"blob": "file", "tree": "dir", "commit": "submodule"}
 
 Document = dict[str, Any]
@@ -18,15 +22,19 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Documents:
-    """`base` is the server's own address as the client sees it, without a slash at its end."""
+    """`base` is the server's own address as the client sees it, `ssh_base` that of Git over SSH.
+
+    Both are without a slash at their end.
+    """
 
     base: str
+    ssh_base: str
 
     def account(self, login: str, *, organization: bool) -> Document:
         """Describe a user or an organization."""
         return {
             "login": login,
-            "id": sum(login.encode()) + 1,
+            "id": account_id(login),
             "type": "Organization" if organization else "User",
             "html_url": f"{self.base}/{login}",
         }
@@ -50,12 +58,38 @@ class Documents:
             "html_url": page,
             "clone_url": f"{page}.git",
             "git_url": f"git://{host}/{full_name}.git",
-            "ssh_url": f"ssh://git@{host}/{full_name}.git",
+            "ssh_url": f"{self.ssh_base}/{full_name}.git",
             "svn_url": page,
             "fork": False,
             "has_pages": False,
             "default_branch": repository.default_branch(),
             "permissions": {"admin": True, "push": True, "pull": True},
+        }
+
+    def deploy_key(self, repository: Repository, key: DeployKey) -> Document:
+        """Describe a deploy key."""
+        url = self._api(repository, f"/keys/{key.id}")
+        return {**asdict(key), "url": url, "verified": True}
+
+    def team(self, organization: str, team: Team) -> Document:
+        """Describe a team of an organization."""
+        return {
+            **asdict(team),
+            "node_id": f"T_{team.id}",
+            "description": "",
+            "privacy": "closed",
+            "permission": "pull",
+            "url": f"{self.base}/api/v3/organizations/{account_id(organization)}/team/{team.id}",
+            "html_url": f"{self.base}/orgs/{organization}/teams/{team.slug}",
+        }
+
+    def team_repository(self, repository: Repository, permission: str) -> Document:
+        """Describe a repository as it is to a team with that permission."""
+        rank = PERMISSIONS.index(permission)
+        return {
+            **self.repository(repository, organization=True),
+            "permissions": {name: at <= rank for at, name in enumerate(PERMISSIONS)},
+            "role_name": _ROLES.get(permission, permission),
         }
 
     def branch(self, repository: Repository, name: str, head: Commit) -> Document:
@@ -147,6 +181,11 @@ class Documents:
 
     def _api(self, repository: Repository, tail: str) -> str:
         return f"{self.base}/api/v3/repos/{repository.owner}/{repository.name}{tail}"
+
+
+def account_id(login: str) -> int:
+    """Return the number of a user or an organization."""
+    return sum(login.encode()) + 1
 
 
 def _person(person: Person) -> Document:

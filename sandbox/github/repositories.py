@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -351,6 +351,12 @@ class Repositories:
             raise RequestError(404, "Not Found")
         return Repository(owner, name, directory, self._lock_of(owner, name))
 
+    def all(self) -> Iterator[Repository]:
+        """Give all repositories."""
+        for directory in self.directory.glob("*/*.git"):
+            owner, name = directory.parent.name, directory.name.removesuffix(".git")
+            yield Repository(owner, name, directory, self._lock_of(owner, name))
+
     def create(
         self, owner: str, name: str, settings: Mapping[str, Any], first: Change | None
     ) -> Repository:
@@ -413,9 +419,11 @@ def _identity(role: str, person: Person) -> dict[str, str]:
     return {f"GIT_{role}_NAME": person.name, f"GIT_{role}_EMAIL": person.email, **date}
 
 
-def problem(name: str, code: str, message: str = "") -> dict[str, str]:
-    """Return an entry of an error's `errors`, about a field of a repository."""
-    about = {"resource": "Repository", "field": name, "code": code}
+def problem(
+    name: str, code: str, message: str = "", *, resource: str = "Repository"
+) -> dict[str, str]:
+    """Return an entry of an error's `errors`, about a field of a resource."""
+    about = {"resource": resource, "field": name, "code": code}
     return {**about, "message": message} if message else about
 
 

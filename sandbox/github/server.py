@@ -17,8 +17,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
 from sandbox import smart_http
-from sandbox.github.documents import Document, Documents
+from sandbox.github.deploy_keys import DeployKeys
+from sandbox.github.documents import Document, Documents, account_id
 from sandbox.github.repositories import Change, Commit, Person, Repositories, Repository, problem
+from sandbox.github.teams import Team, Teams
 from sandbox.web import Handler, RequestError, TlsServer, segments
 
 API = "/api/v3"
@@ -81,6 +83,8 @@ class Call:
     query: Mapping[str, str]
     body: Mapping[str, Any]
     repositories: Repositories
+    deploy_keys: DeployKeys
+    teams: Teams
     accounts: Accounts
     documents: Documents
 
@@ -94,6 +98,20 @@ class Call:
         if repository.settings()["archived"]:
             raise RequestError(403, "Repository was archived so is read-only.")
         return repository
+
+    def organization(self) -> str:
+        """Return the owner in the path, who must be an organization."""
+        owner = self.parts["owner"]
+        if not self.accounts.is_organization(owner):
+            raise RequestError(404, "Not Found")
+        return owner
+
+    def team(self) -> Team:
+        """Return the team in the path, by its number and its organization's: the owner there."""
+        owner = self.organization()
+        if str(account_id(owner)) != self.parts["organization"]:
+            raise RequestError(404, "Not Found")
+        return self.teams.by_id(owner, self.parts["team"])
 
     def describe(self, repository: Repository, status: int = HTTPStatus.OK) -> Answer:
         """Answer with a repository."""
@@ -123,10 +141,7 @@ class Call:
 
 def get_organization(call: Call) -> Answer:
     """GET /orgs/{owner}: how the provider tells an organization from a user."""
-    owner = call.parts["owner"]
-    if not call.accounts.is_organization(owner):
-        raise RequestError(404, "Not Found")
-    return Answer(document=call.documents.account(owner, organization=True))
+    return Answer(document=call.documents.account(call.organization(), organization=True))
 
 
 def get_user(call: Call) -> Answer:
@@ -303,7 +318,66 @@ def list_commits(call: Call) -> Answer:
     return Answer(document=commits, headers=headers)
 
 
+def create_deploy_key(call: Call) -> Answer:
+    """POST /repos/{owner}/{name}/keys. As on GitHub it may write unless `read_only` is given."""
+    repository, title = call.writable(), call.text("title") or ""
+    read_only = call.body.get("read_only") is True
+    key = call.deploy_keys.add(repository, title, call.required("key"), read_only=read_only)
+    document = call.documents.deploy_key(repository, key)
+    return Answer(document=document, status=HTTPStatus.CREATED)
+
+
+def get_deploy_key(call: Call) -> Answer:
+    """GET /repos/{owner}/{name}/keys/{key}."""
+    repository = call.repository()
+    key = call.deploy_keys.get(repository, call.parts["key"])
+    return Answer(document=call.documents.deploy_key(repository, key))
+
+
+def delete_deploy_key(call: Call) -> Answer:
+    """DELETE /repos/{owner}/{name}/keys/{key}."""
+    call.deploy_keys.delete(call.writable(), call.parts["key"])
+    return Answer(document=None, status=HTTPStatus.NO_CONTENT)
+
+
+def create_team(call: Call) -> Answer:
+    """POST /orgs/{owner}/teams."""
+    owner = call.organization()
+    team = call.teams.create(owner, call.required("name"))
+    return Answer(document=call.documents.team(owner, team), status=HTTPStatus.CREATED)
+
+
+def get_team(call: Call) -> Answer:
+    """GET /orgs/{owner}/teams/{team}: how the provider finds a team's number by its slug."""
+    owner = call.organization()
+    team = call.teams.by_slug(owner, call.parts["team"])
+    return Answer(document=call.documents.team(owner, team))
+
+
+def get_team_repository(call: Call) -> Answer:
+    """GET /organizations/{organization}/team/{team}/repos/{owner}/{name}.
+
+    The repository and the team's role there, as GitHub gives it to who asks for that media type.
+    """
+    team, repository = call.team(), call.repository()
+    permission = call.teams.permission(team, repository)
+    return Answer(document=call.documents.team_repository(repository, permission))
+
+
+def put_team_repository(call: Call) -> Answer:
+    """PUT /organizations/{organization}/team/{team}/repos/{owner}/{name}."""
+    call.teams.permit(call.team(), call.writable(), call.text("permission") or "pull")
+    return Answer(document=None, status=HTTPStatus.NO_CONTENT)
+
+
+def delete_team_repository(call: Call) -> Answer:
+    """DELETE /organizations/{organization}/team/{team}/repos/{owner}/{name}."""
+    call.teams.withdraw(call.team(), call.writable())
+    return Answer(document=None, status=HTTPStatus.NO_CONTENT)
+
+
 _REPO = r"/repos/(?P<owner>[^/]+)/(?P<name>[^/]+)"
+_TEAM_REPO = rf"/organizations/(?P<organization>[0-9]+)/team/(?P<team>[0-9]+){_REPO}"
 # Patterns see the path as it came, so that an escaped slash in a branch's name stays one part.
 ROUTES: tuple[tuple[str, re.Pattern[str], Callable[[Call], Answer]], ...] = tuple(
     (method, re.compile(pattern), answer)
@@ -325,6 +399,14 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Callable[[Call], Answer]], ...] = tupl
         ("GET", rf"{_REPO}/contents/?(?P<path>.*)", get_contents),
         ("PUT", rf"{_REPO}/contents/(?P<path>.+)", put_contents),
         ("DELETE", rf"{_REPO}/contents/(?P<path>.+)", delete_contents),
+        ("POST", rf"{_REPO}/keys", create_deploy_key),
+        ("GET", rf"{_REPO}/keys/(?P<key>[0-9]+)", get_deploy_key),
+        ("DELETE", rf"{_REPO}/keys/(?P<key>[0-9]+)", delete_deploy_key),
+        ("POST", r"/orgs/(?P<owner>[^/]+)/teams", create_team),
+        ("GET", r"/orgs/(?P<owner>[^/]+)/teams/(?P<team>[^/]+)", get_team),
+        ("GET", _TEAM_REPO, get_team_repository),
+        ("PUT", _TEAM_REPO, put_team_repository),
+        ("DELETE", _TEAM_REPO, delete_team_repository),
         ("GET", rf"{_REPO}/commits", list_commits),
         ("GET", rf"{_REPO}/commits/(?P<ref>.+)", get_commit),
     )
@@ -341,11 +423,16 @@ class GitHubServer(TlsServer):
         certificate: Path,
         key: Path,
         repositories: Repositories,
+        deploy_keys: DeployKeys,
         accounts: Accounts,
+        ssh_url: str,
     ) -> None:
         super().__init__(port, GitHubHandler, certificate=certificate, key=key)
         self.repositories = repositories
+        self.deploy_keys = deploy_keys
+        self.teams = Teams(repositories.directory)
         self.accounts = accounts
+        self.ssh_url = ssh_url
 
 
 class GitHubHandler(Handler):
@@ -382,8 +469,10 @@ class GitHubHandler(Handler):
             query={key: values[0] for key, values in parse_qs(query).items()},
             body=self._json(),
             repositories=self.server.repositories,
+            deploy_keys=self.server.deploy_keys,
+            teams=self.server.teams,
             accounts=self.server.accounts,
-            documents=Documents(f"https://{self._host()}"),
+            documents=Documents(f"https://{self._host()}", self.server.ssh_url),
         )
         if any("\0" in text for text in (*call.parts.values(), *call.query.values())):
             raise RequestError(404, "Not Found")

@@ -12,78 +12,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from http.client import HTTPSConnection
 from pathlib import Path
-from typing import Any, cast
-from urllib.parse import quote
+from typing import cast
 
 import pytest
 
+from sandbox import certificates
 from sandbox.github.repositories import Repositories
-from sandbox.github.server import Accounts, GitHubServer
 from sandbox.web import RequestError
-from tests.unit.servers import Certificate, make_certificate, run_git, serving
+from tests.unit.github import READ, WRITE, Client, github
+from tests.unit.servers import Certificate, make_certificate
 
-WRITE = "write-token"
-READ = "read-token"
 REPO = "/repos/example/tree"
-
-
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: dict[str, str]
-    document: Any
-
-
-@dataclass(frozen=True)
-class Client:
-    port: int
-    certificate: Certificate
-    directory: Path
-
-    def connect(self) -> HTTPSConnection:
-        context = ssl.create_default_context(cafile=str(self.certificate.chain))
-        return HTTPSConnection("127.0.0.1", self.port, context=context, timeout=20)
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        document: object = None,
-        *,
-        token: str | None = WRITE,
-        **headers: str,
-    ) -> Reply:
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = self.connect()
-        try:
-            body = None if document is None else json.dumps(document)
-            connection.request(method, f"/api/v3{path}", body, names)
-            answer = connection.getresponse()
-            text = answer.read()
-            return Reply(answer.status, dict(answer.headers), json.loads(text) if text else None)
-        finally:
-            connection.close()
-
-    def put(self, path: str, text: str, **more: object) -> Reply:
-        content = base64.b64encode(text.encode()).decode()
-        body = {"message": f"Write {path}", "content": content, **more}
-        return self.call("PUT", f"{REPO}/contents/{quote(path)}", body)
-
-    def text(self, path: str, ref: str = "main") -> str:
-        reply = self.call("GET", f"{REPO}/contents/{path}?ref={quote(ref, safe='')}")
-        assert reply.status == 200
-        return base64.b64decode(reply.document["content"]).decode()
-
-    def git(self, *args: str, token: str | None = WRITE, fails: bool = False) -> str:
-        return run_git(*args, certificate=self.certificate, token=token, fails=fails)
-
-    def url(self, repository: str = "example/tree") -> str:
-        return f"https://127.0.0.1:{self.port}/{repository}"
 
 
 @pytest.fixture(autouse=True)
@@ -99,18 +39,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @pytest.fixture
 def client(tmp_path: Path, certificate: Certificate) -> Iterator[Client]:
     """A server with one repository, example/tree, that has a first commit."""
-    directory = tmp_path / "repositories"
-    server = GitHubServer(
-        0,
-        certificate=certificate.chain,
-        key=certificate.key,
-        repositories=Repositories(directory),
-        accounts=Accounts(user="someone", token=WRITE, read_token=READ),
-    )
-    with serving(server):
-        client = Client(server.server_port, certificate, directory)
-        made = client.call("POST", "/orgs/example/repos", {"name": "tree", "auto_init": True})
-        assert made.status == 201
+    with github(tmp_path / "repositories", certificate) as client:
         yield client
 
 
@@ -323,6 +252,58 @@ def test_commits_say_what_they_changed(client: Client) -> None:
     assert client.call("GET", f"{REPO}/commits/main").document["sha"] == last
 
 
+def test_a_team_gets_access_to_a_repository(client: Client) -> None:
+    made = client.call("POST", "/orgs/example/teams", {"name": "Billing & Co"})
+    team = made.document
+    assert (made.status, team["name"], team["slug"]) == (201, "Billing & Co", "billing-co")
+    assert client.call("GET", "/orgs/example/teams/billing-co").document == team
+    organization = client.call("GET", "/orgs/example").document["id"]
+    access = f"/organizations/{organization}/team/{team['id']}{REPO}"
+
+    assert client.call("GET", access).status == 404
+    assert client.call("PUT", access, {"permission": "push"}).status == 204
+    read = client.call("GET", access)
+    assert (read.document["name"], read.document["role_name"]) == ("tree", "write")
+    assert read.document["permissions"] == {
+        "pull": True, "triage": True, "push": True, "maintain": False, "admin": False,
+    }  # fmt: skip
+    assert client.call("GET", access, If_None_Match=read.headers["ETag"]).status == 304
+
+    assert client.call("PUT", access, {"permission": "maintain"}).status == 204
+    assert client.call("GET", access).document["role_name"] == "maintain"
+    assert client.call("PUT", access, {}).status == 204
+    assert client.call("GET", access).document["role_name"] == "read"
+    assert client.call("PUT", access, {"permission": "owner"}).status == 422
+    assert client.call("PATCH", REPO, {"name": "wood"}).status == 200
+    access = access.replace("tree", "wood")
+    assert client.call("GET", access).document["role_name"] == "read"
+    assert client.call("DELETE", access, token=READ).status == 403
+    assert client.call("DELETE", access).status == 204
+    assert client.call("GET", access).status == client.call("DELETE", access).status == 404
+
+
+def test_teams_that_github_refuses_are_refused(client: Client) -> None:
+    client.call("POST", "/orgs/other/repos", {"name": "tree"})
+    team = client.call("POST", "/orgs/example/teams", {"name": "billing"}).document["id"]
+    twice = client.call("POST", "/orgs/example/teams", {"name": "Billing"})
+    assert (twice.status, twice.document["errors"][0]["code"]) == (422, "already_exists")
+    assert client.call("POST", "/orgs/example/teams", {"name": "&"}).status == 422
+    assert client.call("POST", "/orgs/someone/teams", {"name": "billing"}).status == 404
+    assert client.call("GET", "/orgs/example/teams/none").status == 404
+    assert client.call("GET", "/orgs/other/teams/billing").status == 404
+    ours, others = (
+        client.call("GET", f"/orgs/{owner}").document["id"] for owner in ("example", "other")
+    )
+    for path in (
+        f"/organizations/{others}/team/{team}/repos/other/tree",
+        f"/organizations/{ours}/team/{team}/repos/other/tree",
+        f"/organizations/{others}/team/{team}{REPO}",
+        f"/organizations/{ours}/team/{team + 1}{REPO}",
+        f"/organizations/{ours}/team/{team}/repos/example/none",
+    ):
+        assert client.call("PUT", path, {"permission": "pull"}).status == 404
+
+
 def test_writers_at_the_same_time_all_succeed(client: Client) -> None:
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda n: client.put(f"f{n}", str(n)), range(16)))
@@ -474,6 +455,8 @@ def test_it_runs_as_a_process(tmp_path: Path, certificate: Certificate) -> None:
     command: list[str | Path] = [
         sys.executable, "-m", "sandbox.github", "--directory", tmp_path / "d", "--port", "0",
         "--certificate", certificate.chain, "--key", certificate.key,
+        "--ssh-port", "0", "--ssh-host-key",
+        certificates.ssh_host_key(tmp_path, "sandbox", "github").key,
         "--token-file", tmp_path / "token", "--read-token-file",
     ]  # fmt: skip
     root = Path(__file__).parents[2]
@@ -482,7 +465,9 @@ def test_it_runs_as_a_process(tmp_path: Path, certificate: Certificate) -> None:
     ) as run:
         try:
             assert run.stdout is not None
-            port = int(run.stdout.readline().rsplit(":", 1)[1])
+            ssh_port, port = (int(run.stdout.readline().rsplit(":", 1)[1]) for _ in range(2))
+            with socket.create_connection(("127.0.0.1", ssh_port), timeout=10) as connection:
+                assert connection.recv(8) == b"SSH-2.0-"
             client = Client(port, certificate, tmp_path / "d")
             assert client.call("GET", "/user").document["login"] == "sandbox"
         finally:
