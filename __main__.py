@@ -145,7 +145,7 @@ def _tenants(
 
 
 def _team_repository(team: Team, root: Path, opts: pulumi.ResourceOptions) -> TeamRepository:
-    namespaces = team_repository.environments(config.load_all(root), team)
+    namespaces = team_repository.environments(config.all_own(root), team)
     args = TeamRepositoryArgs(
         repository=team.repository_name,
         branch=team.repository.branch,

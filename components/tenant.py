@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 import pulumi
 import pulumi_github as github
@@ -92,11 +93,12 @@ class Tenant(pulumi.ComponentResource):
 
     def _deploy_key(self, name: str, args: TenantArgs, made: DeployKeyArgs) -> None:
         key = pulumi.Output.secret(made.seed).apply(lambda seed: _derive(seed, made))
+        replacing = self._has_former_key(made)
         registered = github.RepositoryDeployKey(
             # By generation: a former key goes at the end of a run in which nothing has failed.
             f"{name}/{made.generation}",
             repository=made.repository,
-            title=f"fleet: {made.cluster}/{made.team} {made.generation}",
+            title=f"{_titles(made)}{made.generation}",
             key=pulumi.Output.unsecret(key.apply(lambda key: key.public)),
             read_only=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(made.after)),
@@ -109,9 +111,24 @@ class Tenant(pulumi.ComponentResource):
         reconcile_source(
             metadata["namespace"],
             metadata["name"],
-            token=pulumi.Output.unsecret(key.apply(lambda key: key.fingerprint)),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[source, *self.resources]),
+            token=datetime.now(timezone.utc).isoformat(),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[source, *self.resources],
+                # As long as there is a former key, every run has Flux try the new one and waits:
+                # a refresh forgets that it has failed. With no former key, once is enough.
+                ignore_changes=[] if replacing else ["*"],
+            ),
         )
+
+    def _has_former_key(self, made: DeployKeyArgs) -> bool:
+        if made.generation == 1:
+            return False  # and no repository yet, perhaps
+        found = github.get_repository_deploy_keys(
+            repository=made.repository, opts=pulumi.InvokeOptions(parent=self)
+        )
+        titles = {key.title for key in found.keys if key.title.startswith(_titles(made))}
+        return bool(titles - {f"{_titles(made)}{made.generation}"})
 
 
 def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
@@ -119,6 +136,11 @@ def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
     if "token" in credentials:
         return {"username": "git", "password": credentials["token"]}
     return {"identity": credentials["privateKey"], "known_hosts": credentials["knownHosts"]}
+
+
+def _titles(made: DeployKeyArgs) -> str:
+    """How the titles begin of all keys of one team in one cluster."""
+    return f"fleet: {made.cluster}/{made.team} "
 
 
 def _derive(seed: str, made: DeployKeyArgs) -> DeployKey:

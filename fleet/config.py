@@ -36,12 +36,12 @@ Values = Mapping[str, Any]
 
 def load(root: Path, name: str) -> Stack:
     """Read and validate one stack. Raises ConfigError with every problem found."""
-    return _load(root, name, _all_own(root), definitions.namespace_homes(root))
+    return _load(root, name, all_own(root), definitions.namespace_homes(root))
 
 
 def load_all(root: Path) -> list[Stack]:
     """Read and validate every stack in `root`. Raises ConfigError with every problem of all."""
-    owns = _all_own(root)
+    owns = all_own(root)
     if not owns:
         raise ConfigError([f"{root}: no Pulumi.<stack>.yaml here; add one for each cluster"])
     homes = definitions.namespace_homes(root)
@@ -290,8 +290,8 @@ def _creators(others: Mapping[str, Values]) -> dict[str, str]:
     return found
 
 
-def _all_own(root: Path) -> dict[str, Values]:
-    """What every stack's own file sets, nothing of one that cannot be read."""
+def all_own(root: Path) -> dict[str, Values]:
+    """Return what every stack's own file sets, by stack; nothing of one that cannot be read."""
     found: dict[str, Values] = {}
     for name in stack_files.names(root):
         found[name] = {}

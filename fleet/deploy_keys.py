@@ -7,8 +7,6 @@ engine's encrypted state.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,14 +22,10 @@ SEED_CHARACTERS = 44
 
 @dataclass(frozen=True, kw_only=True)
 class DeployKey:
-    """An ed25519 key: `private` is PEM (PKCS 8), `public` a line of authorized_keys.
-
-    `fingerprint` is as `ssh-keygen -l` and GitHub show it, without its "SHA256:".
-    """
+    """An ed25519 key: `private` is PEM (PKCS 8), `public` a line of authorized_keys."""
 
     private: str
     public: str
-    fingerprint: str
 
 
 def derive(seed: str, *, cluster: str, team: str, repository: str, generation: int) -> DeployKey:
@@ -52,7 +46,6 @@ def derive(seed: str, *, cluster: str, team: str, repository: str, generation: i
     public = key.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
-    blob = base64.b64decode(public.split()[1])
     return DeployKey(
         private=key.private_bytes(
             serialization.Encoding.PEM,
@@ -61,5 +54,4 @@ def derive(seed: str, *, cluster: str, team: str, repository: str, generation: i
             serialization.NoEncryption(),
         ).decode(),
         public=public.decode(),
-        fingerprint=base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("="),
     )

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 
-from fleet.decisions import Stack
-from fleet.tenants import Team, teams
+from fleet.tenants import Team
 
 
-def environments(stacks: Iterable[Stack], team: Team) -> dict[str, str]:
-    """Return the namespace by environment, in all stacks that have this team's repository."""
-    return {
-        found.environment: found.namespace
-        for stack in stacks
-        for found in teams(stack)
-        if (found.name, found.repository.url) == (team.name, team.repository.url)
-    }
+def environments(owns: Mapping[str, Mapping[str, Any]], team: Team) -> dict[str, str]:
+    """Return the namespace by environment, in all stacks that have this team's repository.
+
+    `owns` are the stacks' own files; what is wrong in another one is told where that is loaded.
+    """
+    found: dict[str, str] = {}
+    for name, own in owns.items():
+        cluster, tenants = own.get("cluster"), own.get("tenants")
+        environment = str((isinstance(cluster, dict) and cluster.get("environment")) or name)
+        for entry in tenants if isinstance(tenants, list) else ():
+            repository = entry.get("repository") if isinstance(entry, dict) else None
+            url = repository.get("url") if isinstance(repository, dict) else None
+            if (entry.get("name"), url) == (team.name, team.repository.url):
+                found[environment] = str(entry.get("namespace") or f"{team.name}-{environment}")
+    return found
 
 
 def starting_files(team: Team, namespaces: Mapping[str, str]) -> dict[str, str]:

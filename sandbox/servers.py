@@ -86,7 +86,7 @@ def ssh_url(state: Path, owner: str, name: str) -> str:
 def known_hosts(state: Path) -> str:
     """Return the line by which a client of `ssh_url` knows the GitHub stand-in."""
     public = _ssh_host_key(state).certificate.read_text()
-    return f"[127.0.0.1]:{processes.port(state, 'github/ssh')} {public}\n"
+    return f"[127.0.0.1]:{processes.port(state, 'github/ssh')} {public.strip()}"
 
 
 def proxy_url(state: Path) -> str:

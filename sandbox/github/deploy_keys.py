@@ -54,6 +54,10 @@ class DeployKeys:
             _save(repository, [*_read(repository), made])
         return made
 
+    def all(self, repository: Repository) -> list[DeployKey]:
+        """Return a repository's keys, oldest first."""
+        return _read(repository)
+
     def get(self, repository: Repository, number: str) -> DeployKey:
         """Return the repository's key of that id; refuse with 404 when there is none."""
         for key in _read(repository):

@@ -318,6 +318,13 @@ def list_commits(call: Call) -> Answer:
     return Answer(document=commits, headers=headers)
 
 
+def list_deploy_keys(call: Call) -> Answer:
+    """GET /repos/{owner}/{name}/keys: all on one page, a team has few."""
+    repository = call.repository()
+    keys = call.deploy_keys.all(repository)
+    return Answer(document=[call.documents.deploy_key(repository, key) for key in keys])
+
+
 def create_deploy_key(call: Call) -> Answer:
     """POST /repos/{owner}/{name}/keys. As on GitHub it may write unless `read_only` is given."""
     repository, title = call.writable(), call.text("title") or ""
@@ -400,6 +407,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Callable[[Call], Answer]], ...] = tupl
         ("PUT", rf"{_REPO}/contents/(?P<path>.+)", put_contents),
         ("DELETE", rf"{_REPO}/contents/(?P<path>.+)", delete_contents),
         ("POST", rf"{_REPO}/keys", create_deploy_key),
+        ("GET", rf"{_REPO}/keys", list_deploy_keys),
         ("GET", rf"{_REPO}/keys/(?P<key>[0-9]+)", get_deploy_key),
         ("DELETE", rf"{_REPO}/keys/(?P<key>[0-9]+)", delete_deploy_key),
         ("POST", r"/orgs/(?P<owner>[^/]+)/teams", create_team),

@@ -77,23 +77,36 @@ class Recording:
 class _Mocks(mocks.Mocks):
     """Every resource gets its inputs as outputs; in a preview a new one has no id yet."""
 
-    def __init__(self, preview: bool, computed: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        preview: bool,
+        computed: Mapping[str, Mapping[str, Any]],
+        found: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self.preview = preview
         self.computed = computed
+        self.found = found
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         outputs = {**args.inputs, **self.computed.get(args.name, {})}
         return None if self.preview else f"{args.name}-id", outputs
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
-        raise AssertionError(f"{args.token}: nothing is to be looked up")
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        name = args.token.rpartition(":")[2]
+        if name not in self.found:
+            raise AssertionError(f"{args.token}: nothing is to be looked up")
+        return dict(self.found[name]), []
 
 
 class _Monitor(mocks.MockMonitor):
     def __init__(
-        self, stack: str, preview: bool, computed: Mapping[str, Mapping[str, Any]]
+        self,
+        stack: str,
+        preview: bool,
+        computed: Mapping[str, Mapping[str, Any]],
+        found: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        super().__init__(_Mocks(preview, computed))
+        super().__init__(_Mocks(preview, computed, found))
         self.stack = stack
         self.recording = Recording()
 
@@ -158,14 +171,15 @@ def run(
     values: Mapping[str, str] | None = None,
     secret_keys: tuple[str, ...] = (),
     computed: Mapping[str, Mapping[str, Any]] | None = None,
+    found: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
     """Run a Pulumi program for the stack `name`, on a loop and with settings of its own.
 
     `values` is the stack's config as the engine gives it: key with namespace to text or JSON.
     `computed` is what a provider adds to a resource's outputs, by the name of the resource; what
-    is not there is unknown in a preview.
+    is not there is unknown in a preview. `found` is what a provider's functions answer, by name.
     """
-    monitor = _Monitor(name, preview, computed or {})
+    monitor = _Monitor(name, preview, computed or {}, found or {})
 
     def inside() -> None:
         config.set_all_config(dict(values or {}), list(secret_keys))

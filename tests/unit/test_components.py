@@ -8,7 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ class TestClusterConnection:
         assert self.record().one(KUBERNETES).inputs["kubeconfig"] == "/home/me/.kube/config"
 
 
-def on_github(token: str = "hunter2") -> pulumi.ResourceOptions:  # noqa: S107 - a test's
+def options_on_github(token: str = "hunter2") -> pulumi.ResourceOptions:  # noqa: S107 - a test's
     """Return options for what is on GitHub."""
     args = GitHubConnectionArgs(
         api_url="https://api.github.com/",
@@ -139,7 +139,7 @@ def on_github(token: str = "hunter2") -> pulumi.ResourceOptions:  # noqa: S107 -
 
 class TestGitHubConnection:
     def test_an_explicit_provider(self) -> None:
-        recording = run(lambda: void(on_github()))
+        recording = run(lambda: void(options_on_github()))
         provider = recording.one(GITHUB)
         inputs = dict(provider.inputs)
         assert decoded(inputs.pop("retryableErrors")) == [409, 500, 502, 503, 504]
@@ -153,7 +153,7 @@ class TestGitHubConnection:
         assert recording.by_urn(provider.parent).type == GITHUB_CONNECTION
 
     def test_a_token_that_only_an_up_will_know(self) -> None:
-        recording = run(lambda: void(on_github(UNKNOWN)), preview=True)
+        recording = run(lambda: void(options_on_github(UNKNOWN)), preview=True)
         assert recording.one(GITHUB).inputs["token"] == UNKNOWN
 
 
@@ -188,7 +188,7 @@ class TestClusterTree:
                 waves=self.WAVES,
                 entrypoint="clusters/dev/kustomization.yaml",
             )
-            tree = ClusterTree("dev", args, on_github())
+            tree = ClusterTree("dev", args, options_on_github())
             assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]
             pulumi.export("digest", tree.digest)
 
@@ -600,7 +600,16 @@ class TestTenant:
 class TestDeployKey:
     SEED = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
-    def record(self, seed: str = SEED, generation: int = 1, *, preview: bool = False) -> Recording:
+    def record(
+        self,
+        seed: str = SEED,
+        generation: int = 1,
+        *,
+        preview: bool = False,
+        on_github: Sequence[str] | None = None,
+    ) -> Recording:
+        """`on_github` are the titles of the keys there; None where nobody may ask."""
+
         def program() -> None:
             connection = ClusterConnection(
                 "dev",
@@ -621,13 +630,15 @@ class TestDeployKey:
                 secret="billing-repo",  # noqa: S106 - a name
                 deploy_key=made,
             )
-            github = on_github().provider
+            github = options_on_github().provider
             assert isinstance(github, pulumi.ProviderResource)
             opts = pulumi.ResourceOptions(providers=[connection.provider, github])
             tenant = Tenant("billing", args, opts)
             assert [type(r) for r in tenant.resources][1:] == [kubernetes.core.v1.Secret]
 
-        return run(program, preview=preview)
+        keys = [{"id": 1, "key": "k", "title": t, "verified": True} for t in on_github or ()]
+        answers = {} if on_github is None else {"getRepositoryDeployKeys": {"keys": keys}}
+        return run(program, preview=preview, found=answers)
 
     def key(self, generation: int = 1) -> deploy_keys.DeployKey:
         return deploy_keys.derive(
@@ -674,20 +685,42 @@ class TestDeployKey:
         assert recording.before(pull) >= {source.name, "billing/1"}
         metadata = pull.inputs["metadata"]
         assert (metadata["namespace"], metadata["name"]) == ("billing-dev", "billing-repo")
-        tried = metadata["annotations"]["reconcile.fluxcd.io/requestedAt"]
-        assert tried == self.key().fingerprint
         assert source.ignore_changes == ("*",)
         assert source.retain_on_delete
 
+    @pytest.mark.parametrize("preview", [False, True])
+    @pytest.mark.parametrize(
+        ("titles", "again"),
+        [
+            (["fleet: dev/billing 1"], True),
+            (["fleet: dev/billing 1", "fleet: dev/billing 2"], True),
+            (["fleet: dev/billing 2"], False),
+            ([], False),
+            (["fleet: prod/billing 1", "fleet: dev/billings 1", "somebody's"], False),
+        ],
+    )
+    def test_it_is_tried_in_every_run_until_the_former_key_is_gone(
+        self, titles: list[str], again: bool, preview: bool
+    ) -> None:
+        """A run that failed is forgotten by the next one's refresh, the former key is not."""
+        runs = [self.record(generation=2, preview=preview, on_github=titles) for _ in range(2)]
+        first, second = (found.one(PULL) for found in runs)
+        assert first.inputs != second.inputs
+        assert first.ignore_changes == (() if again else ("*",))
+
+    def test_the_first_key_has_no_former_one(self) -> None:
+        """And GitHub is not asked: the repository may be made in this very run."""
+        assert self.record().one(PULL).ignore_changes == ("*",)
+
     def test_another_generation_is_another_key_and_the_same_secret(self) -> None:
         """So the engine removes the former key last, when the new one was seen to work."""
-        first, second = self.record(), self.record(generation=2)
+        first = self.record()
+        second = self.record(generation=2, on_github=["fleet: dev/billing 1"])
         assert first.one(DEPLOY_KEY).name != second.one(DEPLOY_KEY).name
         assert first.one(DEPLOY_KEY).inputs["key"] != second.one(DEPLOY_KEY).inputs["key"]
         for kind in (SECRET, PULL, SOURCE):
             assert first.one(kind).urn == second.one(kind).urn
         assert first.one(SECRET).inputs != second.one(SECRET).inputs
-        assert first.one(PULL).inputs != second.one(PULL).inputs
 
     def test_a_seed_that_only_an_up_will_know(self) -> None:
         recording = self.record(UNKNOWN, preview=True)
@@ -709,7 +742,7 @@ class TestTeamRepository:
         )
 
         def program() -> None:
-            found = TeamRepository("billing", args, on_github())
+            found = TeamRepository("billing", args, options_on_github())
             assert len(found.resources) == 1 + len(args.files)
 
         return run(program)

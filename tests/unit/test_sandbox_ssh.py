@@ -133,6 +133,7 @@ def test_a_deploy_key_is_created_read_and_deleted(hub: Hub, key: asyncssh.SSHKey
     path = f"/repos/{TREE}/keys/{made.document['id']}"
     read = hub.client.call("GET", path)
     assert read.document == made.document
+    assert hub.client.call("GET", f"/repos/{TREE}/keys").document == [made.document]
     assert (read.document["title"], read.document["read_only"]) == ("flux", True)
     assert read.document["key"] == _public(key).removesuffix(" flux@dev") != _public(key)
     assert hub.client.call("GET", path, If_None_Match=read.headers["ETag"]).status == 304
@@ -141,6 +142,7 @@ def test_a_deploy_key_is_created_read_and_deleted(hub: Hub, key: asyncssh.SSHKey
     assert hub.client.call("DELETE", path, token=READ).status == 403
     assert hub.client.call("DELETE", path.replace("tree", "other")).status == 404
     assert hub.client.call("DELETE", path).status == 204
+    assert hub.client.call("GET", f"/repos/{TREE}/keys").document == []
     assert hub.client.call("GET", path).status == hub.client.call("DELETE", path).status == 404
     assert hub.add_key(OTHER, key).status == 201
 

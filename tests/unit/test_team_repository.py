@@ -26,9 +26,11 @@ def registered(root: Path) -> dict[str, str]:
     text = stack_file("dev", more=f"  fleet:tenants: {other}\n").replace("k3d-dev", "k3d-eu")
     text = text.replace("podinfo/overlays/dev", "podinfo/base")
     write(root, {"Pulumi.eu.yaml": text})
-    stacks = config.load_all(root)
-    (team,) = tenants.teams(stacks[0])
-    return team_repository.environments(stacks, team)
+    write(
+        root, {"Pulumi.broken.yaml": "config: [", "Pulumi.odd.yaml": "config: {fleet:tenants: 1}"}
+    )
+    (team,) = tenants.teams(config.load(root, "dev"))
+    return team_repository.environments(config.all_own(root), team)
 
 
 def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout: Path) -> None:
