@@ -52,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     _root_option(check)
     check.add_argument("--json", action="store_true", help="print findings as JSON")
+    check.add_argument(
+        "--tenants",
+        type=Path,
+        metavar="DIR",
+        help="also build what teams would deploy, from clones of their repositories in DIR, and "
+        "find what would be refused",
+    )
     check.set_defaults(command=_check)
 
     fetch = commands.add_parser("fetch", help="take Flux's install manifests into the cache")
@@ -118,11 +125,18 @@ def _components(stacks: Sequence[Stack], root: Path) -> dict[str, str | None]:
 
 
 def _check(args: argparse.Namespace) -> int:
+    if args.tenants is not None and not args.tenants.is_dir():
+        raise FleetError(f"--tenants {args.tenants}: is no folder; name the one with teams' clones")
     stacks = config.load_all(args.root)
     components = _components(stacks, args.root)
     report = validation.check(
-        args.root, [(stack, components[stack.name]) for stack in stacks], _progress
+        args.root,
+        [(stack, components[stack.name]) for stack in stacks],
+        _progress,
+        clones=args.tenants,
     )
+    for line in report.not_checked:
+        print(line, file=sys.stderr)
     if args.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:

@@ -16,10 +16,11 @@ BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-
 
 
 class Loader(yaml.CSafeLoader):
-    """Reads what Kubernetes reads: there, a bare `=` is a text."""
+    """Reads what Kubernetes reads: there, a bare `=` is a text, and so is a date."""
 
 
-Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: str(node.value))
+for _tag in ("value", "timestamp"):
+    Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda loader, node: str(node.value))
 
 
 def namespace_homes(root: Path) -> dict[str, str]:
@@ -66,7 +67,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
     """Return the mappings in a YAML file; none of one that cannot be read."""
     try:
         found = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=Loader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):
         # kustomize names it where a cluster uses it.
         return []
     return [document for document in found if isinstance(document, dict)]

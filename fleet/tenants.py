@@ -52,10 +52,10 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
 }
 INTERVAL = "5m"
 _UNITS: Mapping[str, Fraction] = {
-    "m": Fraction(1, 1000),
+    **{unit: Fraction(1, 1000 ** (3 - index)) for index, unit in enumerate("num")},
     "": Fraction(1),
-    **{unit: Fraction(1000 ** (1 + index)) for index, unit in enumerate("kMGT")},
-    **{f"{unit}i": Fraction(1024 ** (1 + index)) for index, unit in enumerate("KMGT")},
+    **{unit: Fraction(1000 ** (1 + index)) for index, unit in enumerate("kMGTPE")},
+    **{f"{unit}i": Fraction(1024 ** (1 + index)) for index, unit in enumerate("KMGTPE")},
 }
 REPOSITORY_URL = r"ssh://[^/]+/(?P<owner>[A-Za-z0-9._-]+)/(?P<name>[A-Za-z0-9._-]+?)(\.git)?/?"
 # The list of all tenants is a file beside theirs.
@@ -231,11 +231,16 @@ def _limits_problem(limits: Mapping[str, Mapping[str, str]]) -> str | None:
 
 
 def quantity(text: str) -> Fraction:
-    """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024."""
-    match = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", text)
+    """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024, 1e3 is 1000."""
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
     if match is None:
         raise ValueError(f"{text!r} is no quantity")
-    return Fraction(match[1]) * _UNITS[match[2]]
+    if match[2] in _UNITS:
+        return Fraction(match[1]) * _UNITS[match[2]]
+    try:
+        return Fraction(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no quantity") from None
 
 
 def _plain(path: str) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from fleet import cache
+from fleet.commands import run
+from fleet.definitions import Loader
 from fleet.errors import CommandError
 
 # Where the schema of a kind is; kubeconform fills it in, with "v1" for the core group.
 SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
+BUILD_TIMEOUT = 120
 
 
 def kustomize() -> list[str]:
@@ -19,6 +25,21 @@ def kustomize() -> list[str]:
     if kubectl := shutil.which("kubectl"):
         return [kubectl, "kustomize"]
     raise CommandError("kustomize: not found; put it (or kubectl) on PATH or run `make tools`")
+
+
+def build(root: Path, path: str, *options: str) -> list[dict[str, Any]]:
+    """Return the objects that kustomize makes of the folder `path` below `root`.
+
+    Raises CommandError with what kustomize says, paths relative to `root`.
+    """
+    try:
+        text = run([*kustomize(), *options, path], timeout=BUILD_TIMEOUT, cwd=root)
+    except CommandError as error:
+        raise CommandError(str(error).replace(f"{root.resolve()}/", "")) from None
+    try:
+        return [content for content in yaml.load_all(text, Loader=Loader) if content is not None]
+    except (ValueError, yaml.YAMLError) as error:
+        raise CommandError(f"kustomize's output: {' '.join(str(error).split())}") from None
 
 
 def kubeconform() -> str:

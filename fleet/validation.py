@@ -10,98 +10,34 @@ import json
 import re
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from fleet import definitions, tools, tree
+from fleet import definitions, tenant_check, tools, tree
 from fleet.commands import run
 from fleet.decisions import Stack
-from fleet.definitions import Loader
 from fleet.entries import KUSTOMIZATION_FILES
 from fleet.errors import CommandError
+from fleet.findings import Built, Finding, Report
 
 SHARED_FOLDERS = definitions.SHARED_FOLDERS
-BUILD_TIMEOUT = 120
 # Groups of which every kind has a schema; an unknown kind there is a mistake, not a gap.
 _COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
 _COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class Finding:
-    """One thing that is wrong: where, in which object, and what to do."""
-
-    file: str
-    object: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Built:
-    """One object of one cluster, and the Flux path that delivers it."""
-
-    path: str
-    content: Mapping[str, Any]
-
-    @property
-    def api(self) -> tuple[str, str]:
-        """(apiVersion, kind), empty where the object lacks them."""
-        return str(self.content.get("apiVersion", "")), str(self.content.get("kind", ""))
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """The object's metadata, empty where it lacks it."""
-        found = self.content.get("metadata")
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def name(self) -> str:
-        """The object as people write it: kind, namespace and name."""
-        parts = [str(self.metadata.get(key)) for key in ("namespace", "name") if
-                 self.metadata.get(key)]  # fmt: skip
-        return f"{self.api[1] or 'object without kind'} {'/'.join(parts)}"
-
-
-@dataclass(kw_only=True)
-class Report:
-    """What was looked at and what was found."""
-
-    clusters: int = 0
-    objects: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    without_schema: Counter[str] = field(default_factory=Counter)
-
-    def summary(self) -> str:
-        """One line for people."""
-        text = f"{self.clusters} clusters, {self.objects} objects, {len(self.findings)} findings"
-        if self.without_schema:
-            kinds = ", ".join(sorted(self.without_schema))
-            text += f"; no schema for {sum(self.without_schema.values())} objects ({kinds})"
-        return text
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report for programs."""
-        return {
-            "clusters": self.clusters,
-            "objects": self.objects,
-            "findings": [vars(finding) for finding in self.findings],
-            "withoutSchema": dict(sorted(self.without_schema.items())),
-        }
-
-
 def check(
-    root: Path, stacks: Sequence[tuple[Stack, str | None]], progress: Callable[[str], None]
+    root: Path,
+    stacks: Sequence[tuple[Stack, str | None]],
+    progress: Callable[[str], None],
+    clones: Path | None = None,
 ) -> Report:
-    """Build and validate the trees of all stacks, given as (stack, Flux's components or None)."""
+    """Build and validate the trees of all stacks, given as (stack, Flux's components or None).
+
+    With `clones`, a folder of clones of teams' repositories, also what these would deploy.
+    """
     report = Report(clusters=len(stacks))
     report.findings += sorted(_stray_clusters(root, [stack.name for stack, _ in stacks]))
     report.findings += sorted(_remote_bases(root))
@@ -121,6 +57,12 @@ def check(
             report.findings += _missing_namespaces(stack, built, homes)
             report.findings += _missing_dependencies(built)
             report.findings += _refused_by_lockdown(built)
+        if clones is not None:
+            progress("building what teams would deploy")
+            teams = tenant_check.check(clones, [stack for stack, _ in stacks])
+            objects += teams.objects
+            report.findings += teams.findings
+            report.teams, report.not_checked = teams.checked, teams.not_checked
         progress(f"validating {len(objects)} objects")
         report.objects = len(objects)
         _validate(objects, Path(folder), report)
@@ -196,16 +138,10 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
 def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
     definitions.complete(copy / path)
     try:
-        text = run([*tools.kustomize(), path], timeout=BUILD_TIMEOUT, cwd=copy)
+        return [Built(path=path, content=content) for content in tools.build(copy, path)]
     except CommandError as error:
-        problem = str(error).replace(f"{copy.resolve()}/", "")
-        findings.append(Finding(file=path, object="", problem=f"does not build: {problem}"))
+        findings.append(Finding(file=path, object="", problem=f"does not build: {error}"))
         return []
-    return [
-        Built(path=path, content=content)
-        for content in yaml.load_all(text, Loader=Loader)
-        if content is not None
-    ]
 
 
 def _flux_paths(objects: Iterable[Built], copy: Path, findings: list[Finding]) -> Iterator[str]:

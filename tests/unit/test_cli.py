@@ -48,7 +48,7 @@ class TestHelp:
         ("command", "options"),
         [
             ("render", ["--root DIR", "--stack STACK", "--out DIR"]),
-            ("check", ["--root DIR", "--json"]),
+            ("check", ["--root DIR", "--json", "--tenants DIR"]),
             ("fetch", ["--root DIR"]),
             ("schema", []),
         ],

@@ -15,7 +15,7 @@ from fleet import config, flux_manifests, tools, tree, validation
 from fleet.commands import run
 from fleet.decisions import Flux, Stack
 from fleet.errors import CommandError, FleetError
-from fleet.validation import Built, Finding, Report
+from fleet.findings import Built, Finding, Report
 from tests.unit.support import (
     REPOSITORY,
     config_map,

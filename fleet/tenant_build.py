@@ -1,0 +1,275 @@
+"""What Flux makes of one folder of a team's repository, built from a clone, without a network.
+
+Built is what the clone holds now, committed or not, in a copy without what Flux does not fetch. A
+`.sourceignore` is not looked at.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet import tools
+from fleet.definitions import Loader
+from fleet.entries import KUSTOMIZATION_FILES
+from fleet.errors import CommandError, FleetError
+from fleet.findings import Built
+from fleet.pods import items
+
+# What Flux fetches of no repository, as far as a build can depend on it.
+_NOT_FETCHED = (
+    ".git", ".gitignore", ".gitmodules", ".gitattributes", ".github", ".circleci", ".travis.yml",
+    ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml", "codeship-services.yml",
+    "codeship-steps.yml", ".goreleaser.yml", ".goreleaser.brew.yml", ".sops.yaml", ".flux.yaml",
+    "*.jpg", "*.jpeg", "*.gif", "*.png", "*.wmv", "*.flv", "*.tar.gz", "*.zip",
+)  # fmt: skip
+# What kustomize would ask the network for.
+_REMOTE = re.compile(r"(git::)?((ssh|https?|file)://|[a-z][a-z0-9-]*@|github\.com[/:])", re.I)
+# Where a kustomization names files and folders, in lower case, as kustomize takes any: in lists,
+# and in mappings below other keys or in a plugin's own configuration, as what `_HELD` has.
+_PLUGINS = ("generators", "transformers", "validators")
+_LISTS = ("resources", "bases", "components", "crds", "configurations", "patchesstrategicmerge")
+_HOLDERS = ("patches", "patchesjson6902", "replacements", "configmapgenerator", "secretgenerator")
+_HELD = ("path", "paths", "files", "envs", "env")
+_INLINE = (*_PLUGINS, "patchesstrategicmerge")  # or the content itself
+_IS_REMOTE = "is remote, and Flux takes nothing from elsewhere; copy it into the repository"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """The objects that Flux applies, and (object, problem) of what it refuses or moves."""
+
+    contents: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def copy_clone(clone: Path, copy: Path) -> None:
+    """Copy what Flux fetches of a repository: no symbolic links, no submodules.
+
+    Raises FleetError for what cannot be read.
+    """
+
+    def not_fetched(folder: str, names: list[str]) -> Iterable[str]:
+        if ".git" in names and Path(folder) != clone:
+            return names
+        odd = {name for name in names if not _plain(Path(folder, name))}
+        return odd.union(*(fnmatch.filter(names, pattern) for pattern in _NOT_FETCHED))
+
+    try:
+        shutil.copytree(clone, copy, ignore=not_fetched)
+    except OSError as error:
+        said = error.args[0][0][2] if isinstance(error, shutil.Error) else error
+        raise FleetError(f"{clone}: cannot be read: {said}") from None
+
+
+def _plain(path: Path) -> bool:
+    return not path.is_symlink() and (path.is_dir() or path.is_file())
+
+
+def build(clone: Path, copy: Path, path: str, namespace: str) -> Build:
+    """Build the folder `path` of the copy of a clone as Flux does that fills a namespace.
+
+    `copy` is a resolved path; it is the same again afterwards.
+    """
+    folder = copy / path
+    if not folder.is_dir():
+        where = folder.relative_to(copy)
+        problem = f"{where} {_absent(clone, where)}, or ask the platform for another path"
+        return Build(problems=[("", problem)])
+    if problems := sorted(set(_strays(clone, copy, folder))):
+        return Build(problems=problems)  # building would go elsewhere, also to the network
+    try:
+        return _build(copy, folder, namespace)
+    except CommandError as error:
+        return Build(problems=[("", f"does not build: {error}")])
+
+
+def _build(copy: Path, folder: Path, namespace: str) -> Build:
+    """Build it as it is, which tells what namespaces it names, and in the namespace, as Flux."""
+    found = _kustomization(folder)
+    kept = found.read_bytes() if found else None
+    file = found or folder / KUSTOMIZATION_FILES[0]
+    # Flux lists what there is where nobody did.
+    content = _read(file) if found else {"resources": list(_manifests(folder))}
+    if not content.get("resources"):
+        content["buildMetadata"] = ["originAnnotations"]  # as Flux, for else it may be "empty"
+    named = content.pop("namespace", None)
+    try:
+        _write(file, content)
+        try:
+            unmoved = _objects(copy, folder)
+        except CommandError:
+            unmoved = []  # it is only of use in the namespace
+        problems = [*_moved(unmoved, named, namespace)]
+        if clashes := [*_clashes(unmoved)]:
+            # kustomize would say so too, with all that is in both.
+            return Build(problems=problems + clashes)
+        _write(file, content | {"namespace": namespace})
+        return Build(contents=_objects(copy, folder), problems=problems)
+    finally:
+        if kept is None:
+            file.unlink()
+        else:
+            file.write_bytes(kept)
+
+
+def _moved(
+    objects: Iterable[Mapping[str, Any]], named: object, namespace: str
+) -> Iterator[tuple[str, str]]:
+    """What names another namespace than its own: Flux changes it, which nobody can mean."""
+    if named not in (None, namespace):
+        yield f"namespace: {named}", f"Flux puts all into {namespace} instead; remove it"
+    for item in objects:
+        other = item["metadata"].get("namespace")
+        if other not in (None, namespace):
+            problem = f"names namespace {other}; Flux puts it into {namespace}"
+            yield _name(item), f"{problem}; remove metadata.namespace"
+
+
+def _clashes(objects: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What has the name of another once both are in one namespace: Flux applies nothing then."""
+    first: dict[tuple[str, str, str], str] = {}
+    for item in objects:
+        key = (_group(item), item["kind"], item["metadata"]["name"])
+        name = _name(item)
+        if first.setdefault(key, name) != name:
+            yield name, f"is {first[key]} once both are in one namespace; remove or rename one"
+
+
+def _group(item: Mapping[str, Any]) -> str:
+    return str(item["apiVersion"]).rpartition("/")[0]
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return Built(path="", content=item).name
+
+
+def _objects(copy: Path, folder: Path) -> list[dict[str, Any]]:
+    # Flux lets a build use all of the repository; `_strays` has seen that it stays there.
+    options = ("--load-restrictor", "LoadRestrictionsNone")
+    return tools.build(copy, folder.relative_to(copy).as_posix(), *options)
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    file.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+
+
+def _kustomization(folder: Path) -> Path | None:
+    files = (folder / name for name in KUSTOMIZATION_FILES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _manifests(folder: Path, below: str = "") -> Iterator[str]:
+    """What Flux lists for a folder without a kustomization, relative to it."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not _kustomization(path):
+            yield from _manifests(path, f"{below}{path.name}/")
+        elif path.is_dir() or path.suffix in (".yaml", ".yml"):
+            yield f"{below}{path.name}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return a kustomization; raises CommandError where it is none."""
+    try:
+        documents = list(yaml.load_all(file.read_bytes(), Loader=Loader))
+    except (ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise CommandError(f"{file.name} cannot be read: {said}") from None
+    if len(documents) > 1 or not all(isinstance(content or {}, dict) for content in documents):
+        raise CommandError(f"{file.name} is not one mapping")
+    return dict(documents[0] or {}) if documents else {}
+
+
+def _strays(clone: Path, copy: Path, start: Path) -> Iterator[tuple[str, str]]:
+    """Yield what a build would not find in the repository: (reference, problem)."""
+    todo, seen = [(start, False)], set()
+    while todo:
+        folder, plugins = todo.pop()
+        file = _kustomization(folder)
+        if file is None or (folder, plugins) in seen:
+            continue
+        seen.add((folder, plugins))
+        where = file.relative_to(copy)
+        try:
+            content = _read(file)
+        except CommandError as error:
+            yield str(where), f"does not build: {error}"
+            continue
+        for key, text in _references(content):
+            plugin = key in _PLUGINS or (plugins and key == "resources")
+            inline = key in _INLINE and ("\n" in text or text.startswith("{"))
+            target = _target(folder, key, text)
+            problem = _problem(clone, copy, target, text)
+            if problem and (not inline or problem == _IS_REMOTE):
+                yield f"{where}: {key}: {text}", problem
+            elif not inline and target.is_dir():
+                todo.append((target, plugin))
+            elif plugin:
+                for inner, held in _held_by_plugins(text if inline else target):
+                    problem = _problem(clone, copy, _target(folder, inner, held), held)
+                    if problem:
+                        yield f"{where}: {key}: {inner}: {held}", problem
+
+
+def _references(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (key, text) of every file and folder that a kustomization names."""
+    content = {str(key).lower(): value for key, value in content.items()}
+    for key in (*_LISTS, *_PLUGINS):
+        yield from ((key, text) for text in _strings(content.get(key)))
+    for holder in (content.get("openapi"), *(i for k in _HOLDERS for i in items(content.get(k)))):
+        yield from _held(holder)
+
+
+def _held_by_plugins(config: Path | str) -> Iterator[tuple[str, str]]:
+    try:
+        text = config if isinstance(config, str) else config.read_bytes()
+        documents = list(yaml.load_all(text, Loader=Loader))
+    except (ValueError, yaml.YAMLError):
+        documents = []  # kustomize says so
+    for document in documents:
+        if not isinstance(document, dict):
+            continue
+        for holder in (document, *items(document.get("replacements"))):
+            yield from _held(holder)
+
+
+def _held(holder: object) -> Iterator[tuple[str, str]]:
+    for key, value in holder.items() if isinstance(holder, dict) else ():
+        if str(key).lower() in _HELD:
+            yield from ((str(key).lower(), text) for text in _strings(value))
+
+
+def _strings(value: object) -> list[str]:
+    listed = value if isinstance(value, list) else [value]
+    return [text for text in listed if isinstance(text, str)]
+
+
+def _target(folder: Path, key: str, text: str) -> Path:
+    path = text.rpartition("=")[2] if key == "files" else text
+    return Path(os.path.normpath(folder / path))
+
+
+def _problem(clone: Path, copy: Path, target: Path, text: str) -> str | None:
+    if _REMOTE.match(text.rpartition("=")[2]) or _REMOTE.match(text):
+        return _IS_REMOTE
+    if copy != target and copy not in target.parents:
+        return "leaves the repository, which Flux refuses; name something within it"
+    if not os.path.exists(target):  # noqa: PTH110 - no error whatever its name is
+        return _absent(clone, target.relative_to(copy))
+    return None
+
+
+def _absent(clone: Path, path: Path) -> str:
+    """Say why a path of a clone is not in what Flux fetches of it."""
+    way = [path, *path.parents]
+    if any(os.path.islink(clone / part) for part in way if part.name):  # noqa: PTH114 - the same
+        return "is a symbolic link, which Flux leaves out; commit what it points to"
+    return "is not in what Flux fetches of the clone; add it"

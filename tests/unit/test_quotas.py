@@ -1,0 +1,250 @@
+"""Limits, defaults and quotas, as Kubernetes counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, get_args
+
+import pytest
+
+from fleet import pods, quotas
+from fleet.pods import Pods
+from fleet.tenant_decisions import QuotaName
+from fleet.tenants import quantity
+
+RANGE: dict[str, Any] = {
+    "type": "Container",
+    "default": {"memory": "256Mi"},
+    "defaultRequest": {"cpu": "50m", "memory": "64Mi"},
+    "max": {"memory": "4Gi"},
+}
+
+
+def container(name: str = "a", **resources: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": name, "resources": resources}
+
+
+def quota(hard: Mapping[str, str], name: str = "tenant") -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"hard": hard}}
+
+
+def pods_of(*containers: dict[str, Any], count: int = 1, **spec: object) -> Pods:
+    return Pods(template={"spec": {"containers": [*containers], **spec}}, count=count)
+
+
+def problems(pod: Pods, **hard: str) -> list[str]:
+    return list(quotas.container_problems(pod, [RANGE], [quota(hard)]))
+
+
+class TestContainers:
+    def test_one_that_says_nothing(self) -> None:
+        found = quotas.resources({"name": "a"}, [RANGE])
+        assert found.limits == {"memory": "256Mi"}
+        assert found.requests == {"cpu": "50m", "memory": "64Mi"}
+        assert problems(pods_of({"name": "a"})) == []
+
+    def test_a_limit_is_a_request(self) -> None:
+        """Before the defaults of the namespace are looked at."""
+        found = quotas.resources(container(limits={"cpu": 1, "memory": "32Mi"}), [RANGE])
+        assert found.requests == {"cpu": "1", "memory": "32Mi"}
+
+    def test_the_most_is_the_default_of_a_limit_and_that_of_a_request(self) -> None:
+        item = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "1m", "memory": "1Mi"}}
+        found = quotas.resources({}, [item, {"type": "Pod", "max": {"memory": "1Gi"}}])
+        assert (found.limits, found.requests) == ({"cpu": "2"}, {"cpu": "2", "memory": "1Mi"})
+
+    def test_more_than_the_most(self) -> None:
+        assert problems(pods_of(container("a", limits={"memory": "64Gi"}))) == [
+            "container a: limits.memory 64Gi is more than the 4Gi of one container; lower it"
+        ]
+        init = pods_of(initContainers=[container("b", limits={"memory": "4097Mi"})])
+        assert len(problems(init)) == 1
+
+    @pytest.mark.parametrize("limits", [{}, {"memory": "256Mi"}])
+    def test_a_request_above_its_limit(self, limits: dict[str, str]) -> None:
+        """Also when the limit is the namespace's default."""
+        asked = container("a", requests={"memory": "512Mi"}, limits=limits)
+        assert problems(pods_of(asked)) == [
+            "container a: requests.memory 512Mi is more than its limit 256Mi; lower it, or set "
+            "limits.memory"
+        ]
+
+    def test_no_quantity(self) -> None:
+        assert problems(pods_of(container("a", limits={"memory": "lots"}))) == [
+            "container a: limits.memory 'lots' is no quantity; write it as 500m or 64Mi"
+        ]
+        assert problems(pods_of(container("a", requests={"cpu": "few"}))) == [
+            "container a: requests.cpu 'few' is no quantity; write it as 500m or 64Mi"
+        ]
+
+    def test_what_a_quota_counts_has_to_be_said(self) -> None:
+        silent = pods_of({"name": "a"})
+        assert problems(silent, **{"limits.cpu": "4", "limits.ephemeral-storage": "1"}) == [
+            "container a: says no limits.cpu, which the quota counts; set it"
+        ]
+        assert problems(silent, **{"requests.cpu": "4", "limits.memory": "1Gi"}) == []
+
+    def test_priorities(self) -> None:
+        critical = quota({"pods": "0"}, "no-critical-pods")
+        scope = {"scopeName": "PriorityClass", "operator": "In", "values": ["system-node-critical"]}
+        critical["spec"]["scopeSelector"] = {"matchExpressions": [scope]}
+        assert quotas.forbidden_priorities([quota({"pods": "0"}), critical]) == {
+            "system-node-critical"
+        }
+        # It counts these pods only, so it neither demands nor limits anything of others.
+        assert list(quotas.exceeded({"a": {"pods": Fraction(1)}}, {}, [critical])) == []
+
+
+def used(resource: str, kind: str, **spec: object) -> dict[str, Fraction]:
+    content = {"kind": kind, "spec": spec}
+    brought = pods.of(content, resource.partition(".")[2])
+    return {k: v for k, v in quotas.usage(content, resource, brought, [RANGE]).items() if v}
+
+
+def template(*containers: dict[str, Any], **spec: object) -> dict[str, Any]:
+    return {"spec": {"containers": [*containers], **spec}}
+
+
+BIG = container(requests={"cpu": "2", "memory": "1Gi"}, limits={"memory": "2Gi"})
+SMALL = container(requests={"cpu": "500m", "memory": "1Gi"}, limits={"memory": "2Gi"})
+
+
+class TestUsage:
+    def test_a_deployment(self) -> None:
+        found = used("deployments.apps", "Deployment", replicas=3, template=template(BIG, {}))
+        assert found == {
+            "count/deployments.apps": 1,
+            "pods": 3,
+            "requests.cpu": Fraction(615, 100),
+            "requests.memory": 3 * (1024 + 64) * 2**20,
+            "limits.memory": 3 * (2048 + 256) * 2**20,
+        }
+
+    @pytest.mark.parametrize(
+        ("init", "cpu"),
+        [
+            ([], "500m"),
+            ([{**BIG}], "2"),  # it has ended when the other begins
+            ([{**SMALL}], "500m"),
+            ([{**BIG, "restartPolicy": "Always"}], "2500m"),  # runs beside it
+            ([{**SMALL, "restartPolicy": "Always"}, {**BIG}], "2500m"),
+            ([{**BIG}, {**SMALL, "restartPolicy": "Always"}], "2"),
+        ],
+    )
+    def test_what_a_pod_asks_for_while_it_starts(self, init: list[Any], cpu: str) -> None:
+        found = used("pods", "Pod", containers=[SMALL], initContainers=init)
+        assert found["requests.cpu"] == quantity(cpu)
+
+    def test_what_a_pod_asks_for_as_a_whole(self) -> None:
+        whole = {"requests": {"cpu": "3"}}
+        assert used("pods", "Pod", containers=[SMALL], resources=whole)["requests.cpu"] == 3
+
+    @pytest.mark.parametrize(
+        ("resource", "kind", "spec", "count"),
+        [
+            ("deployments.apps", "Deployment", {}, 1),
+            ("deployments.apps", "Deployment", {"replicas": 0}, 0),
+            ("statefulsets.apps", "StatefulSet", {"replicas": 4}, 4),
+            ("jobs.batch", "Job", {"parallelism": 3}, 3),
+            ("jobs.batch", "Job", {"parallelism": 3, "completions": 2}, 2),
+            ("jobs.batch", "Job", {"suspend": True}, 0),
+            ("cronjobs.batch", "CronJob", {"jobTemplate": {"spec": {"parallelism": 2}}}, 2),
+            ("cronjobs.batch", "CronJob", {"suspend": True}, 0),
+            ("deployments.apps", "Deployment", {"replicas": "many"}, 1),
+            ("configmaps", "ConfigMap", {"replicas": 2}, 0),
+            ("deployments.example.com", "Deployment", {"replicas": 2}, 0),
+        ],
+    )
+    def test_how_many_pods(
+        self, resource: str, kind: str, spec: dict[str, Any], count: int
+    ) -> None:
+        assert used(resource, kind, **spec).get("pods", 0) == count
+
+    def test_a_cron_job_makes_a_job(self) -> None:
+        assert used("cronjobs.batch", "CronJob")["count/jobs.batch"] == 1
+        assert "count/jobs.batch" not in used("cronjobs.batch", "CronJob", suspend=True)
+
+    @pytest.mark.parametrize(
+        ("spec", "balancers", "nodes"),
+        [
+            ({}, 0, 0),
+            ({"type": "NodePort"}, 0, 2),
+            ({"type": "LoadBalancer"}, 1, 2),
+            ({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}, 1, 1),
+        ],
+    )
+    def test_services(self, spec: dict[str, Any], balancers: int, nodes: int) -> None:
+        found = used("services", "Service", ports=[{"port": 80}, {"nodePort": 30000}], **spec)
+        assert found["services"] == 1
+        assert found.get("services.loadbalancers", 0) == balancers
+        assert found.get("services.nodeports", 0) == nodes
+
+    def test_storage(self) -> None:
+        claim = {"resources": {"requests": {"storage": "2Gi"}}}
+        found = used("persistentvolumeclaims", "PersistentVolumeClaim", **claim)
+        assert found["persistentvolumeclaims"] == 1
+        assert found["requests.storage"] == 2 * 2**30
+        found = used(
+            "statefulsets.apps",
+            "StatefulSet",
+            replicas=3,
+            volumeClaimTemplates=[{"spec": claim}],
+            template=template(volumes=[{"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}]),
+        )
+        assert found["persistentvolumeclaims"] == 6
+        assert found["requests.storage"] == 12 * 2**30
+
+
+class TestExceeded:
+    def test_all_objects_together(self) -> None:
+        shares = {f"Deployment {n}": {"requests.cpu": Fraction(n, 2)} for n in (1, 2, 3, 4)}
+        assert list(quotas.exceeded(shares, {}, [quota({"requests.cpu": "5"})])) == []
+        assert list(quotas.exceeded(shares, {}, [quota({"requests.cpu": "4500m"})])) == [
+            (
+                "tenant",
+                "5 requests.cpu in all (Deployment 4: 2, Deployment 3: 1.5, Deployment 2: 1, and 1 "
+                "more), and the quota is 4500m; Kubernetes accepts the workloads and refuses the "
+                "pods beyond it; need less, or ask the platform for more",
+            )
+        ]
+
+    def test_what_the_namespace_already_holds(self) -> None:
+        shares = {"ConfigMap a": {"configmaps": Fraction(1)}}
+        one = [quota({"configmaps": "1"})]
+        assert list(quotas.exceeded(shares, {}, one)) == []
+        ((_, said),) = quotas.exceeded(shares, {"configmaps": 1}, one)
+        assert said == (
+            "2 configmaps in all (ConfigMap a: 1, 1 of them the platform's), and the quota is 1; "
+            "Kubernetes refuses what is beyond it; need less, or ask the platform for more"
+        )
+        # A team that has none is not told of it.
+        assert list(quotas.exceeded({}, {"configmaps": 1}, [quota({"configmaps": "0"})])) == []
+
+    @pytest.mark.parametrize("name", get_args(QuotaName))
+    def test_whatever_can_be_decided_is_counted(self, name: str) -> None:
+        objects = [
+            used(resource, kind, **spec)
+            for resource, kind, spec in (
+                ("configmaps", "ConfigMap", {}),
+                ("secrets", "Secret", {}),
+                ("services", "Service", {"type": "LoadBalancer", "ports": [{"port": 1}]}),
+                (
+                    "persistentvolumeclaims",
+                    "PersistentVolumeClaim",
+                    {"resources": {"requests": {"storage": "1Gi"}}},
+                ),
+                ("deployments.apps", "Deployment", {}),
+                (
+                    "statefulsets.apps",
+                    "StatefulSet",
+                    {"template": template(container(limits={"cpu": "1", "memory": "1Gi"}))},
+                ),
+                ("jobs.batch", "Job", {}),
+                ("cronjobs.batch", "CronJob", {}),
+                ("ingresses.networking.k8s.io", "Ingress", {}),
+            )
+        ]
+        shares = {str(index): amounts for index, amounts in enumerate(objects)}
+        ((_, said),) = quotas.exceeded(shares, {}, [quota({name: "0"})])
+        assert f" {name} in all " in said
