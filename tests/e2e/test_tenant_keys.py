@@ -15,6 +15,7 @@ from sandbox import clusters, platform_repository, servers, stacks
 from sandbox.errors import SandboxError
 from sandbox.github.deploy_keys import KEYS_FILE
 from sandbox.github.repositories import Repositories
+from sandbox.github.teams import Teams
 from tests.e2e.conftest import KUSTOMIZATIONS, Sandbox, eventually, watching
 
 TEAM, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"
@@ -52,8 +53,9 @@ def test_a_few_lines_make_a_team_run(sandbox: Sandbox, ledger: None) -> None:
         f"fleet: prod/{TEAM} 1": True,
     }
     assert len({key["key"] for key in _keys(sandbox).values()}) == len(NAMES)
-    access = _repository(sandbox).directory.glob("*team*")
-    assert [GITHUB_TEAM in file.read_text() for file in access] == [True]
+    teams = Teams(sandbox.state / "github")
+    team = teams.by_slug(platform_repository.OWNER, GITHUB_TEAM)
+    assert teams.permission(team, _repository(sandbox)) == "push"
 
 
 def test_a_second_up_makes_nothing(sandbox: Sandbox, ledger: None) -> None:
