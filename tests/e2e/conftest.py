@@ -108,6 +108,11 @@ class Sandbox:
         out = platform_repository.git(self.state, "log", "--reverse", "--format=%s", span)
         return out.splitlines()
 
+    def github_calls(self) -> int:
+        """Return how many calls GitHub's API has answered so far."""
+        log = processes.log_file(self.state, "github").read_text()
+        return sum(" /api/v3/" in line for line in log.splitlines())
+
     def head(self) -> str:
         """Return the commit that the branch is at."""
         return platform_repository.head(self.state)

@@ -362,6 +362,19 @@ ATTACKS = [
         refused="no such file",
     ),
     Attack(
+        name="an object moved to another team's namespace by a transformer",
+        objects=(thing("v1", "ConfigMap", "evil", data={"a": "b"}),),
+        files={
+            f"{FOLDER}/kustomization.yaml": yaml.safe_dump(
+                {"resources": ["attack.yaml"], "transformers": ["move.yaml"]}
+            ),
+            f"{FOLDER}/move.yaml": yaml.safe_dump(
+                thing("builtin", "NamespaceTransformer", "move", VICTIMS_NAMESPACE)
+            ),
+        },
+        refused=rf'{cannot("patch", "configmaps")}.*"{VICTIMS_NAMESPACE}"',
+    ),
+    Attack(
         name="a Pod by itself",
         objects=(thing("v1", "Pod", "evil", spec=HOST_POD),),
         refused=cannot("patch", "pods"),

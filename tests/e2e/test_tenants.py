@@ -58,9 +58,10 @@ def test_onboarding_in_three_clusters(sandbox: Sandbox, billing: Team) -> None:
 
 
 def test_a_second_up_with_tenants_changes_nothing(sandbox: Sandbox, billing: Team) -> None:
-    head = sandbox.head()
+    head, calls = sandbox.head(), sandbox.github_calls()
     assert all(outcome.unchanged for outcome in sandbox.up(*NAMES))
     assert sandbox.head() == head
+    print(f"\nan `up` without a change: {(sandbox.github_calls() - calls) / 3:.0f} calls of GitHub")
 
 
 def test_what_a_team_pushes_arrives(sandbox: Sandbox, billing: Team) -> None:
@@ -113,10 +114,13 @@ def test_a_broken_team_fails_alone(sandbox: Sandbox, billing: Team) -> None:
     broken = Team(sandbox=sandbox, name="broken")
     for team in (*healthy, broken):
         team.create(["dev"])
-    started = time.monotonic()
+    calls, head, started = sandbox.github_calls(), sandbox.head(), time.monotonic()
     sandbox.register("dev", *healthy, broken)
     stacks.up(sandbox.state, ["dev"])
-    print(f"\n`up` with {HEALTHY + 1} more teams: {time.monotonic() - started:.1f} s")
+    print(
+        f"\n`up` with {HEALTHY + 1} more teams: {time.monotonic() - started:.1f} s, "
+        f"{sandbox.github_calls() - calls} calls of GitHub, {len(sandbox.commits(head))} commits"
+    )
     sandbox.converge()
     for team in (*healthy, broken):
         team.expect_app("dev", "1")
