@@ -17,6 +17,7 @@ from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
 from fleet import (
     config,
+    deploy_keys,
     flux_manifests,
     kubeconfig,
     stack_files,
@@ -114,22 +115,33 @@ def _tenants(
     found: dict[str, Tenant] = {}
     secrets = pulumi.Config(stack_files.PROJECT)
     credentials = secrets.get_secret_object("tenantCredentials")
-    for team in tenants.teams(stack):
+    teams = tenants.teams(stack)
+    created = {
+        team.repository_name: _team_repository(team, root, opts).resources
+        for team in teams
+        if team.create
+    }
+    for team in teams:
         namespace: Mapping[str, Any] = tenant_manifests.namespace(team)
         if team.in_flux_system:
             (namespace,) = (item for item in planted if item["kind"] == "Namespace")
         source, _ = tenant_manifests.sync(team)
         deploy_key = None
         if team.deploy_key is not None:
-            created = _team_repository(team, root, opts).resources if team.create else []
             deploy_key = DeployKeyArgs(
-                seed=secrets.require_secret("deployKeySeed"),
+                key=deploy_keys.derive(
+                    secrets.require("deployKeySeed"),
+                    cluster=stack.name,
+                    team=team.name,
+                    repository=team.repository_name,
+                    generation=team.deploy_key,
+                ),
                 cluster=stack.name,
                 team=team.name,
                 repository=team.repository_name,
                 generation=team.deploy_key,
                 known_hosts=stack.decisions.repository.known_hosts or "",
-                after=[*flux.resources, *created],
+                after=[*flux.resources, *created.get(team.repository_name, ())],
             )
         args = TenantArgs(
             namespace=namespace,
@@ -145,11 +157,11 @@ def _tenants(
 
 
 def _team_repository(team: Team, root: Path, opts: pulumi.ResourceOptions) -> TeamRepository:
-    namespaces = team_repository.environments(config.all_own(root), team)
+    environments = team_repository.environments(config.all_own(root), team)
     args = TeamRepositoryArgs(
         repository=team.repository_name,
         branch=team.repository.branch,
-        files=team_repository.starting_files(team, namespaces),
+        files=team_repository.starting_files(team, environments),
         github_team=team.github_team,
     )
     return TeamRepository(team.name, args, opts)

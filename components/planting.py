@@ -9,6 +9,9 @@ import pulumi
 
 Document = Mapping[str, Any]
 
+FIELD_MANAGER = "pulumi.com/patchFieldManager"
+FLUX = "kustomize-controller"
+
 
 def plant(
     document: Document,
@@ -19,15 +22,17 @@ def plant(
 ) -> pulumi.CustomResource:
     """Apply a document of the tree once: later changes reach the cluster through Flux alone.
 
+    It is applied in the name of Flux: what another manager has set, Git could never take away.
     It stays when it leaves the program: who removes it is Flux, from Git. Components' names are no
     part of their children's identity; `whose` is, for objects that two components may plant.
     """
     metadata = document["metadata"]
     names = (whose, document["kind"], metadata.get("namespace"), metadata["name"])
+    annotations = {**metadata.get("annotations", {}), FIELD_MANAGER: FLUX}
     return pulumi.CustomResource(
         type_token(document["apiVersion"], document["kind"]),
         "/".join(filter(None, names)),
-        dict(document),
+        {**document, "metadata": {**metadata, "annotations": annotations}},
         pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(after),

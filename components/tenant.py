@@ -9,24 +9,22 @@ from datetime import datetime, timezone
 import pulumi
 import pulumi_github as github
 import pulumi_kubernetes as kubernetes
+from pulumi_github import outputs
 
 from components.planting import Document, plant
 from components.reconciliation import reconcile_source
-from fleet import deploy_keys
 from fleet.deploy_keys import DeployKey
-from fleet.errors import FleetError
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployKeyArgs:
     """The key that fleet makes, and where it goes.
 
-    `seed` is secret; cluster, team, repository and generation say which key it is. `known_hosts`
-    is GitHub's. `after` is what has to be there before Flux can try the key: its own definitions,
-    and the repository.
+    `known_hosts` is GitHub's. `after` is what has to be there before Flux can try the key: its own
+    definitions, and the repository.
     """
 
-    seed: pulumi.Input[str]
+    key: DeployKey
     cluster: str
     team: str
     repository: str
@@ -92,19 +90,30 @@ class Tenant(pulumi.ComponentResource):
         self.resources = [namespace, secret]
 
     def _deploy_key(self, name: str, args: TenantArgs, made: DeployKeyArgs) -> None:
-        key = pulumi.Output.secret(made.seed).apply(lambda seed: _derive(seed, made))
-        replacing = self._has_former_key(made)
+        mine, former = self._on_github(made)
         registered = github.RepositoryDeployKey(
-            # By generation: a former key goes at the end of a run in which nothing has failed.
-            f"{name}/{made.generation}",
+            # By key: a former one goes at the end of a run in which nothing has failed.
+            f"{name}/{made.key.digest}",
             repository=made.repository,
-            title=f"{_titles(made)}{made.generation}",
-            key=pulumi.Output.unsecret(key.apply(lambda key: key.public)),
+            title=mine.title if mine else f"{_titles(made)}{made.generation}",
+            key=made.key.public,
             read_only=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(made.after)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(made.after),
+                # Of a run that was interrupted, or whose state is lost.
+                import_=f"{made.repository}:{mine.id}" if mine else None,
+            ),
         )
-        data = key.apply(lambda key: {"identity": key.private, "known_hosts": made.known_hosts})
-        self._secret(name, args, data, [registered])
+        data = {"identity": made.key.private, "known_hosts": made.known_hosts}
+        self._secret(name, args, pulumi.Output.secret(data), [registered])
+        if args.source["spec"].get("suspend"):
+            if former:
+                raise pulumi.RunError(
+                    f"{name}: Flux cannot try another deployKey while it is suspended; "
+                    "take `suspend` out first"
+                )
+            return
         after = [*self.resources, *made.after]
         source = plant(args.source, parent=self, after=after, whose=name)
         metadata = args.source["metadata"]
@@ -117,18 +126,23 @@ class Tenant(pulumi.ComponentResource):
                 depends_on=[source, *self.resources],
                 # As long as there is a former key, every run has Flux try the new one and waits:
                 # a refresh forgets that it has failed. With no former key, once is enough.
-                ignore_changes=[] if replacing else ["*"],
+                ignore_changes=[] if former else ["*"],
             ),
         )
 
-    def _has_former_key(self, made: DeployKeyArgs) -> bool:
-        if made.generation == 1:
-            return False  # and no repository yet, perhaps
-        found = github.get_repository_deploy_keys(
-            repository=made.repository, opts=pulumi.InvokeOptions(parent=self)
+    def _on_github(
+        self, made: DeployKeyArgs
+    ) -> tuple[outputs.GetRepositoryDeployKeysKeyResult | None, bool]:
+        """Return this key as GitHub has it, if it has, and whether it has a former one."""
+        asked = pulumi.InvokeOptions(parent=self)
+        if not github.get_repository(name=made.repository, opts=asked).node_id:
+            return None, False
+        keys = github.get_repository_deploy_keys(repository=made.repository, opts=asked).keys
+        mine = next((key for key in keys if key.key == made.key.public), None)
+        former = any(
+            key.title.startswith(_titles(made)) and key.key != made.key.public for key in keys
         )
-        titles = {key.title for key in found.keys if key.title.startswith(_titles(made))}
-        return bool(titles - {f"{_titles(made)}{made.generation}"})
+        return mine, former
 
 
 def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
@@ -141,17 +155,3 @@ def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
 def _titles(made: DeployKeyArgs) -> str:
     """How the titles begin of all keys of one team in one cluster."""
     return f"fleet: {made.cluster}/{made.team} "
-
-
-def _derive(seed: str, made: DeployKeyArgs) -> DeployKey:
-    try:
-        return deploy_keys.derive(
-            seed,
-            cluster=made.cluster,
-            team=made.team,
-            repository=made.repository,
-            generation=made.generation,
-        )
-    except FleetError as error:
-        # The engine prints a RunError's text without a traceback.
-        raise pulumi.RunError(str(error)) from None

@@ -278,7 +278,7 @@ def _address(own: Values) -> tuple[str, str] | None:
 
 
 def _creators(others: Mapping[str, Values]) -> dict[str, str]:
-    """The repositories that stacks create: URL to the stack's file."""
+    """The repositories that stacks create, as `tenants.same_repository` has them: to the file."""
     found: dict[str, str] = {}
     for name, own in others.items():
         teams = own.get("tenants")
@@ -286,7 +286,7 @@ def _creators(others: Mapping[str, Values]) -> dict[str, str]:
             if isinstance(team, dict) and team.get("create") is True:
                 repository = team.get("repository")
                 url = repository.get("url") if isinstance(repository, dict) else None
-                found[str(url)] = f"Pulumi.{name}.yaml"
+                found[tenants.same_repository(str(url))] = f"Pulumi.{name}.yaml"
     return found
 
 

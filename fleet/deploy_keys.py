@@ -7,6 +7,7 @@ engine's encrypted state.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +27,11 @@ class DeployKey:
 
     private: str
     public: str
+
+    @property
+    def digest(self) -> str:
+        """A short name of this very key."""
+        return hashlib.sha256(self.public.encode()).hexdigest()[:8]
 
 
 def derive(seed: str, *, cluster: str, team: str, repository: str, generation: int) -> DeployKey:

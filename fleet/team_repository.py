@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from fleet.tenants import Team
+from fleet.strict import DNS_LABEL
+from fleet.tenants import Team, same_repository
 
 
-def environments(owns: Mapping[str, Mapping[str, Any]], team: Team) -> dict[str, str]:
-    """Return the namespace by environment, in all stacks that have this team's repository.
+def environments(owns: Mapping[str, Mapping[str, Any]], team: Team) -> list[str]:
+    """Return the environments of all stacks that have this team, this repository and no own path.
 
     `owns` are the stacks' own files; what is wrong in another one is told where that is loaded.
     """
-    found: dict[str, str] = {}
+    found: set[str] = set()
+    wanted = (team.name, same_repository(team.repository.url))
     for name, own in owns.items():
         cluster, tenants = own.get("cluster"), own.get("tenants")
         environment = str((isinstance(cluster, dict) and cluster.get("environment")) or name)
         for entry in tenants if isinstance(tenants, list) else ():
-            repository = entry.get("repository") if isinstance(entry, dict) else None
+            if not isinstance(entry, dict) or "path" in entry:
+                continue
+            repository = entry.get("repository")
             url = repository.get("url") if isinstance(repository, dict) else None
-            if (entry.get("name"), url) == (team.name, team.repository.url):
-                found[environment] = str(entry.get("namespace") or f"{team.name}-{environment}")
-    return found
+            if (entry.get("name"), same_repository(str(url))) == wanted:
+                found.add(environment)
+    return sorted(one for one in found if re.fullmatch(DNS_LABEL, one))
 
 
-def starting_files(team: Team, namespaces: Mapping[str, str]) -> dict[str, str]:
-    """Return path to text: a first thing to deploy in each environment, and what to do next.
+def starting_files(team: Team, environments: Sequence[str]) -> dict[str, str]:
+    """Return path to text: what to do, and a first thing to deploy in each environment.
 
-    `namespaces` are by environment. A ConfigMap is something to see, and lets Flux be Ready.
+    A ConfigMap is something to see, and lets Flux be Ready.
     """
-    files = {"deploy/README.md": _readme(namespaces)}
-    for environment, namespace in namespaces.items():
+    files = {"deploy/README.md": _README}
+    for environment in environments:
         content = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
@@ -42,24 +47,18 @@ def starting_files(team: Team, namespaces: Mapping[str, str]) -> dict[str, str]:
             ],
             "generatorOptions": {"disableNameSuffixHash": True},
         }
-        text = f"# Applied to the namespace {namespace}; name your manifests below `resources:`.\n"
-        files[f"deploy/{environment}/kustomization.yaml"] = text + yaml.safe_dump(
-            content, sort_keys=False
-        )
-    return dict(sorted(files.items()))
+        text = yaml.safe_dump(content, sort_keys=False)
+        files[f"deploy/{environment}/kustomization.yaml"] = f"{_FIRST_LINE}{text}"
+    return files
 
 
-def _readme(namespaces: Mapping[str, str]) -> str:
-    rows = "\n".join(f"| `deploy/{e}` | `{n}` |" for e, n in sorted(namespaces.items()))
-    return f"""# What runs where
+_FIRST_LINE = "# Name your manifests below `resources:`, and remove the generator.\n"
+_README = """# What runs where
 
-What is pushed here is applied by Flux within a minute:
+Each folder here is an environment: what is pushed to it is applied by Flux within a minute, to a
+namespace of your own in the clusters of that environment. The platform team knows its name.
 
-| folder | namespace |
-|---|---|
-{rows}
-
-Put Deployments, Services, ConfigMaps and the like beside a folder's `kustomization.yaml` and name
+Put Deployments, Services, ConfigMaps and the like beside a folder's `kustomization.yaml`, and name
 them there below `resources:`. No manifest needs a namespace. A Deployment's pods run as non-root,
-without privileges, and with the limits that the platform team has set for the namespace.
+without privileges, and within the limits that the platform team has set for the namespace.
 """

@@ -57,7 +57,9 @@ _UNITS: Mapping[str, Fraction] = {
     **{unit: Fraction(1000 ** (1 + index)) for index, unit in enumerate("kMGTPE")},
     **{f"{unit}i": Fraction(1024 ** (1 + index)) for index, unit in enumerate("KMGTPE")},
 }
-REPOSITORY_URL = r"ssh://[^/]+/(?P<owner>[A-Za-z0-9._-]+)/(?P<name>[A-Za-z0-9._-]+?)(\.git)?/?"
+_REPOSITORY_URL = r"ssh://[^/]+/(?P<owner>[A-Za-z0-9._-]+)/[A-Za-z0-9._-]+?(\.git)?/?"
+# What fleet calls a team's Flux Kustomization begins so.
+_PREFIX = "tenant-"
 # The list of all tenants is a file beside theirs.
 RESERVED_NAMES = ("kustomization",)
 FLUX_NAMESPACE = "flux-system"
@@ -137,7 +139,8 @@ def problems(
     """Return what is wrong with the tenants, also when other values are: all is told at once.
 
     `homes` are the namespaces that the platform's definitions create, each with its folder;
-    `creators` are the repositories that other stacks create, each URL with the stack's file.
+    `creators` are the repositories that other stacks create, as `same_repository` has them, each
+    with the stack's file.
     """
     cluster = values.get("cluster")
     environment = cluster.get("environment") if isinstance(cluster, dict) else None
@@ -148,6 +151,7 @@ def problems(
     credentials = credentials if isinstance(credentials, dict) else {}
     names: set[str] = set()
     namespaces: dict[str, str] = {}
+    creators = dict(creators)
     tenants = values.get("tenants")
     try:
         defaults = TenantDefaults.model_validate(values.get("tenantDefaults", {}))
@@ -169,7 +173,7 @@ def problems(
                 yield f"{file}: fleet:tenants[{index}].{key}: {value!r} {problem}"
         if problem := _limits_problem(_limits(tenant, defaults)):
             yield f"{file}: fleet:tenants[{index}].limits: {problem}"
-        if _has_key(tenant) and "deployKeySeed" not in values:
+        if _has_key(tenant) and values.get("deployKeySeed") is None:
             yield (
                 f"{file}: fleet:deployKeySeed: missing; {tenant.name}'s deploy key is made of it; "
                 f"use `{SECRET_KEYS['deployKeySeed']} -s {name}`"
@@ -177,6 +181,8 @@ def problems(
         for key, problem in _credentials_problems(tenant, credentials.get(tenant.name)):
             yield f"{file}: fleet:tenantCredentials.{tenant.name}{key}: {problem}"
         names.add(tenant.name)
+        if tenant.create:
+            creators[same_repository(tenant.repository.url)] = f"{file}, {tenant.name}"
     for unknown in sorted(set(map(str, credentials)) - names):
         yield (
             f"{file}: fleet:tenantCredentials.{unknown}: no tenant of this cluster has that name; "
@@ -230,6 +236,12 @@ def _limits_problem(limits: Mapping[str, Mapping[str, str]]) -> str | None:
     return None
 
 
+def same_repository(url: str) -> str:
+    """Return what URLs of one repository have in common, however they are spelled."""
+    path = url.partition("://")[2].rpartition("@")[2].rstrip("/").removesuffix(".git")
+    return path.lower()
+
+
 def quantity(text: str) -> Fraction:
     """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024, 1e3 is 1000."""
     match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
@@ -250,6 +262,8 @@ def _plain(path: str) -> str:
 def _name_problem(name: str, platform: Mapping[str, str], names: set[str]) -> str | None:
     if name in RESERVED_NAMES:
         return "is the name of the list of tenants; take another"
+    if name.startswith(_PREFIX):
+        return f"begins as fleet's own names do, with {_PREFIX}; take another"
     if name in platform:
         return f"is a namespace of the platform ({platform[name]} has it); take another"
     if name in names:
@@ -307,15 +321,19 @@ def _github_problems(
     platform = platform if isinstance(platform, dict) else {}
     owner = platform.get("owner")
     problem = None
-    if not (match := re.fullmatch(REPOSITORY_URL, url)):
+    if not (match := re.fullmatch(_REPOSITORY_URL, url)):
         problem = f"takes no deploy key; write ssh://git@github.com/{owner}/{tenant.name}-apps"
     elif match["owner"] != owner:
         problem = f"is not {owner}'s, so fleet cannot give it a key; use fleet:tenantCredentials"
-    elif "knownHosts" not in platform:
+    elif platform.get("knownHosts") is None:
         problem = "needs fleet:repository.knownHosts, GitHub's line of known_hosts; set it"
-    elif tenant.create and url in creators:
-        problem = f"is made by {creators[url]}; a repository is made once: here, write deployKey: 1"
+    elif tenant.create and (creator := creators.get(same_repository(url))):
+        problem = f"is made by {creator}; a repository is made once: here, write deployKey: 1"
     yield "repository.url", url, problem
+    if tenant.create and tenant.path is not None:
+        yield "path", tenant.path, "is not what create: true starts; leave it out, or create"
+    if tenant.create and tenant.repository.branch != "main":
+        yield "repository.branch", tenant.repository.branch, "is not what create: true makes: main"
 
 
 def _credentials_problems(tenant: TenantDecisions, given: object) -> Iterable[tuple[str, str]]:

@@ -7,7 +7,8 @@ and the real `pulumi_kubernetes` SDK use it. A user with an official Pulumi neve
 As the official one (4.33), in what the program relies on:
 - Any kind of object, built in or custom, by type token; server-side apply with a field manager;
   an object that exists is an error unless `upsertExistingObjects`; `enablePatchForce` and the
-  annotation `pulumi.com/patchForce` take over fields of other managers.
+  annotation `pulumi.com/patchForce` take over fields of other managers; the annotation
+  `pulumi.com/patchFieldManager` names the manager.
 - What the API server or others add to an object is no difference; a field of ours that somebody
   changed is one after a refresh. Identity, roleRef, selectors, and the data of Secrets and
   ConfigMaps unless they are configured mutable, force a replacement.

@@ -19,6 +19,7 @@ Object: TypeAlias = dict[str, Any]
 SKIP_AWAIT = "pulumi.com/skipAwait"
 WAIT_FOR = "pulumi.com/waitFor"
 PATCH_FORCE = "pulumi.com/patchForce"
+FIELD_MANAGER = "pulumi.com/patchFieldManager"
 
 _NOT_SERVED = ("helm.sh", "kustomize", "yaml")
 _IDENTITY = ("apiVersion", "kind", "metadata.name", "metadata.namespace")

@@ -211,7 +211,7 @@ class KubernetesPlugin(provider.Provider):
             )
         annotations = inputs["metadata"].get("annotations", {})
         force = self._force or annotations.get(objects.PATCH_FORCE) == "true"
-        manager = _manager(urn)
+        manager = annotations.get(objects.FIELD_MANAGER) or _manager(urn)
         apply = self._connected().apply
         for attempt in range(_RETRIES):
             try:

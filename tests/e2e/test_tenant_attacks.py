@@ -590,7 +590,7 @@ def test_the_fence_behind_the_fence(hostile: Team, attack: Attack) -> None:
 @pytest.fixture(scope="module")
 def hostile_in_flux_system(sandbox: Sandbox) -> Iterator[Team]:
     """A hostile team whose source, account and Kustomization are among the platform's."""
-    team = Team(sandbox=sandbox, name="eve", in_flux_system=True)
+    team = Team(sandbox=sandbox, name="trudy", in_flux_system=True)
     team.create([CLUSTER])
     sandbox.register(CLUSTER, team)
     sandbox.up(CLUSTER)
@@ -618,10 +618,10 @@ def test_an_attack_from_flux_system_is_refused(hostile_in_flux_system: Team, nam
     team = hostile_in_flux_system
     (attack,) = (attack for attack in ATTACKS if attack.name == name)
     own = team.namespace(CLUSTER)
-    before = _of_others(team.sandbox.snapshot(CLUSTER), own)
+    before = _of_others(team.sandbox.snapshot(CLUSTER), team.name)
     applied, message = team.wait(CLUSTER, team.push(_files(team, attack), attack.name))
     confined = [team.sandbox.get(CLUSTER, kind, own, thing) for kind, thing in attack.confined]
-    after = _of_others(team.sandbox.snapshot(CLUSTER), own)
+    after = _of_others(team.sandbox.snapshot(CLUSTER), team.name)
     cleaned = team.wait(CLUSTER, team.push(team.files([CLUSTER], "1"), "Clean up"))
     print(f"\nfrom flux-system: {attack.name} | {_short(message) if not applied else 'confined'}")
     assert _differences(before, after) == []
@@ -764,18 +764,20 @@ def _no_pod_message(sandbox: Sandbox, deployment: str) -> str:
     return said[0]
 
 
-def _of_others(objects: Mapping[str, Any], namespace: str = NAMESPACE) -> dict[str, Any]:
-    """Return what is not the team's own: all that it must not be able to change.
+def _of_others(objects: Mapping[str, Any], name: str = HOSTILE) -> dict[str, Any]:
+    """Return what is not a team's own: all that it must not be able to change.
 
     In the team's namespace that is what the platform put there, which Flux labels as its own.
     """
-    return {
-        key: item
-        for key, item in objects.items()
-        if item["metadata"].get("namespace") != namespace
-        or item["metadata"].get("labels", {}).get("kustomize.toolkit.fluxcd.io/namespace")
-        == "flux-system"
-    }
+
+    def own(metadata: Mapping[str, Any]) -> bool:
+        labels = metadata.get("labels", {})
+        return metadata.get("namespace") == f"{name}-{CLUSTER}" and (
+            labels.get("kustomize.toolkit.fluxcd.io/namespace") != "flux-system"
+            or labels["kustomize.toolkit.fluxcd.io/name"] == f"{name}-apps"
+        )
+
+    return {key: item for key, item in objects.items() if not own(item["metadata"])}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

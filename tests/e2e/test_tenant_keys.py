@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from fleet import stack_files
+from fleet.commands import run
 from sandbox import clusters, platform_repository, servers, stacks
 from sandbox.errors import SandboxError
 from sandbox.github.deploy_keys import KEYS_FILE
@@ -56,6 +57,39 @@ def test_a_few_lines_make_a_team_run(sandbox: Sandbox, ledger: None) -> None:
     teams = Teams(sandbox.state / "github")
     team = teams.by_slug(platform_repository.OWNER, GITHUB_TEAM)
     assert teams.permission(team, _repository(sandbox)) == "push"
+
+
+def test_what_the_team_makes_of_it_stays(sandbox: Sandbox, ledger: None) -> None:
+    """Its changes, its removals, and what it has begun before the platform would have."""
+    sandbox.decide("test", tenants=[sandbox.entries("prod", "tenants")[0]])
+    url = servers.repository_url(sandbox.state, platform_repository.OWNER, REPOSITORY)
+    copy = sandbox.state / "ledger"
+    env = servers.git_environment(sandbox.state)
+    run(["git", "clone", "--quiet", url, str(copy)], timeout=60, env=env)
+    theirs = "configMapGenerator: [{name: theirs, literals: [a=b]}]\n"
+    (copy / "deploy" / "test").mkdir()
+    (copy / "deploy" / "test" / "kustomization.yaml").write_text(theirs)
+    (copy / "deploy" / "README.md").unlink()
+    git = ["git", "-C", str(copy)]
+    run([*git, "add", "--all"], timeout=60, env=env)
+    run([*git, "commit", "--quiet", "--message=Ours"], timeout=60, env=env)
+    run([*git, "push", "--quiet"], timeout=60, env=env)
+    head = run([*git, "rev-parse", "HEAD"], timeout=60, env=env)
+    sandbox.up("dev")
+    run([*git, "pull", "--quiet"], timeout=60, env=env)
+    assert run([*git, "rev-parse", "HEAD"], timeout=60, env=env) == head
+    sandbox.decide("test", tenants=[])
+    assert all(outcome.unchanged for outcome in sandbox.up("dev"))
+
+
+def test_a_lost_state_takes_over_what_is_there(sandbox: Sandbox, ledger: None) -> None:
+    """The key, the repository and its files; nothing is made twice, nothing is an error."""
+    keys = _keys(sandbox)
+    state = next((sandbox.state / "pulumi").rglob("stacks/**/dev.json"))
+    state.unlink()
+    sandbox.up("dev")
+    assert _keys(sandbox) == keys
+    assert all(outcome.unchanged for outcome in sandbox.up("dev"))
 
 
 def test_a_second_up_makes_nothing(sandbox: Sandbox, ledger: None) -> None:

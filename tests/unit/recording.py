@@ -14,6 +14,8 @@ from google.protobuf.message import Message
 from pulumi.runtime import config, mocks, rpc, settings, stack
 
 UNKNOWN = rpc.UNKNOWN
+# What a provider's function answers to its arguments.
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Resource:
     ignore_changes: tuple[str, ...]
     retain_on_delete: bool
     protect: bool
+    import_id: str
     timeouts: Mapping[str, str]
     """By operation, as `create`."""
 
@@ -81,7 +84,7 @@ class _Mocks(mocks.Mocks):
         self,
         preview: bool,
         computed: Mapping[str, Mapping[str, Any]],
-        found: Mapping[str, Mapping[str, Any]],
+        found: Mapping[str, Answer],
     ) -> None:
         self.preview = preview
         self.computed = computed
@@ -95,7 +98,7 @@ class _Mocks(mocks.Mocks):
         name = args.token.rpartition(":")[2]
         if name not in self.found:
             raise AssertionError(f"{args.token}: nothing is to be looked up")
-        return dict(self.found[name]), []
+        return dict(self.found[name](args.args)), []
 
 
 class _Monitor(mocks.MockMonitor):
@@ -104,7 +107,7 @@ class _Monitor(mocks.MockMonitor):
         stack: str,
         preview: bool,
         computed: Mapping[str, Mapping[str, Any]],
-        found: Mapping[str, Mapping[str, Any]],
+        found: Mapping[str, Answer],
     ) -> None:
         super().__init__(_Mocks(preview, computed, found))
         self.stack = stack
@@ -133,6 +136,7 @@ class _Monitor(mocks.MockMonitor):
                 ignore_changes=tuple(request.ignoreChanges),
                 retain_on_delete=request.retainOnDelete,
                 protect=request.protect,
+                import_id=request.importId,
                 timeouts=MessageToDict(request.customTimeouts),
             )
         )
@@ -171,7 +175,7 @@ def run(
     values: Mapping[str, str] | None = None,
     secret_keys: tuple[str, ...] = (),
     computed: Mapping[str, Mapping[str, Any]] | None = None,
-    found: Mapping[str, Mapping[str, Any]] | None = None,
+    found: Mapping[str, Answer] | None = None,
 ) -> Recording:
     """Run a Pulumi program for the stack `name`, on a loop and with settings of its own.
 

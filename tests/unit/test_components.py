@@ -28,7 +28,7 @@ from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
 from fleet import commands, config, deploy_keys, flux_manifests, tools, tree
 from sandbox.kubernetes_plugin import objects
-from tests.unit.recording import UNKNOWN, Recording, Resource, run, unknown
+from tests.unit.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
 
 STACK = "pulumi:pulumi:Stack"
@@ -79,6 +79,14 @@ SYNC = ["GitRepository/flux-system/flux-system", "Kustomization/flux-system/flux
 
 def names(resources: list[Resource]) -> list[str]:
     return [resource.name for resource in resources]
+
+
+def planted_as(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document as it is planted: in the name of Flux, so that Git can change it all."""
+    annotations = {"pulumi.com/patchFieldManager": "kustomize-controller"}
+    metadata = document["metadata"]
+    annotations |= metadata.get("annotations", {})
+    return {**document, "metadata": {**metadata, "annotations": annotations}}
 
 
 def decoded(value: object) -> object:
@@ -412,7 +420,8 @@ class TestFluxInstallation:
             SYNC[1]: "kubernetes:kustomize.toolkit.fluxcd.io/v1:Kustomization",
         }
         documents = list(yaml.safe_load_all(MANIFESTS))
-        assert dict(recording.one("kubernetes:apps/v1:Deployment").inputs) == documents[0]
+        deployment = recording.one("kubernetes:apps/v1:Deployment")
+        assert dict(deployment.inputs) == planted_as(documents[0])
 
     def test_on_the_given_cluster_and_left_to_git(self) -> None:
         """Never through a default provider; later changes and removal are not Pulumi's."""
@@ -566,7 +575,7 @@ class TestTenant:
     def test_the_namespace_is_planted_for_it_and_left_to_git(self) -> None:
         recording = self.record({"token": "hunter2"})
         planted = recording.one("kubernetes:core/v1:Namespace")
-        assert dict(planted.inputs) == self.NAMESPACE
+        assert dict(planted.inputs) == planted_as(self.NAMESPACE)
         assert planted.ignore_changes == ("*",)
         assert planted.retain_on_delete
         secret = recording.one(SECRET)
@@ -598,17 +607,25 @@ class TestTenant:
 
 
 class TestDeployKey:
-    SEED = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+    KEYS = tuple(
+        deploy_keys.derive(
+            "x" * 44, cluster="dev", team="billing", repository="billing-apps", generation=number
+        )
+        for number in (1, 2)
+    )
+    # What GitHub has: title and key.
+    FORMER = ("fleet: dev/billing 1", KEYS[0].public)
+    MINE = ("fleet: dev/billing 2", KEYS[1].public)
 
     def record(
         self,
-        seed: str = SEED,
         generation: int = 1,
         *,
         preview: bool = False,
-        on_github: Sequence[str] | None = None,
+        on_github: Sequence[tuple[str, str]] | None = (),
+        suspend: bool = False,
     ) -> Recording:
-        """`on_github` are the titles of the keys there; None where nobody may ask."""
+        """`on_github` are titles and keys there; None where there is no repository."""
 
         def program() -> None:
             connection = ClusterConnection(
@@ -616,7 +633,7 @@ class TestDeployKey:
                 ClusterConnectionArgs(cluster="dev", kubeconfig="/kubeconfig", context="k3d-dev"),
             )
             made = DeployKeyArgs(
-                seed=unknown() if seed == UNKNOWN else seed,
+                key=self.KEYS[generation - 1],
                 cluster="dev",
                 team="billing",
                 repository="billing-apps",
@@ -624,9 +641,10 @@ class TestDeployKey:
                 known_hosts="github.com ssh-rsa A",
                 after=[pulumi.CustomResource("test:index:Flux", "flux")],
             )
+            source = {**TestTenant.SOURCE, "spec": {"suspend": suspend}}
             args = TenantArgs(
                 namespace=TestTenant.NAMESPACE,
-                source=TestTenant.SOURCE,
+                source=source,
                 secret="billing-repo",  # noqa: S106 - a name
                 deploy_key=made,
             )
@@ -636,18 +654,18 @@ class TestDeployKey:
             tenant = Tenant("billing", args, opts)
             assert [type(r) for r in tenant.resources][1:] == [kubernetes.core.v1.Secret]
 
-        keys = [{"id": 1, "key": "k", "title": t, "verified": True} for t in on_github or ()]
-        answers = {} if on_github is None else {"getRepositoryDeployKeys": {"keys": keys}}
+        keys = [
+            {"id": number, "key": key, "title": title, "verified": True}
+            for number, (title, key) in enumerate(on_github or (), start=41)
+        ]
+        # Nobody may ask for the keys of a repository that is not there.
+        answers: dict[str, Answer] = {"getRepository": lambda _: {}}
+        if on_github is not None:
+            answers = {
+                "getRepository": lambda _: {"nodeId": "R_1"},
+                "getRepositoryDeployKeys": lambda _: {"keys": keys},
+            }
         return run(program, preview=preview, found=answers)
-
-    def key(self, generation: int = 1) -> deploy_keys.DeployKey:
-        return deploy_keys.derive(
-            self.SEED,
-            cluster="dev",
-            team="billing",
-            repository="billing-apps",
-            generation=generation,
-        )
 
     def test_github_gets_the_public_half_and_may_only_be_read(self) -> None:
         recording = self.record()
@@ -655,24 +673,24 @@ class TestDeployKey:
         assert dict(key.inputs) == {
             "repository": "billing-apps",
             "title": "fleet: dev/billing 1",
-            "key": self.key().public,
+            "key": self.KEYS[0].public,
             "readOnly": True,
         }
         assert key.provider == recording.one(GITHUB).urn
         assert not key.retain_on_delete
+        assert key.import_id == ""
 
     def test_the_cluster_gets_the_private_half_as_a_secret(self) -> None:
-        """Encrypted in the state, though the seed came in plain; and nowhere else."""
+        """Encrypted in the state, and nowhere else."""
         recording = self.record()
         secret = recording.one(SECRET)
         assert secret.inputs["stringData"] == {
-            "identity": self.key().private,
+            "identity": self.KEYS[0].private,
             "known_hosts": "github.com ssh-rsa A",
         }
         assert secret.secrets == {"stringData"}
-        private = self.key().private.splitlines()[1]
+        private = self.KEYS[0].private.splitlines()[1]
         for resource in recording.resources:
-            assert self.SEED not in str(resource)
             assert resource.type == SECRET or private not in str(resource)
 
     @pytest.mark.parametrize("preview", [False, True])
@@ -680,9 +698,10 @@ class TestDeployKey:
         """Flux tries it, when GitHub and the cluster have it, and the run waits for that."""
         recording = self.record(preview=preview)
         pull, source = recording.one(PULL), recording.one(SOURCE)
-        assert recording.before(recording.one(SECRET)) >= {"billing/1", "flux"}
+        key = recording.one(DEPLOY_KEY).name
+        assert recording.before(recording.one(SECRET)) >= {key, "flux"}
         assert recording.before(source) >= {"billing/Secret/billing-dev/billing-repo", "flux"}
-        assert recording.before(pull) >= {source.name, "billing/1"}
+        assert recording.before(pull) >= {source.name, key}
         metadata = pull.inputs["metadata"]
         assert (metadata["namespace"], metadata["name"]) == ("billing-dev", "billing-repo")
         assert source.ignore_changes == ("*",)
@@ -690,93 +709,143 @@ class TestDeployKey:
 
     @pytest.mark.parametrize("preview", [False, True])
     @pytest.mark.parametrize(
-        ("titles", "again"),
+        ("on_github", "again"),
         [
-            (["fleet: dev/billing 1"], True),
-            (["fleet: dev/billing 1", "fleet: dev/billing 2"], True),
-            (["fleet: dev/billing 2"], False),
+            ([FORMER], True),
+            ([FORMER, MINE], True),
+            # Made of another seed, or for another repository.
+            ([("fleet: dev/billing 2", KEYS[0].public)], True),
+            ([MINE], False),
             ([], False),
-            (["fleet: prod/billing 1", "fleet: dev/billings 1", "somebody's"], False),
+            (None, False),
+            ([("fleet: prod/billing 1", "k"), ("fleet: dev/billings 1", "l"), ("x", "m")], False),
         ],
     )
     def test_it_is_tried_in_every_run_until_the_former_key_is_gone(
-        self, titles: list[str], again: bool, preview: bool
+        self, on_github: list[tuple[str, str]] | None, again: bool, preview: bool
     ) -> None:
         """A run that failed is forgotten by the next one's refresh, the former key is not."""
-        runs = [self.record(generation=2, preview=preview, on_github=titles) for _ in range(2)]
+        runs = [self.record(2, preview=preview, on_github=on_github) for _ in range(2)]
         first, second = (found.one(PULL) for found in runs)
         assert first.inputs != second.inputs
         assert first.ignore_changes == (() if again else ("*",))
 
-    def test_the_first_key_has_no_former_one(self) -> None:
-        """And GitHub is not asked: the repository may be made in this very run."""
-        assert self.record().one(PULL).ignore_changes == ("*",)
+    def test_a_key_that_github_has_already_is_taken_over(self) -> None:
+        """After an interrupted run, or with another state; under whatever title."""
+        renamed = ("by hand", self.KEYS[1].public)
+        key = self.record(2, on_github=[self.FORMER, renamed]).one(DEPLOY_KEY)
+        assert key.import_id == "billing-apps:42"
+        assert key.inputs["title"] == "by hand"
 
     def test_another_generation_is_another_key_and_the_same_secret(self) -> None:
         """So the engine removes the former key last, when the new one was seen to work."""
-        first = self.record()
-        second = self.record(generation=2, on_github=["fleet: dev/billing 1"])
-        assert first.one(DEPLOY_KEY).name != second.one(DEPLOY_KEY).name
+        first, second = self.record(), self.record(2, on_github=[self.FORMER])
+        assert first.one(DEPLOY_KEY).urn != second.one(DEPLOY_KEY).urn
         assert first.one(DEPLOY_KEY).inputs["key"] != second.one(DEPLOY_KEY).inputs["key"]
         for kind in (SECRET, PULL, SOURCE):
             assert first.one(kind).urn == second.one(kind).urn
         assert first.one(SECRET).inputs != second.one(SECRET).inputs
 
-    def test_a_seed_that_only_an_up_will_know(self) -> None:
-        recording = self.record(UNKNOWN, preview=True)
-        assert recording.one(DEPLOY_KEY).inputs["key"] == UNKNOWN
-        assert recording.one(SECRET).inputs["stringData"] == UNKNOWN
-
-    def test_a_seed_that_somebody_thought_of_is_refused(self) -> None:
-        with pytest.raises(pulumi.RunError, match="fleet:deployKeySeed: has fewer than 44"):
-            self.record("correct horse battery staple")
+    def test_flux_is_not_awaited_while_it_is_suspended(self) -> None:
+        recording = self.record(suspend=True)
+        assert not recording.all(PULL)
+        assert not recording.all(SOURCE)
+        with pytest.raises(pulumi.RunError, match=r"billing: .* while it is suspended; take"):
+            self.record(2, on_github=[self.FORMER], suspend=True)
 
 
 class TestTeamRepository:
-    def record(self, github_team: str | None = None) -> Recording:
+    FILES: Mapping[str, str] = {
+        "deploy/README.md": "# What\n",
+        "deploy/dev/kustomization.yaml": "a: b\n",
+    }
+
+    def record(
+        self, github_team: str | None = None, there: Sequence[str] | None = None
+    ) -> Recording:
+        """`there` are the paths of files and folders; None where there is no repository."""
         args = TeamRepositoryArgs(
-            repository="billing-apps",
-            branch="main",
-            files={"deploy/README.md": "# What\n", "deploy/dev/kustomization.yaml": "a: b\n"},
-            github_team=github_team,
+            repository="billing-apps", branch="main", files=self.FILES, github_team=github_team
         )
 
         def program() -> None:
-            found = TeamRepository("billing", args, options_on_github())
-            assert len(found.resources) == 1 + len(args.files)
+            TeamRepository("billing", args, options_on_github())
 
-        return run(program)
+        def file(args: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {"id": f"billing-apps/{args['file']}"} if args["file"] in (there or ()) else {}
+
+        repository = {} if there is None else {"nodeId": "R_1"}
+        return run(
+            program, found={"getRepository": lambda _: repository, "getRepositoryFile": file}
+        )
 
     def test_a_private_repository_with_a_branch(self) -> None:
         recording = self.record()
-        inputs = recording.one(REPOSITORY_ON_GITHUB).inputs
+        repository = recording.one(REPOSITORY_ON_GITHUB)
+        inputs = repository.inputs
         assert (inputs["name"], inputs["visibility"], inputs["autoInit"]) == (
             "billing-apps",
             "private",
             True,
         )
+        assert repository.import_id == ""
         assert not recording.all(TEAM_ACCESS)
 
     def test_it_starts_with_the_files(self) -> None:
         recording = self.record()
-        found = {file.inputs["file"]: file.inputs["content"] for file in recording.all(FILE)}
-        assert found == {
-            "deploy/README.md": "# What\n",
-            "deploy/dev/kustomization.yaml": "a: b\n",
-        }
+        files = recording.all(FILE)
+        assert {file.inputs["file"]: file.inputs["content"] for file in files} == self.FILES
+        earlier = {"billing-apps"}
+        for file in files:
+            assert recording.before(file) == earlier
+            assert file.import_id == ""
+            earlier |= {file.name}
+
+    @pytest.mark.parametrize(
+        ("there", "expected"),
+        [
+            # A run that was interrupted.
+            ([], {"deploy/README.md": "", "deploy/dev/kustomization.yaml": ""}),
+            (
+                ["deploy", "deploy/README.md"],
+                {
+                    "deploy/README.md": "billing-apps:deploy/README.md:main",
+                    "deploy/dev/kustomization.yaml": "",
+                },
+            ),
+            # The team's own files, whatever is in them.
+            (
+                ["deploy", "deploy/dev", "deploy/dev/kustomization.yaml"],
+                {
+                    "deploy/dev/kustomization.yaml": (
+                        "billing-apps:deploy/dev/kustomization.yaml:main"
+                    )
+                },
+            ),
+            (["deploy", "deploy/dev"], {}),
+        ],
+    )
+    def test_what_is_there_is_taken_as_it_is(
+        self, there: list[str], expected: dict[str, str]
+    ) -> None:
+        recording = self.record(there=there)
+        assert recording.one(REPOSITORY_ON_GITHUB).import_id == "billing-apps"
+        found = {file.inputs["file"]: file.import_id for file in recording.all(FILE)}
+        assert found == expected
         for file in recording.all(FILE):
-            assert recording.before(file) == {"billing-apps"}
+            assert "overwriteOnCreate" not in file.inputs
 
     def test_from_then_on_it_is_the_teams(self) -> None:
-        """What they change is not undone; nothing is removed with the stack or the team."""
+        """What they change is not undone; no code is removed with the stack or the team."""
         recording = self.record(github_team="billing-devs")
         made = [r for r in recording.resources if r.custom and r.type != GITHUB]
         assert len(made) == 4
         for resource in made:
-            assert resource.retain_on_delete
             assert resource.provider == recording.one(GITHUB).urn
             assert recording.by_urn(resource.parent).type == TEAM_REPOSITORY
-            assert resource.ignore_changes == (() if resource.type == TEAM_ACCESS else ("*",))
+            access = resource.type == TEAM_ACCESS
+            assert resource.retain_on_delete is not access
+            assert resource.ignore_changes == (() if access else ("*",))
 
     def test_the_team_may_write(self) -> None:
         access = self.record(github_team="billing-devs").one(TEAM_ACCESS)
@@ -904,7 +973,7 @@ class TestProgram:
             for r in recording.resources
             if r.type.startswith("kubernetes:") and r.type != PULL
         ]
-        assert sorted(planted, key=identity) == sorted(in_git, key=identity)
+        assert sorted(planted, key=identity) == sorted(map(planted_as, in_git), key=identity)
 
     def test_the_connection_is_the_decided_one(self, here: Path) -> None:
         inputs = self.record(here).one(KUBERNETES).inputs
@@ -971,7 +1040,7 @@ class TestProgram:
         assert "-hunter2" not in str(others)
         planted = recording.one("kubernetes:core/v1:Namespace", "billing/Namespace/billing-dev")
         text = recording.one(FILE, "clusters/dev/tenants/billing/tenant.yaml").inputs["content"]
-        assert dict(planted.inputs) == next(yaml.safe_load_all(text))
+        assert dict(planted.inputs) == planted_as(next(yaml.safe_load_all(text)))
 
     PUBLIC = (
         "  fleet:tenants:\n"

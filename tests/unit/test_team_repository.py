@@ -17,40 +17,48 @@ SHARED = (
 TEAM = "{name: billing, repository: {url: ssh://git@github.com/acme/billing-apps}, %s}"
 
 
-def registered(root: Path) -> dict[str, str]:
-    """Return the namespaces of a team that two stacks have, and a namesake of another's."""
+def registered(root: Path) -> list[str]:
+    """Return the environments of a team that several stacks have, one way or another."""
     for name, more in (("dev", "create: true"), ("prod", "deployKey: 1, namespace: money")):
         text = f"{SHARED}  fleet:tenants: [{TEAM % more}]\n"
         write(root, {f"Pulumi.{name}.yaml": stack_file(name, more=text)})
-    other = "[{name: billing, repository: {url: https://github.com/other/billing-apps}}]"
-    text = stack_file("dev", more=f"  fleet:tenants: {other}\n").replace("k3d-dev", "k3d-eu")
-    text = text.replace("podinfo/overlays/dev", "podinfo/base")
-    write(root, {"Pulumi.eu.yaml": text})
-    write(
-        root, {"Pulumi.broken.yaml": "config: [", "Pulumi.odd.yaml": "config: {fleet:tenants: 1}"}
-    )
+    url = "ssh://git@github.com/Acme/billing-apps.git"
+    entry = f"{{name: billing, repository: {{url: {url}}}"
+    for name, cluster, tenants_of_it in (
+        ("spelled", "{environment: eu}", f"[billing, {{name: billing}}, {entry}}}]"),
+        ("own-path", "{}", f"[{entry}, path: k8s}}]"),
+        (
+            "elsewhere",
+            "1",
+            "[{name: billing, repository: {url: https://a.example/x/billing-apps}}]",
+        ),
+        ("odd", "{environment: ../../x}", f"[{entry}}}]"),
+        ("none", "{}", "1"),
+    ):
+        text = f"config: {{fleet:cluster: {cluster}, fleet:tenants: {tenants_of_it}}}\n"
+        write(root, {f"Pulumi.{name}.yaml": text})
+    write(root, {"Pulumi.broken.yaml": "config: ["})
     (team,) = tenants.teams(config.load(root, "dev"))
     return team_repository.environments(config.all_own(root), team)
 
 
 def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout: Path) -> None:
-    assert registered(checkout) == {"dev": "billing-dev", "prod": "money"}
+    assert registered(checkout) == ["dev", "eu", "prod"]
 
 
 def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) -> None:
-    namespaces = registered(checkout)
+    environments = registered(checkout)
     (team,) = tenants.teams(config.load(checkout, "dev"))
-    files = team_repository.starting_files(team, namespaces)
+    files = team_repository.starting_files(team, environments)
+    # What tells of the rest comes first.
     assert list(files) == [
         "deploy/README.md",
-        "deploy/dev/kustomization.yaml",
-        "deploy/prod/kustomization.yaml",
+        *(f"deploy/{environment}/kustomization.yaml" for environment in environments),
     ]
     write(tmp_path, files)
-    for environment, namespace in namespaces.items():
+    for environment in environments:
         built = yaml.safe_load(
             run([*tools.kustomize(), tmp_path / "deploy" / environment], timeout=60)
         )
         assert (built["kind"], built["metadata"]["name"]) == ("ConfigMap", "hello")
         assert built["data"] == {"environment": environment, "team": "billing"}
-        assert f"| `deploy/{environment}` | `{namespace}` |" in files["deploy/README.md"]

@@ -62,6 +62,10 @@ def test_a_repository_is_created_by_one_stack_only(checkout: Path) -> None:
         "'ssh://git@github.com/acme/billing-apps' is made by Pulumi.dev.yaml; "
         "a repository is made once: here, write deployKey: 1"
     ]
+    spelled = create.replace("billing-apps}", "Billing-Apps.git}")
+    write(checkout, {"Pulumi.prod.yaml": stack_file("prod", more=spelled)})
+    with pytest.raises(ConfigError, match=r"is made by Pulumi\.dev\.yaml"):
+        config.load(checkout, "prod")
     only_key = create.replace("create: true", "deployKey: 1")
     write(checkout, {"Pulumi.prod.yaml": stack_file("prod", more=only_key)})
     found = [tenants.teams(stack)[0] for stack in config.load_all(checkout)]
