@@ -76,10 +76,12 @@ def test_what_the_team_makes_of_it_stays(sandbox: Sandbox, ledger: None) -> None
     run([*git, "push", "--quiet"], timeout=60, env=env)
     head = run([*git, "rev-parse", "HEAD"], timeout=60, env=env)
     sandbox.up("dev")
+    assert all(outcome.unchanged for outcome in sandbox.up("dev"))
+    # And when the environment goes again.
+    sandbox.decide("test", tenants=[])
+    sandbox.up("dev")
     run([*git, "pull", "--quiet"], timeout=60, env=env)
     assert run([*git, "rev-parse", "HEAD"], timeout=60, env=env) == head
-    sandbox.decide("test", tenants=[])
-    assert all(outcome.unchanged for outcome in sandbox.up("dev"))
 
 
 def test_a_lost_state_takes_over_what_is_there(sandbox: Sandbox, ledger: None) -> None:
