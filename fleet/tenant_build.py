@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from fleet import tools
+from fleet import tools, untrusted_yaml
 from fleet.definitions import Loader
 from fleet.entries import KUSTOMIZATION_FILES
 from fleet.errors import CommandError, FleetError
@@ -33,14 +33,28 @@ _NOT_FETCHED = (
 )  # fmt: skip
 # What kustomize would ask the network for.
 _REMOTE = re.compile(r"(git::)?((ssh|https?|file)://|[a-z][a-z0-9-]*@|github\.com[/:])", re.I)
-# Where a kustomization names files and folders, in lower case, as kustomize takes any: in lists,
+# Where a kustomization names files and folders, folded, as kustomize takes any case: in lists,
 # and in mappings below other keys or in a plugin's own configuration, as what `_HELD` has.
 _PLUGINS = ("generators", "transformers", "validators")
-_LISTS = ("resources", "bases", "components", "crds", "configurations", "patchesstrategicmerge")
+_LISTS = (
+    "resources", "bases", "components", "crds", "configurations", "patchesstrategicmerge",
+    "patches",
+)  # fmt: skip
 _HOLDERS = ("patches", "patchesjson6902", "replacements", "configmapgenerator", "secretgenerator")
-_HELD = ("path", "paths", "files", "envs", "env")
-_INLINE = (*_PLUGINS, "patchesstrategicmerge")  # or the content itself
+_HELD = ("path", "paths", "files", "envs", "env", "targetfilepath")
+_INLINE = (*_PLUGINS, "patchesstrategicmerge", "patches")  # or the content itself
+_NO_CONTENT = re.compile(r"[\w.+/-]+")  # not enough for a mapping
+# kustomize's own plugins with no other keys for files. It refuses any from elsewhere.
+_KINDS = (
+    "AnnotationsTransformer", "ConfigMapGenerator", "HashTransformer", "IAMPolicyGenerator",
+    "ImageTagTransformer", "LabelTransformer", "NamespaceTransformer", "PatchJson6902Transformer",
+    "PatchStrategicMergeTransformer", "PatchTransformer", "PrefixSuffixTransformer",
+    "PrefixTransformer", "ReplacementTransformer", "ReplicaCountTransformer", "SecretGenerator",
+    "SuffixTransformer", "ValueAddTransformer",
+)  # fmt: skip
+_CANONICAL = {key.casefold(): key for key in ("namespace", "resources", "buildMetadata")}
 _IS_REMOTE = "is remote, and Flux takes nothing from elsewhere; copy it into the repository"
+_UNCHECKED = "cannot be checked here"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +79,7 @@ def copy_clone(clone: Path, copy: Path) -> None:
 
     try:
         shutil.copytree(clone, copy, ignore=not_fetched)
-    except OSError as error:
+    except (OSError, RecursionError) as error:
         said = error.args[0][0][2] if isinstance(error, shutil.Error) else error
         raise FleetError(f"{clone}: cannot be read: {said}") from None
 
@@ -84,6 +98,8 @@ def build(clone: Path, copy: Path, path: str, namespace: str) -> Build:
         where = folder.relative_to(copy)
         problem = f"{where} {_absent(clone, where)}, or ask the platform for another path"
         return Build(problems=[("", problem)])
+    if not _kustomization(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
+        return Build(problems=[("", f"does not build: {KUSTOMIZATION_FILES[0]} is no file")])
     if problems := sorted(set(_strays(clone, copy, folder))):
         return Build(problems=problems)  # building would go elsewhere, also to the network
     try:
@@ -98,7 +114,8 @@ def _build(copy: Path, folder: Path, namespace: str) -> Build:
     kept = found.read_bytes() if found else None
     file = found or folder / KUSTOMIZATION_FILES[0]
     # Flux lists what there is where nobody did.
-    content = _read(file) if found else {"resources": list(_manifests(folder))}
+    content = _read(file, Loader) if found else {"resources": list(_manifests(folder))}
+    content = {_CANONICAL.get(key.casefold(), key): value for key, value in content.items()}
     if not content.get("resources"):
         content["buildMetadata"] = ["originAnnotations"]  # as Flux, for else it may be "empty"
     named = content.pop("namespace", None)
@@ -176,75 +193,110 @@ def _manifests(folder: Path, below: str = "") -> Iterator[str]:
             yield f"{below}{path.name}"
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, loader: type[Loader] | type[untrusted_yaml.Texts]) -> dict[str, Any]:
     """Return a kustomization; raises CommandError where it is none."""
     try:
-        documents = list(yaml.load_all(file.read_bytes(), Loader=Loader))
-    except (ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise CommandError(f"{file.name} cannot be read: {said}") from None
+        documents = untrusted_yaml.documents(file.read_bytes(), loader)
+    except ValueError as error:
+        raise CommandError(f"{file.name}: {error}") from None
     if len(documents) > 1 or not all(isinstance(content or {}, dict) for content in documents):
         raise CommandError(f"{file.name} is not one mapping")
-    return dict(documents[0] or {}) if documents else {}
+    content = documents[0] or {} if documents else {}
+    return {str(key): value for key, value in content.items()}
 
 
 def _strays(clone: Path, copy: Path, start: Path) -> Iterator[tuple[str, str]]:
-    """Yield what a build would not find in the repository: (reference, problem)."""
-    todo, seen = [(start, False)], set()
+    """Yield what a build would not find in the repository: (reference, problem).
+
+    kustomize itself goes wherever it is told, so also what only may lead elsewhere is a problem.
+    """
+    todo, seen = [start], set()
     while todo:
-        folder, plugins = todo.pop()
+        folder = todo.pop()
         file = _kustomization(folder)
-        if file is None or (folder, plugins) in seen:
+        if folder in seen or (file is None and folder != start):
             continue
-        seen.add((folder, plugins))
-        where = file.relative_to(copy)
+        seen.add(folder)
+        where = (file or folder / KUSTOMIZATION_FILES[0]).relative_to(copy)
         try:
-            content = _read(file)
+            # As Flux lists what there is where nobody did.
+            listed = {"resources": list(_manifests(folder))}
+            content = _folded(_read(file, untrusted_yaml.Texts) if file else listed)
         except CommandError as error:
-            yield str(where), f"does not build: {error}"
+            yield str(where), f"{_UNCHECKED}: {error}"
             continue
         for key, text in _references(content):
-            plugin = key in _PLUGINS or (plugins and key == "resources")
-            inline = key in _INLINE and ("\n" in text or text.startswith("{"))
+            name = f"{where}: {key}: {text}"
             target = _target(folder, key, text)
             problem = _problem(clone, copy, target, text)
+            plain = key not in _INLINE or _NO_CONTENT.fullmatch(text)
+            inline = not plain and not os.path.lexists(target)
             if problem and (not inline or problem == _IS_REMOTE):
-                yield f"{where}: {key}: {text}", problem
+                yield name, problem
+            elif key not in _PLUGINS:
+                if not inline and target.is_dir():
+                    todo.append(target)
+            elif not inline and not plain:
+                yield name, f"{_UNCHECKED}: may be no file, but the content itself; rename it"
             elif not inline and target.is_dir():
-                todo.append((target, plugin))
-            elif plugin:
-                for inner, held in _held_by_plugins(text if inline else target):
-                    problem = _problem(clone, copy, _target(folder, inner, held), held)
-                    if problem:
-                        yield f"{where}: {key}: {inner}: {held}", problem
+                yield name, f"{_UNCHECKED}: is a folder; name the files in it"
+            else:
+                yield from (
+                    (f"{where}: {key}: {inner}".removesuffix(": "), problem)
+                    for inner, problem in _plugin_strays(
+                        clone, copy, folder, text if inline else target
+                    )
+                )
+
+
+def _plugin_strays(
+    clone: Path, copy: Path, folder: Path, config: Path | str
+) -> Iterator[tuple[str, str]]:
+    """Yield what the configuration of plugins would not find: (reference, problem)."""
+    source = config.relative_to(copy).as_posix() if isinstance(config, Path) else ""
+    try:
+        text = config.read_bytes() if isinstance(config, Path) else config
+        documents = untrusted_yaml.documents(text, untrusted_yaml.Texts)
+    except ValueError as error:
+        yield source, f"{_UNCHECKED}: {error}"
+        return
+    for document in documents:
+        if document is None:
+            continue
+        kind = document.get("kind") if isinstance(document, dict) else None
+        if kind not in _KINDS:
+            yield source, f"{_UNCHECKED}: kind {kind} is no plugin of kustomize's own; remove it"
+            continue
+        lists = (v for k, v in document.items() if str(k).casefold() == "replacements")
+        for holder in (document, *(item for found in lists for item in items(found))):
+            for inner, held in _held(holder):
+                problem = _problem(clone, copy, _target(folder, inner, held), held)
+                if problem:
+                    yield f"{inner}: {held}", problem
+
+
+def _folded(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a kustomization by key as kustomize compares them; CommandError for equal ones."""
+    folded: dict[str, Any] = {}
+    for key, value in content.items():
+        if key.casefold() in folded:
+            raise CommandError(f"key {key} is there twice, in another case; keep one")
+        folded[key.casefold()] = value
+    return folded
 
 
 def _references(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (key, text) of every file and folder that a kustomization names."""
-    content = {str(key).lower(): value for key, value in content.items()}
+    """Yield (key, text) of every file and folder that a kustomization, folded, names."""
     for key in (*_LISTS, *_PLUGINS):
         yield from ((key, text) for text in _strings(content.get(key)))
     for holder in (content.get("openapi"), *(i for k in _HOLDERS for i in items(content.get(k)))):
         yield from _held(holder)
 
 
-def _held_by_plugins(config: Path | str) -> Iterator[tuple[str, str]]:
-    try:
-        text = config if isinstance(config, str) else config.read_bytes()
-        documents = list(yaml.load_all(text, Loader=Loader))
-    except (ValueError, yaml.YAMLError):
-        documents = []  # kustomize says so
-    for document in documents:
-        if not isinstance(document, dict):
-            continue
-        for holder in (document, *items(document.get("replacements"))):
-            yield from _held(holder)
-
-
 def _held(holder: object) -> Iterator[tuple[str, str]]:
     for key, value in holder.items() if isinstance(holder, dict) else ():
-        if str(key).lower() in _HELD:
-            yield from ((str(key).lower(), text) for text in _strings(value))
+        if str(key).casefold() in _HELD:
+            yield from ((str(key).casefold(), text) for text in _strings(value))
 
 
 def _strings(value: object) -> list[str]:

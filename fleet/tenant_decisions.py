@@ -52,7 +52,10 @@ FENCE_RESOURCES = (
 
 
 def _team_url(url: str) -> str:
-    return git_url(url, "fleet:tenantCredentials")
+    url = git_url(url, "fleet:tenantCredentials")
+    if url.rstrip("/").rpartition("/")[2].removesuffix(".git") in ("", ".", ".."):
+        raise ValueError("must end in the name of a repository, which is also its clone's")
+    return url
 
 
 def _number_as_text(value: object) -> object:

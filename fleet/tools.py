@@ -6,11 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from fleet import cache
+from fleet import cache, untrusted_yaml
 from fleet.commands import run
-from fleet.definitions import Loader
 from fleet.errors import CommandError
 
 # Where the schema of a kind is; kubeconform fills it in, with "v1" for the core group.
@@ -37,9 +34,9 @@ def build(root: Path, path: str, *options: str) -> list[dict[str, Any]]:
     except CommandError as error:
         raise CommandError(str(error).replace(f"{root.resolve()}/", "")) from None
     try:
-        return [content for content in yaml.load_all(text, Loader=Loader) if content is not None]
-    except (ValueError, yaml.YAMLError) as error:
-        raise CommandError(f"kustomize's output: {' '.join(str(error).split())}") from None
+        return [content for content in untrusted_yaml.documents(text) if content is not None]
+    except ValueError as error:
+        raise CommandError(f"kustomize's output: {error}") from None
 
 
 def kubeconform() -> str:

@@ -23,6 +23,7 @@ from tests.unit.test_tree import TENANCY
 FOLDER = "deploy/dev"
 FILE = f"billing-apps/{FOLDER}"
 WHERE = "stack dev, namespace billing-dev"
+UNCHECKED = "cannot be checked here"
 URL = "https://github.com/acme/billing-apps"
 TOKEN = "  fleet:tenantCredentials: {billing: {token: {secure: c2VjcmV0}}}\n"  # noqa: S105 - a fixture
 SECURITY = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -144,10 +145,48 @@ class TestBuild:
 
     def test_a_kustomization_that_is_none(self, checkout: Path) -> None:
         (said,) = found(checkout, {f"{FOLDER}/kustomization.yaml": "resources: [a\n"})
-        assert said.startswith("deploy/dev/kustomization.yaml: does not build: kustomization.yaml ")
+        where = f"{FOLDER}/kustomization.yaml: {UNCHECKED}: kustomization.yaml"
+        assert said.startswith(f"{where}: while parsing ")
         assert found(checkout, {f"{FOLDER}/kustomization.yaml": "- a\n"}) == [
-            "deploy/dev/kustomization.yaml: does not build: kustomization.yaml is not one mapping"
+            f"{where} is not one mapping"
         ]
+
+    def test_a_kustomization_that_is_a_folder(self, checkout: Path) -> None:
+        files = {f"{FOLDER}/kustomization.yaml/a.yaml": config_map("a", "")}
+        assert found(checkout, files) == ["does not build: kustomization.yaml is no file"]
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            "resources: " + "[" * 100_000,
+            "resources: " + "[" * 3000 + "]" * 3000,
+            "a0: &a0 []\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 2000)),
+            "a: &a [*a]\n",
+            "a: !!bool maybe\n",
+            "a: !!int ''\n",
+            "a: " + "1:" * 300 + "1.0\n",
+            "a: 0b_\n",
+            b"\xff\xfe\0",
+        ],
+    )
+    def test_no_file_of_a_team_ends_the_check(self, broken: str | bytes, checkout: Path) -> None:
+        """Neither a kustomization nor the configuration of a plugin."""
+        assert len(found(checkout, {f"{FOLDER}/kustomization.yaml": broken})) == 1
+        files = {f"{FOLDER}/kustomization.yaml": "transformers: [a.yaml]\n"}
+        assert len(found(checkout, {**files, f"{FOLDER}/a.yaml": broken})) == 1
+
+    def test_a_manifest_too_deep(self, checkout: Path) -> None:
+        """That kustomize builds: what it returns is the team's as well."""
+        deep = "[" * 3000 + "]" * 3000
+        (said,) = found(checkout, folder(manifest("v1", "A", "a", "", f"a: {deep}\n")))
+        assert said == "does not build: kustomize's output: is nested more than 100 deep"
+
+    def test_keys_in_any_case(self, checkout: Path) -> None:
+        """As kustomize takes them."""
+        files = folder(config_map("a", ""), Namespace="billing-dev", commonLabels={"A": "b"})
+        result = check(checkout, files)
+        assert result.findings == []
+        assert [built.name for built in result.objects] == ["ConfigMap billing-dev/a"]
 
     def test_without_a_kustomization(self, checkout: Path) -> None:
         """Flux lists what is there, folders with a kustomization of their own as one."""
@@ -273,9 +312,24 @@ class TestReferences:
                 "transformers: path: https://a.b/c",
             ),
             (
-                {"validators": ['{"kind": "Any", "files": ["https://a.b/c"]}']},
+                {"validators": ['{"kind": "SecretGenerator", "Files": ["https://a.b/c"]}']},
                 "validators: files: https://a.b/c",
             ),
+            (
+                {"transformers": ["kind: ValueAddTransformer\ntargetFilePath: https://a.b/c\n"]},
+                "transformers: targetfilepath: https://a.b/c",
+            ),
+            (
+                {
+                    "transformers": [
+                        "kind: ReplacementTransformer\nReplacements: [{path: https://a.b/c}]\n"
+                    ]
+                },
+                "transformers: path: https://a.b/c",
+            ),
+            ({"patches": ["https://a.b/c"]}, "patches: https://a.b/c"),
+            ({"Replacements": [{"Path": "https://a.b/c"}]}, "path: https://a.b/c"),
+            ({"re\u017fources": ["https://a.b/c"]}, "resources: https://a.b/c"),
             ({"resources": ["https://a.b/c\n"]}, "resources: https://a.b/c"),
             ({"transformers": ["https://a.b/c\n"]}, "transformers: https://a.b/c"),
         ],
@@ -291,15 +345,107 @@ class TestReferences:
     def test_in_a_base_and_in_the_file_of_a_generator(self, checkout: Path) -> None:
         files = {
             f"{FOLDER}/kustomization.yaml": kustomization("../base"),
-            "deploy/base/kustomization.yaml": "generators: [generator.yaml, more]\n",
+            "deploy/base/kustomization.yaml": "generators: [generator.yaml]\n",
             "deploy/base/generator.yaml": "kind: ConfigMapGenerator\nfiles: [https://a.b/c]\n",
-            "deploy/base/more/kustomization.yaml": kustomization("more.yaml"),
-            "deploy/base/more/more.yaml": "kind: ConfigMapGenerator\nenvs: [https://a.b/d]\n",
         }
         assert found(checkout, files) == [
             "deploy/base/kustomization.yaml: generators: files: https://a.b/c: " + self.REMOTE,
-            "deploy/base/more/kustomization.yaml: resources: envs: https://a.b/d: " + self.REMOTE,
         ]
+
+    def test_in_what_flux_lists(self, checkout: Path) -> None:
+        """Without a kustomization, folders that have one, and whatever their names are."""
+        files = {
+            f"{FOLDER}/a.yaml": config_map("a", ""),
+            f"{FOLDER}/b/c/kustomization.yaml": kustomization("https://a.b/c"),
+            f"{FOLDER}/git@a.b:c/d.yaml": config_map("d", ""),
+        }
+        assert found(checkout, files) == [
+            f"{FOLDER}/b/c/kustomization.yaml: resources: https://a.b/c: {self.REMOTE}",
+            f"{FOLDER}/kustomization.yaml: resources: git@a.b:c/d.yaml: {self.REMOTE}",
+        ]
+
+    @pytest.mark.parametrize(
+        ("key", "other"),
+        [
+            ("resources", "Resources"),
+            ("resources", "re\u017fources"),
+            ("configMapGenerator", "configmapgenerator"),
+            ("replacements", "REPLACEMENTS"),
+        ],
+    )
+    def test_two_keys_that_are_one(self, key: str, other: str, checkout: Path) -> None:
+        text = yaml.safe_dump({key: ["https://a.b/c"], other: []}, sort_keys=False)
+        assert found(checkout, {f"{FOLDER}/kustomization.yaml": text}) == [
+            f"{FOLDER}/kustomization.yaml: {UNCHECKED}: key {other} is there twice, in "
+            "another case; keep one"
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("resources: [!!binary aHR0cHM6Ly9hLmIvYw==]\n", "tag tag:yaml.org,2002:binary in "),
+            ("resources: [https://a.b/c]\nresources: []\n", "a key is there twice in "),
+            ("x: &x {resources: [https://a.b/c]}\n<<: *x\n", "merge key << in "),
+            ("x: &x {resources: [https://a.b/c]}\n! '<<': *x\n", "merge key << in "),
+        ],
+    )
+    def test_what_programs_read_differently(self, text: str, said: str, checkout: Path) -> None:
+        (problem,) = found(checkout, {f"{FOLDER}/kustomization.yaml": text})
+        assert problem.startswith(
+            f"{FOLDER}/kustomization.yaml: {UNCHECKED}: kustomization.yaml: {said}"
+        )
+
+    @pytest.mark.parametrize("name", ["1:30", "10", "yes", "1e3"])
+    def test_a_folder_whose_name_may_be_no_text(self, name: str, checkout: Path) -> None:
+        files = {
+            f"{FOLDER}/kustomization.yaml": f"resources: [{name}]\n",
+            f"{FOLDER}/{name}/kustomization.yaml": kustomization("https://a.b/c"),
+        }
+        assert found(checkout, files) == [
+            f"{FOLDER}/{name}/kustomization.yaml: resources: https://a.b/c: {self.REMOTE}"
+        ]
+
+    def test_the_configuration_of_plugins_in_a_folder(self, checkout: Path) -> None:
+        """What is in it may come from a component, and be changed by patches."""
+        files = {
+            f"{FOLDER}/kustomization.yaml": "generators: [g]\n",
+            f"{FOLDER}/g/kustomization.yaml": "components: [c]\n",
+            f"{FOLDER}/g/c/kustomization.yaml": kustomization("c.yaml"),
+            f"{FOLDER}/g/c/c.yaml": "kind: ConfigMapGenerator\nfiles: [/etc/hostname]\n",
+        }
+        assert found(checkout, files) == [
+            f"{FOLDER}/kustomization.yaml: generators: g: {UNCHECKED}: is a folder; name the files "
+            "in it"
+        ]
+
+    @pytest.mark.parametrize("kind", ["List", "ConfigMapList", "HelmChartInflationGenerator"])
+    @pytest.mark.parametrize("key", ["generators", "transformers", "validators"])
+    def test_the_configuration_of_any_other_plugin(
+        self, key: str, kind: str, checkout: Path
+    ) -> None:
+        text = yaml.safe_dump(
+            {"kind": kind, "items": [{"kind": "ConfigMapGenerator", "files": ["/etc/hostname"]}]}
+        )
+        said = f"{UNCHECKED}: kind {kind} is no plugin of kustomize's own; remove it"
+        where = f"{FOLDER}/kustomization.yaml: {key}"
+        files = {f"{FOLDER}/kustomization.yaml": yaml.safe_dump({key: [text]})}
+        assert found(checkout, files) == [f"{where}: {said}"]
+        files = {
+            f"{FOLDER}/kustomization.yaml": yaml.safe_dump({key: ["g.yaml"]}),
+            f"{FOLDER}/g.yaml": f"---\n---\n{text}",
+        }
+        assert found(checkout, files) == [f"{where}: {FOLDER}/g.yaml: {said}"]
+
+    @pytest.mark.parametrize(
+        "name", ["--- {kind: ConfigMapGenerator, files: [/etc/hostname]}", "g\n.yaml", "g .yaml"]
+    )
+    def test_a_file_or_the_content_itself(self, name: str, checkout: Path) -> None:
+        files = {
+            f"{FOLDER}/kustomization.yaml": yaml.safe_dump({"generators": [name]}),
+            f"{FOLDER}/{name}": "",
+        }
+        (said,) = found(checkout, files)
+        assert said.endswith(f"{UNCHECKED}: may be no file, but the content itself; rename it")
 
     @pytest.mark.parametrize("text", ["../../../other", "/etc/passwd", "../../../clone-of-other"])
     def test_outside_the_repository(self, text: str, checkout: Path) -> None:
