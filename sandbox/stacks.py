@@ -78,7 +78,11 @@ class Running:
         """Wait for the end. Raises SandboxError with the engine's own words when it failed."""
         if self.process.wait(timeout=UP_TIMEOUT) != 0:
             said = [line for line in self.log.read_text().splitlines() if line.strip()]
-            starts = [index for index, line in enumerate(said) if "error:" in line]
+            starts = [
+                index
+                for index, line in enumerate(said)
+                if "error:" in line and "update failed" not in line
+            ]
             # A provider's error begins with a line that only counts.
             last = said[starts[-1] :][:2] if starts else said[-3:]
             error = " ".join(line.strip() for line in last)
