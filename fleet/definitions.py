@@ -57,10 +57,24 @@ def yaml_files(root: Path) -> Iterator[Path]:
 
 def complete(folder: Path) -> None:
     """List the YAML files of a folder that has no kustomization.yaml, as Flux does to build it."""
-    if not any((folder / name).exists() for name in KUSTOMIZATION_FILES):
-        files = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
-        content = {"resources": [path.relative_to(folder).as_posix() for path in files]}
+    if not kustomization(folder):
+        content = {"resources": list(manifests(folder))}
         (folder / KUSTOMIZATION_FILES[0]).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def manifests(folder: Path, below: str = "") -> Iterator[str]:
+    """Yield what Flux lists for a folder without a kustomization, relative to it."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not kustomization(path):
+            yield from manifests(path, f"{below}{path.name}/")
+        elif path.is_dir() or path.suffix in (".yaml", ".yml"):
+            yield f"{below}{path.name}"
+
+
+def kustomization(folder: Path) -> Path | None:
+    """Return the file in a folder that kustomize would take, None where there is none."""
+    files = (folder / name for name in KUSTOMIZATION_FILES)
+    return next((file for file in files if file.is_file()), None)
 
 
 def documents(path: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from fleet import tools, untrusted_yaml
-from fleet.definitions import Loader
+from fleet.definitions import Loader, kustomization, manifests
 from fleet.entries import KUSTOMIZATION_FILES
 from fleet.errors import CommandError, FleetError
 from fleet.findings import Built
@@ -98,7 +98,7 @@ def build(clone: Path, copy: Path, path: str, namespace: str) -> Build:
         where = folder.relative_to(copy)
         problem = f"{where} {_absent(clone, where)}, or ask the platform for another path"
         return Build(problems=[("", problem)])
-    if not _kustomization(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
+    if not kustomization(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
         return Build(problems=[("", f"does not build: {KUSTOMIZATION_FILES[0]} is no file")])
     if problems := sorted(set(_strays(clone, copy, folder))):
         return Build(problems=problems)  # building would go elsewhere, also to the network
@@ -110,11 +110,11 @@ def build(clone: Path, copy: Path, path: str, namespace: str) -> Build:
 
 def _build(copy: Path, folder: Path, namespace: str) -> Build:
     """Build it as it is, which tells what namespaces it names, and in the namespace, as Flux."""
-    found = _kustomization(folder)
+    found = kustomization(folder)
     kept = found.read_bytes() if found else None
     file = found or folder / KUSTOMIZATION_FILES[0]
     # Flux lists what there is where nobody did.
-    content = _read(file, Loader) if found else {"resources": list(_manifests(folder))}
+    content = _read(file, Loader) if found else {"resources": list(manifests(folder))}
     content = {_CANONICAL.get(key.casefold(), key): value for key, value in content.items()}
     if not content.get("resources"):
         content["buildMetadata"] = ["originAnnotations"]  # as Flux, for else it may be "empty"
@@ -179,20 +179,6 @@ def _write(file: Path, content: Mapping[str, Any]) -> None:
     file.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
 
 
-def _kustomization(folder: Path) -> Path | None:
-    files = (folder / name for name in KUSTOMIZATION_FILES)
-    return next((file for file in files if file.is_file()), None)
-
-
-def _manifests(folder: Path, below: str = "") -> Iterator[str]:
-    """What Flux lists for a folder without a kustomization, relative to it."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not _kustomization(path):
-            yield from _manifests(path, f"{below}{path.name}/")
-        elif path.is_dir() or path.suffix in (".yaml", ".yml"):
-            yield f"{below}{path.name}"
-
-
 def _read(file: Path, loader: type[Loader] | type[untrusted_yaml.Texts]) -> dict[str, Any]:
     """Return a kustomization; raises CommandError where it is none."""
     try:
@@ -213,14 +199,14 @@ def _strays(clone: Path, copy: Path, start: Path) -> Iterator[tuple[str, str]]:
     todo, seen = [start], set()
     while todo:
         folder = todo.pop()
-        file = _kustomization(folder)
+        file = kustomization(folder)
         if folder in seen or (file is None and folder != start):
             continue
         seen.add(folder)
         where = (file or folder / KUSTOMIZATION_FILES[0]).relative_to(copy)
         try:
             # As Flux lists what there is where nobody did.
-            listed = {"resources": list(_manifests(folder))}
+            listed = {"resources": list(manifests(folder))}
             content = _folded(_read(file, untrusted_yaml.Texts) if file else listed)
         except CommandError as error:
             yield str(where), f"{_UNCHECKED}: {error}"
