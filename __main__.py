@@ -116,10 +116,10 @@ def _tenants(
     secrets = pulumi.Config(stack_files.PROJECT)
     credentials = secrets.get_secret_object("tenantCredentials")
     teams = tenants.teams(stack)
+    to_create = [team for team in teams if team.create]
+    owns = config.all_own(root) if to_create else {}
     created = {
-        team.repository_name: _team_repository(team, root, opts).resources
-        for team in teams
-        if team.create
+        team.repository_name: _team_repository(team, owns, opts).resources for team in to_create
     }
     for team in teams:
         namespace: Mapping[str, Any] = tenant_manifests.namespace(team)
@@ -156,8 +156,10 @@ def _tenants(
     return found
 
 
-def _team_repository(team: Team, root: Path, opts: pulumi.ResourceOptions) -> TeamRepository:
-    environments = team_repository.environments(config.all_own(root), team)
+def _team_repository(
+    team: Team, owns: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
+) -> TeamRepository:
+    environments = team_repository.environments(owns, team)
     args = TeamRepositoryArgs(
         repository=team.repository_name,
         branch=team.repository.branch,

@@ -91,6 +91,12 @@ class Tenant(pulumi.ComponentResource):
 
     def _deploy_key(self, name: str, args: TenantArgs, made: DeployKeyArgs) -> None:
         mine, former = self._on_github(made)
+        suspended = args.source["spec"].get("suspend")
+        if suspended and former:
+            raise pulumi.RunError(
+                f"{name}: Flux cannot try another deployKey while it is suspended; "
+                "take `suspend` out first"
+            )
         registered = github.RepositoryDeployKey(
             # By key: a former one goes at the end of a run in which nothing has failed.
             f"{name}/{made.key.digest}",
@@ -107,12 +113,7 @@ class Tenant(pulumi.ComponentResource):
         )
         data = {"identity": made.key.private, "known_hosts": made.known_hosts}
         self._secret(name, args, pulumi.Output.secret(data), [registered])
-        if args.source["spec"].get("suspend"):
-            if former:
-                raise pulumi.RunError(
-                    f"{name}: Flux cannot try another deployKey while it is suspended; "
-                    "take `suspend` out first"
-                )
+        if suspended:
             return
         after = [*self.resources, *made.after]
         source = plant(args.source, parent=self, after=after, whose=name)
