@@ -20,8 +20,9 @@ from pathlib import Path
 
 import yaml
 
-from fleet import stack_files, tools, tree
-from fleet.commands import run
+from fleet import stack_files, tree
+from fleet.kube import kustomize
+from fleet.process import run
 
 CHECKOUT = Path(__file__).parents[1]
 SIZES = ("3", "10", "30", "100", "1x10", "1x100", "1x1000", "100x20")
@@ -75,7 +76,7 @@ def _shell_loop(root: Path) -> float:
         for path in (cluster, *(cluster / stage.value for stage in tree.Stage)):
             if path == cluster and not (cluster / tree.COMPONENTS_FILE).exists():
                 continue
-            _kubeconform("-", stdin=run([*tools.kustomize(), str(path)], timeout=60))
+            _kubeconform("-", stdin=run([*kustomize.kustomize(), str(path)], timeout=60))
         for file in _tenants(cluster):
             _kubeconform(str(file))
     return 0
@@ -88,8 +89,8 @@ def _tenants(cluster: Path) -> Iterator[Path]:
 def _kubeconform(file: str, stdin: str | None = None) -> None:
     run(
         [
-            tools.kubeconform(), "-strict", "-ignore-missing-schemas",
-            "-schema-location", f"{tools.schemas()}/{tools.SCHEMA_TEMPLATE}", file,
+            kustomize.kubeconform(), "-strict", "-ignore-missing-schemas",
+            "-schema-location", f"{kustomize.schemas()}/{kustomize.SCHEMA_TEMPLATE}", file,
         ],
         timeout=60,
         stdin=stdin,

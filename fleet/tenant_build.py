@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from fleet import tools, untrusted_yaml
 from fleet.definitions import Loader, kustomization, manifests
 from fleet.entries import KUSTOMIZATION_FILES
 from fleet.errors import CommandError, FleetError
 from fleet.findings import Built
+from fleet.kube import kustomize, yaml_reader
 from fleet.pods import items
 
 # What Flux fetches of no repository, as far as a build can depend on it.
@@ -172,17 +172,17 @@ def _name(item: Mapping[str, Any]) -> str:
 def _objects(copy: Path, folder: Path) -> list[dict[str, Any]]:
     # Flux lets a build use all of the repository; `_strays` has seen that it stays there.
     options = ("--load-restrictor", "LoadRestrictionsNone")
-    return tools.build(copy, folder.relative_to(copy).as_posix(), *options)
+    return kustomize.build(copy, folder.relative_to(copy).as_posix(), *options)
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
     file.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
 
 
-def _read(file: Path, loader: type[Loader] | type[untrusted_yaml.Texts]) -> dict[str, Any]:
+def _read(file: Path, loader: type[Loader] | type[yaml_reader.Texts]) -> dict[str, Any]:
     """Return a kustomization; raises CommandError where it is none."""
     try:
-        documents = untrusted_yaml.documents(file.read_bytes(), loader)
+        documents = yaml_reader.documents(file.read_bytes(), loader)
     except ValueError as error:
         raise CommandError(f"{file.name}: {error}") from None
     if len(documents) > 1 or not all(isinstance(content or {}, dict) for content in documents):
@@ -207,7 +207,7 @@ def _strays(clone: Path, copy: Path, start: Path) -> Iterator[tuple[str, str]]:
         try:
             # As Flux lists what there is where nobody did.
             listed = {"resources": list(manifests(folder))}
-            content = _folded(_read(file, untrusted_yaml.Texts) if file else listed)
+            content = _folded(_read(file, yaml_reader.Texts) if file else listed)
         except CommandError as error:
             yield str(where), f"{_UNCHECKED}: {error}"
             continue
@@ -242,7 +242,7 @@ def _plugin_strays(
     source = config.relative_to(copy).as_posix() if isinstance(config, Path) else ""
     try:
         text = config.read_bytes() if isinstance(config, Path) else config
-        documents = untrusted_yaml.documents(text, untrusted_yaml.Texts)
+        documents = yaml_reader.documents(text, yaml_reader.Texts)
     except ValueError as error:
         yield source, f"{_UNCHECKED}: {error}"
         return

@@ -15,12 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fleet import definitions, tenant_check, tools, tree
-from fleet.commands import run
+from fleet import definitions, tenant_check, tree
 from fleet.decisions import Stack
 from fleet.entries import KUSTOMIZATION_FILES
 from fleet.errors import CommandError
 from fleet.findings import Built, Finding, Report
+from fleet.kube import kustomize
+from fleet.process import run
 
 SHARED_FOLDERS = definitions.SHARED_FOLDERS
 # Groups of which every kind has a schema; an unknown kind there is a mistake, not a gap.
@@ -44,7 +45,7 @@ def check(
     if report.findings:
         # Building would go to the network.
         return report
-    tools.require()
+    kustomize.require()
     homes = definitions.namespace_homes(root)
     objects: list[Built] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
@@ -138,7 +139,7 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
 def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
     definitions.complete(copy / path)
     try:
-        return [Built(path=path, content=content) for content in tools.build(copy, path)]
+        return [Built(path=path, content=content) for content in kustomize.build(copy, path)]
     except CommandError as error:
         findings.append(Finding(file=path, object="", problem=f"does not build: {error}"))
         return []
@@ -289,9 +290,9 @@ def _validate(objects: Sequence[Built], folder: Path, report: Report) -> None:
         (target / name).write_text(text, encoding="utf-8")
     out = run(
         [
-            tools.kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
+            kustomize.kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
             "-output", "json", "-n", "4",
-            "-schema-location", f"{tools.schemas()}/{tools.SCHEMA_TEMPLATE}",
+            "-schema-location", f"{kustomize.schemas()}/{kustomize.SCHEMA_TEMPLATE}",
             target,
         ],
         timeout=600,

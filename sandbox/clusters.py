@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from fleet.commands import run
+from fleet.process import run
 from sandbox import certificates, files, processes
 from sandbox.certificates import Pair
 from sandbox.errors import SandboxError

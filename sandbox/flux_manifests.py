@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from fleet.commands import run
+from fleet.process import run
 from sandbox import files, parts
 from sandbox.errors import SandboxError
 

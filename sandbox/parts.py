@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import cache
-from fleet.commands import run
 from fleet.errors import CommandError
+from fleet.process import run
 from sandbox.errors import SandboxError
 
 FOLDER = Path(__file__).parent / "parts"

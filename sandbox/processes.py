@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fleet.commands import run
+from fleet.process import run
 from sandbox import files
 from sandbox.errors import SandboxError
 

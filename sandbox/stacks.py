@@ -23,8 +23,8 @@ from pathlib import Path
 import yaml
 from pulumi import automation
 
-from fleet.commands import run
 from fleet.errors import CommandError
+from fleet.process import run
 from fleet.stack_files import PROJECT
 from sandbox import (
     certificates,

@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from fleet.commands import run
 from fleet.errors import CommandError
+from fleet.process import run
 from sandbox import servers
 
 OWNER = "teams"

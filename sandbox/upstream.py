@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from fleet.commands import run
+from fleet.process import run
 from sandbox import files, parts
 
 KYVERNO = "github.com/kyverno/kyverno"

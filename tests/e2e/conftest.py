@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from fleet import config
-from fleet.commands import run
+from fleet.process import run
 from sandbox import __main__ as sandbox_main
 from sandbox import clusters, platform_repository, processes, report, stacks, teams
 from sandbox.parts import program

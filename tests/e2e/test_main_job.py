@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet import cli, config, tools, tree
-from fleet.commands import run
+from fleet import cli, config, tree
+from fleet.kube import kustomize
+from fleet.process import run
 from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, processes, report, servers, stacks
 from tests.e2e.conftest import NAMES, Sandbox, eventually, kill_tree
@@ -138,7 +139,7 @@ def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
             folders = [cluster, *(cluster / file.stem for file in cluster.glob("*.yaml"))]
             for folder in folders:
                 if folder.name != "kustomization":
-                    run([*tools.kustomize(), str(folder)], timeout=60)
+                    run([*kustomize.kustomize(), str(folder)], timeout=60)
                     built += 1
     assert len(revisions) > 3 * 10
     assert built > len(revisions)

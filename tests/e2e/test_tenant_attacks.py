@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.commands import run
+from fleet.process import run
 from sandbox import teams
 from tests.e2e.conftest import Sandbox, Team, eventually
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fleet import stack_files
-from fleet.commands import run
+from fleet.process import run
 from sandbox import clusters, platform_repository, servers, stacks
 from sandbox.errors import SandboxError
 from sandbox.github.deploy_keys import KEYS_FILE

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.commands import run
+from fleet.process import run
 from sandbox import clusters, platform_repository, report, stacks, teams
 from tests.e2e.conftest import (
     KUSTOMIZATIONS,

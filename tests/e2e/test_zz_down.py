@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from fleet.commands import run
+from fleet.process import run
 from sandbox import __main__ as sandbox_main
 from sandbox import processes
 from tests.e2e.conftest import Sandbox

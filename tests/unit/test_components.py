@@ -26,7 +26,8 @@ from components.planting import type_token
 from components.reconciliation import reconcile_source
 from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
-from fleet import commands, config, deploy_keys, flux_manifests, tools, tree
+from fleet import config, deploy_keys, flux_manifests, process, tree
+from fleet.kube import kustomize
 from sandbox.kubernetes_plugin import objects
 from tests.unit.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
@@ -967,7 +968,7 @@ class TestProgram:
         recording = self.record(here)
         write(here, tree.render(config.load(here, "dev"), MANIFESTS))
         folder = here / "clusters/dev/flux-system"
-        in_git = list(yaml.safe_load_all(commands.run([*tools.kustomize(), folder], timeout=60)))
+        in_git = list(yaml.safe_load_all(process.run([*kustomize.kustomize(), folder], timeout=60)))
         planted = [
             dict(r.inputs)
             for r in recording.resources

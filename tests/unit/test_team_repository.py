@@ -6,8 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from fleet import config, team_repository, tenants, tools
-from fleet.commands import run
+from fleet import config, team_repository, tenants
+from fleet.kube import kustomize
+from fleet.process import run
 from tests.unit.support import stack_file, write
 
 SHARED = (
@@ -58,7 +59,7 @@ def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) ->
     write(tmp_path, files)
     for environment in environments:
         built = yaml.safe_load(
-            run([*tools.kustomize(), tmp_path / "deploy" / environment], timeout=60)
+            run([*kustomize.kustomize(), tmp_path / "deploy" / environment], timeout=60)
         )
         assert (built["kind"], built["metadata"]["name"]) == ("ConfigMap", "hello")
         assert built["data"] == {"environment": environment, "team": "billing"}

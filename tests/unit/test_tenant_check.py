@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fleet import config, flux_manifests, tenant_check, tools, validation
+from fleet import config, flux_manifests, tenant_check, validation
 from fleet.errors import FleetError
+from fleet.kube import kustomize
 from fleet.tenant_check import Checked
 from tests.e2e import test_tenant_attacks as attacks
 from tests.e2e.conftest import Sandbox
@@ -273,7 +274,7 @@ class TestReferences:
         def build(*_: object) -> None:
             raise AssertionError("built")
 
-        monkeypatch.setattr(tools, "build", build)
+        monkeypatch.setattr(kustomize, "build", build)
 
     @pytest.mark.parametrize(
         "base",
@@ -642,7 +643,7 @@ class TestKinds:
     }
 
     def test_plurals_of_all_kinds(self) -> None:
-        schemas = {file.name.rpartition("_")[0] for file in tools.schemas().rglob("*.json")}
+        schemas = {file.name.rpartition("_")[0] for file in kustomize.schemas().rglob("*.json")}
         kinds = schemas - {"status", "apiversions", "apigroup"}  # answers, not objects
         assert {"gateway", "httproute", "deployment", "kustomization", *self.PLURALS} <= kinds
         for kind in kinds:

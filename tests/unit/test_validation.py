@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import config, flux_manifests, tools, tree, validation
-from fleet.commands import run
+from fleet import config, flux_manifests, tree, validation
 from fleet.decisions import Flux, Stack
 from fleet.errors import CommandError, FleetError
 from fleet.findings import Built, Finding, Report
+from fleet.kube import kustomize
+from fleet.process import run
 from tests.unit.support import (
     REPOSITORY,
     config_map,
@@ -401,22 +402,22 @@ class TestPrograms:
 
     def test_absent(self) -> None:
         with pytest.raises(CommandError, match=r"^kustomize: not found; put it .*`make tools`$"):
-            tools.kustomize()
+            kustomize.kustomize()
         with pytest.raises(CommandError, match=r"^kubeconform: not found; put it .*`make tools`$"):
-            tools.kubeconform()
+            kustomize.kubeconform()
         with pytest.raises(CommandError, match=r"^JSON schemas: not at hand; run `make tools`$"):
-            tools.schemas()
+            kustomize.schemas()
 
     def test_kubectl_does_as_well(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "kubectl").write_text("#!/bin/sh\n")
         (tmp_path / "kubectl").chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path))
-        assert tools.kustomize() == [str(tmp_path / "kubectl"), "kustomize"]
+        assert kustomize.kustomize() == [str(tmp_path / "kubectl"), "kustomize"]
 
     def test_what_was_built_is_used(self, empty_cache: Path) -> None:
         built = empty_cache / "bin" / "kustomize"
         write(empty_cache, {"bin/kustomize": ""})
-        assert tools.kustomize() == [str(built), "build"]
+        assert kustomize.kustomize() == [str(built), "build"]
 
 
 class TestReport:
@@ -511,7 +512,7 @@ class TestFluxManifests:
         stack = config.load(REPOSITORY, "dev")
         manifests = flux_manifests.read_for_review(stack.decisions.flux, REPOSITORY)
         write(tmp_path, tree.render(stack, manifests))
-        text = run([*tools.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
+        text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
         planted = [
             *flux_manifests.with_flags(manifests),

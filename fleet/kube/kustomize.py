@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from fleet import cache, untrusted_yaml
-from fleet.commands import run
+from fleet import cache
 from fleet.errors import CommandError
+from fleet.kube import yaml_reader
+from fleet.process import run
 
 # Where the schema of a kind is; kubeconform fills it in, with "v1" for the core group.
 SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
@@ -34,7 +35,7 @@ def build(root: Path, path: str, *options: str) -> list[dict[str, Any]]:
     except CommandError as error:
         raise CommandError(str(error).replace(f"{root.resolve()}/", "")) from None
     try:
-        return [content for content in untrusted_yaml.documents(text) if content is not None]
+        return [content for content in yaml_reader.documents(text) if content is not None]
     except ValueError as error:
         raise CommandError(f"kustomize's output: {error}") from None
 

@@ -1,0 +1,1 @@
+"""Kubernetes and its tools: kustomize, YAML, quantities. Nothing here knows fleet."""
