@@ -15,30 +15,21 @@ from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
-from fleet import (
-    config,
-    deploy_keys,
-    flux_manifests,
-    kubeconfig,
-    stack_files,
-    team_repository,
-    tenant_manifests,
-    tenants,
-    tree,
-)
-from fleet.decisions import Stack
+from fleet import deploy_keys, flux_manifests, team_repository, tenant_manifests, tree
+from fleet.config import engine, load, stack_files, tenant_rules
+from fleet.config.models import Stack
+from fleet.config.tenant_rules import Team
 from fleet.errors import FleetError
-from fleet.tenants import Team
 
 
 def main() -> None:
     """Register everything of the stack that the engine is running."""
     root = Path.cwd()  # the engine runs a program in its project's folder
-    stack = config.load(root, pulumi.get_stack())
+    stack = load.stack(root, pulumi.get_stack())
     decisions = stack.decisions
-    config.refuse_ambient(os.environ, stack)
-    config.same_as_engine(stack, root, _engine_decisions())
-    kubeconfig.require_context(stack)
+    load.refuse_ambient(os.environ, stack)
+    load.same_as_engine(stack, root, _engine_decisions())
+    engine.require_context(stack)
     components = flux_manifests.read(decisions.flux, root)
     files = tree.render(stack, components)
 
@@ -46,7 +37,7 @@ def main() -> None:
         stack.name,
         ClusterConnectionArgs(
             cluster=stack.name,
-            kubeconfig=str(kubeconfig.path(stack)),
+            kubeconfig=str(engine.path(stack)),
             context=decisions.cluster.context,
         ),
     )
@@ -115,9 +106,9 @@ def _tenants(
     found: dict[str, Tenant] = {}
     secrets = pulumi.Config(stack_files.PROJECT)
     credentials = secrets.get_secret_object("tenantCredentials")
-    teams = tenants.teams(stack)
+    teams = tenant_rules.teams(stack)
     to_create = [team for team in teams if team.create]
-    owns = config.all_own(root) if to_create else {}
+    owns = load.all_own(root) if to_create else {}
     created = {
         team.repository_name: _team_repository(team, owns, opts).resources for team in to_create
     }
@@ -178,7 +169,7 @@ def _engine_decisions() -> dict[str, Any]:
 def _export(stack: Stack) -> None:
     repository = stack.decisions.repository
     context = stack.decisions.cluster.context
-    kubectl = f"kubectl --kubeconfig {kubeconfig.path(stack)} --context {context}"
+    kubectl = f"kubectl --kubeconfig {engine.path(stack)} --context {context}"
     pulumi.export("path", stack.path)
     pulumi.export("repository", f"{repository.owner}/{repository.name}")
     pulumi.export("branch", repository.branch)

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from fleet import stack_files, tree
+from fleet import tree
+from fleet.config import stack_files
 from fleet.kube import kustomize
 from fleet.process import run
 

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fleet import config, flux_manifests, stack_schema, tree, validation
-from fleet.decisions import Flux, Stack
+from fleet import flux_manifests, tree, validation
+from fleet.config import load, schema
+from fleet.config.models import Flux, Stack
 from fleet.errors import FleetError
 
 
@@ -81,7 +82,7 @@ def _root_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _render(args: argparse.Namespace) -> int:
-    stacks = [config.load(args.root, args.stack)] if args.stack else config.load_all(args.root)
+    stacks = [load.stack(args.root, args.stack)] if args.stack else load.stacks(args.root)
     components = _components(stacks, args.root)
     for stack in stacks:
         files = tree.render(stack, components[stack.name])
@@ -127,7 +128,7 @@ def _components(stacks: Sequence[Stack], root: Path) -> dict[str, str | None]:
 def _check(args: argparse.Namespace) -> int:
     if args.tenants is not None and not args.tenants.is_dir():
         raise FleetError(f"--tenants {args.tenants}: is no folder; name the one with teams' clones")
-    stacks = config.load_all(args.root)
+    stacks = load.stacks(args.root)
     components = _components(stacks, args.root)
     report = validation.check(
         args.root,
@@ -152,7 +153,7 @@ def _progress(what: str) -> None:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    for flux in dict.fromkeys(stack.decisions.flux for stack in config.load_all(args.root)):
+    for flux in dict.fromkeys(stack.decisions.flux for stack in load.stacks(args.root)):
         path = flux_manifests.fetch(flux, args.root)
         print(f"Flux {flux.version}: {path}")
         if flux.sha256 is None:
@@ -161,5 +162,5 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _schema(args: argparse.Namespace) -> int:
-    sys.stdout.write(stack_schema.generate())
+    sys.stdout.write(schema.generate())
     return 0

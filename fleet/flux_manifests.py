@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from fleet import cache
-from fleet.decisions import Flux
+from fleet.config.models import Flux
 from fleet.errors import FleetError
 
 RELEASES = "https://github.com/fluxcd/flux2/releases/download"

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from fleet.strict import DNS_LABEL
-from fleet.tenants import Team, same_repository
+from fleet.config.base import DNS_LABEL
+from fleet.config.tenant_rules import Team, same_repository
 
 
 def environments(owns: Mapping[str, Mapping[str, Any]], team: Team) -> list[str]:

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from fleet.definitions import Loader, kustomization, manifests
-from fleet.entries import KUSTOMIZATION_FILES
+from fleet.config.definitions import Loader, kustomization, manifests
+from fleet.config.entry_rules import KUSTOMIZATION_FILES
 from fleet.errors import CommandError, FleetError
 from fleet.findings import Built
 from fleet.kube import kustomize, yaml_reader

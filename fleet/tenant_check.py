@@ -14,12 +14,13 @@ from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 
-from fleet import pod_security, pods, quotas, tenant_build, tenant_manifests, tenants
-from fleet.decisions import Stack
+from fleet import pod_security, pods, quotas, tenant_build, tenant_manifests
+from fleet.config import tenant_rules
+from fleet.config.models import Stack
+from fleet.config.tenant_models import ExtraKinds
+from fleet.config.tenant_rules import Team
 from fleet.findings import Built, Finding
 from fleet.pods import Content, Pods, at
-from fleet.tenant_decisions import ExtraKinds
-from fleet.tenants import Team
 
 # What Flux does to an object in the course of its life.
 _VERBS = ("get", "create", "patch", "delete")
@@ -114,7 +115,7 @@ def check(clones: Path, stacks: Iterable[Stack]) -> Checked:
     """
     fences: dict[str, list[Fence]] = {}
     for stack in stacks:
-        for team in tenants.teams(stack):
+        for team in tenant_rules.teams(stack):
             fences.setdefault(team.repository_name, []).append(fence(stack.name, team))
     result = Checked()
     here: list[tuple[Path, list[Fence]]] = []

@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
-from fleet import flux_manifests, tenant_manifests, tenants
-from fleet.decisions import Entry, Stack
-from fleet.tenants import Team, teams
+from fleet import flux_manifests, tenant_manifests
+from fleet.config import tenant_rules
+from fleet.config.models import Entry, Stack
+from fleet.config.tenant_rules import Team, teams
 
-FLUX_NAMESPACE = tenants.FLUX_NAMESPACE
+FLUX_NAMESPACE = tenant_rules.FLUX_NAMESPACE
 SYNC_NAME = "flux-system"
 PULL_SECRET = "flux-system"  # noqa: S105 - the name of a Secret
 # What Flux applies the platform's own definitions as; whoever names no account may do nothing.

@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fleet import definitions, tenant_check, tree
-from fleet.decisions import Stack
-from fleet.entries import KUSTOMIZATION_FILES
+from fleet import tenant_check, tree
+from fleet.config import definitions
+from fleet.config.entry_rules import KUSTOMIZATION_FILES
+from fleet.config.models import Stack
 from fleet.errors import CommandError
 from fleet.findings import Built, Finding, Report
 from fleet.kube import kustomize

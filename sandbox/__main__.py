@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fleet import config
+from fleet.config import load
 from fleet.errors import FleetError
 from sandbox import (
     certificates,
@@ -63,7 +63,7 @@ def main() -> int:
 
 def up(state: Path, say: Say) -> int:
     """Bring all stacks of the checkout to their desired state and show it; return 0 if it is."""
-    decided = config.load_all(CHECKOUT)
+    decided = load.stacks(CHECKOUT)
     names = [stack.name for stack in decided]
     tools.build(say)
     bring_up_machines(state, names, say)

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from fleet import stack_files
+from fleet.config import stack_files
 from fleet.process import run
 from fleet.validation import SHARED_FOLDERS
 from sandbox import clusters, files, servers

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet import tree, validation
-from fleet.decisions import Stack
+from fleet.config.models import Stack
 from sandbox import clusters, platform_repository
 from sandbox.errors import SandboxError
 

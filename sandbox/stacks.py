@@ -23,9 +23,9 @@ from pathlib import Path
 import yaml
 from pulumi import automation
 
+from fleet.config.stack_files import PROJECT
 from fleet.errors import CommandError
 from fleet.process import run
-from fleet.stack_files import PROJECT
 from sandbox import (
     certificates,
     clusters,

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from fleet.definitions import Loader
+from fleet.config.definitions import Loader
 
 # More than any manifest needs; libyaml crashes at some ten thousand, Python stops at fewer.
 DEPTH = 100

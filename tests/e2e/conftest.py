@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import config
+from fleet.config import load
 from fleet.process import run
 from sandbox import __main__ as sandbox_main
 from sandbox import clusters, platform_repository, processes, report, stacks, teams
@@ -396,7 +396,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
     try:
-        assert [stack.name for stack in config.load_all(sandbox_main.CHECKOUT)] == NAMES
+        assert [stack.name for stack in load.stacks(sandbox_main.CHECKOUT)] == NAMES
         assert sandbox_main.up(state, say) == 0
         yield Sandbox(state=state)
     finally:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet import cli, config, tree
+from fleet import cli, tree
+from fleet.config import load
 from fleet.kube import kustomize
 from fleet.process import run
 from sandbox import __main__ as sandbox_main
@@ -252,7 +253,7 @@ def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> 
     overlays = root / "apps" / "podinfo" / "overlays"
     shutil.copytree(overlays / "test", overlays / "staging")
     assert cli.main(["check", "--root", str(root)]) == 0
-    names = [stack.name for stack in config.load_all(root)]
+    names = [stack.name for stack in load.stacks(root)]
     assert names == ["dev", "prod", "staging-eu-west-1", "test"]
 
 

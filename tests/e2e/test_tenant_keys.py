@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import stack_files
+from fleet.config import stack_files
 from fleet.process import run
 from sandbox import clusters, platform_repository, servers, stacks
 from sandbox.errors import SandboxError

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet import config, flux_manifests, tree
+from fleet import flux_manifests, tree
+from fleet.config import load
 from tests.unit.support import (
     REPOSITORY,
     Ended,
@@ -84,14 +85,14 @@ class TestRender:
         assert (ended.code, ended.err) == (0, "")
         parts = re.split(r"^=== (.*)\n", ended.out, flags=re.MULTILINE)[1:]
         files = dict(zip(parts[::2], parts[1::2], strict=True))
-        assert files == tree.render(config.load(checkout, "dev"), MANIFESTS)
+        assert files == tree.render(load.stack(checkout, "dev"), MANIFESTS)
 
     def test_to_a_folder(self, checkout: Path, tmp_path: Path, fleet: Run) -> None:
         with_manifests(checkout)
         out = tmp_path / "some" / "where"
         ended = fleet("render", "--root", checkout, "--stack", "dev", "--out", out)
         assert ended == Ended(0, "", "")
-        assert contents(out) == tree.render(config.load(checkout, "dev"), MANIFESTS)
+        assert contents(out) == tree.render(load.stack(checkout, "dev"), MANIFESTS)
 
     def test_what_an_earlier_tree_left_is_removed(
         self, checkout: Path, tmp_path: Path, fleet: Run
@@ -105,7 +106,7 @@ class TestRender:
             re.sub(r"fleet:apps: .*", "fleet:apps: []", stack)
         )
         assert fleet("render", "--root", checkout, "--stack", "dev", "--out", out).code == 0
-        rendered = tree.render(config.load(checkout, "dev"), None)
+        rendered = tree.render(load.stack(checkout, "dev"), None)
         assert set(contents(out)) - {"clusters/dev/flux-system/gotk-components.yaml"} == {
             *rendered,
             "clusters/dev/apps/note.yaml",
@@ -114,7 +115,7 @@ class TestRender:
     def test_all_stacks(self, checkout: Path, fleet: Run) -> None:
         with_manifests(checkout)
         ended = fleet("render", "--root", checkout)
-        assert [stack.name for stack in config.load_all(checkout)] == ["dev", "prod"]
+        assert [stack.name for stack in load.stacks(checkout)] == ["dev", "prod"]
         one_by_one = [fleet("render", "--root", checkout, "--stack", s) for s in ("dev", "prod")]
         assert ended.out == "".join(one.out for one in one_by_one)
 
@@ -135,7 +136,7 @@ class TestRender:
             "(flux-system/gotk-components.yaml is left out)\n"
         )
         for name in ("dev", "prod"):
-            expected = tree.render(config.load(checkout, name), None)
+            expected = tree.render(load.stack(checkout, name), None)
             written = contents(checkout / "clusters" / name)
             assert {f"clusters/{name}/{path}": text for path, text in written.items()} == expected
 
@@ -306,7 +307,7 @@ class TestFetch:
         self, checkout: Path, empty_cache: Path, fleet: Run
     ) -> None:
         """It is not fetched again, and `render` uses it."""
-        flux = config.load(checkout, "dev").decisions.flux
+        flux = load.stack(checkout, "dev").decisions.flux
         path = flux_manifests._path(flux, checkout).relative_to(empty_cache).as_posix()
         write(empty_cache, {path: MANIFESTS})
         ended = fleet("fetch", "--root", checkout)

@@ -26,7 +26,8 @@ from components.planting import type_token
 from components.reconciliation import reconcile_source
 from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
-from fleet import config, deploy_keys, flux_manifests, process, tree
+from fleet import deploy_keys, flux_manifests, process, tree
+from fleet.config import load
 from fleet.kube import kustomize
 from sandbox.kubernetes_plugin import objects
 from tests.unit.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
@@ -914,7 +915,7 @@ class TestProgram:
             STACK: "fleet-dev",
             **dict.fromkeys((CONNECTION, GITHUB_CONNECTION, TREE, FLUX, FLUX_SYNC), "dev"),
         }
-        stack = config.load(here, "dev")
+        stack = load.stack(here, "dev")
         files = tree.render(stack, MANIFESTS)
         assert sorted(names(recording.all(FILE))) == sorted(files)
         assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
@@ -966,7 +967,7 @@ class TestProgram:
 
     def test_the_same_documents_as_in_the_tree(self, here: Path) -> None:
         recording = self.record(here)
-        write(here, tree.render(config.load(here, "dev"), MANIFESTS))
+        write(here, tree.render(load.stack(here, "dev"), MANIFESTS))
         folder = here / "clusters/dev/flux-system"
         in_git = list(yaml.safe_load_all(process.run([*kustomize.kustomize(), folder], timeout=60)))
         planted = [

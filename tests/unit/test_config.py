@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import config, entries, kubeconfig, stack_files
+from fleet.config import engine, entry_rules, load, stack_files
 from fleet.errors import ConfigError
 from tests.unit.support import Ended, contents, stack_file, write
 
@@ -99,7 +99,7 @@ def test_two_stacks_on_one_cluster_are_told_for_both(checkout: Path) -> None:
     text = stack_file("prod").replace("k3d-prod", "k3d-dev")
     write(checkout, {"Pulumi.prod.yaml": text})
     with pytest.raises(ConfigError) as caught:
-        config.load_all(checkout)
+        load.stacks(checkout)
     assert caught.value.problems == (
         "Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' is also Pulumi.prod.yaml's; "
         "one cluster has one stack",
@@ -111,13 +111,13 @@ def test_two_stacks_on_one_cluster_are_told_for_both(checkout: Path) -> None:
 def test_a_broken_stack_does_not_stop_another(checkout: Path) -> None:
     """Dev's owner is not kept from working by prod's typing error, but `load_all` is."""
     write(checkout, {"Pulumi.prod.yaml": "{"})
-    assert config.load(checkout, "dev").name == "dev"
+    assert load.stack(checkout, "dev").name == "dev"
     with pytest.raises(ConfigError, match="line 2: is not YAML"):
-        config.load_all(checkout)
+        load.stacks(checkout)
 
 
 def test_shared_values_come_from_the_project(checkout: Path) -> None:
-    decisions = config.load(checkout, "dev").decisions
+    decisions = load.stack(checkout, "dev").decisions
     assert (decisions.repository.owner, decisions.repository.name) == ("acme", "platform")
     assert decisions.repository.branch == "main"
     assert decisions.repository.pull_url == "https://github.com/acme/platform"
@@ -133,7 +133,7 @@ def test_a_stack_overrides_what_is_shared(checkout: Path) -> None:
         "  fleet:repository: {owner: acme, name: other, url: 'ssh://git@example.com/acme/other'}\n"
     )
     write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
-    dev, prod = config.load_all(checkout)
+    dev, prod = load.stacks(checkout)
     assert (dev.decisions.flux.version, prod.decisions.flux.version) == ("v2.9.1", "v2.9.2")
     assert dev.decisions.repository.pull_url == "ssh://git@example.com/acme/other"
     assert prod.decisions.repository.name == "platform"
@@ -143,7 +143,7 @@ def test_what_the_engine_and_providers_keep_in_a_stack_file_is_left_alone(checko
     more = "  github:token: {secure: abc}\n  fleet:pullToken: {secure: abc}\n"
     text = "encryptionsalt: v1:abc\n" + stack_file("dev", more=more)
     write(checkout, {"Pulumi.dev.yaml": text})
-    assert config.load(checkout, "dev").decisions.pull_token is not None
+    assert load.stack(checkout, "dev").decisions.pull_token is not None
 
 
 def test_yaml_anchors_and_merges(checkout: Path) -> None:
@@ -155,7 +155,7 @@ def test_yaml_anchors_and_merges(checkout: Path) -> None:
         "  fleet:apps: []\n"
     )
     write(checkout, {"Pulumi.dev.yaml": text})
-    assert config.load(checkout, "dev").decisions.cluster.context == "k3d-dev"
+    assert load.stack(checkout, "dev").decisions.cluster.context == "k3d-dev"
 
 
 def test_an_overlay_of_another_environment_with_a_reason(checkout: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_overlay_of_another_environment_with_a_reason(checkout: Path) -> None
         "podinfo/overlays/dev", "{path: podinfo/overlays/prod, because: prod's load test}"
     )
     write(checkout, {"Pulumi.dev.yaml": text})
-    (entry,) = config.load(checkout, "dev").decisions.apps
+    (entry,) = load.stack(checkout, "dev").decisions.apps
     assert (entry.path, entry.because) == ("podinfo/overlays/prod", "prod's load test")
 
 
@@ -176,7 +176,7 @@ def test_a_new_stack_file_is_all_that_a_cluster_takes(
     write(checkout, {f"Pulumi.{name}.yaml": text})
 
     assert stack_files.names(checkout) == ["dev", "prod", name]
-    stack = config.load(checkout, name)
+    stack = load.stack(checkout, name)
     assert (stack.path, stack.environment) == (f"clusters/{name}", "test")
     assert fleet("render", "--root", checkout, "--out", checkout).code == 0
     assert (checkout / "clusters" / name / "kustomization.yaml").is_file()
@@ -197,21 +197,21 @@ def test_a_new_stack_file_is_all_that_a_cluster_takes(
     ],
 )
 def test_other_environment(path: str, environment: str, other: str | None) -> None:
-    assert entries.other_environment(path, environment) == other
+    assert entry_rules.other_environment(path, environment) == other
 
 
 @pytest.mark.parametrize("name", ["dev", "prod-us-east-1", "a", "a" * 63, "1"])
 def test_stack_names_that_are_fine(name: str, checkout: Path) -> None:
     write(checkout, {f"Pulumi.{name}.yaml": stack_file(name, apps="podinfo/base")})
-    assert config.load(checkout, name).path == f"clusters/{name}"
+    assert load.stack(checkout, name).path == f"clusters/{name}"
 
 
 def test_refuse_ambient(checkout: Path) -> None:
-    stack = config.load(checkout, "dev")
-    config.refuse_ambient({}, stack)
-    config.refuse_ambient({"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}, stack)
+    stack = load.stack(checkout, "dev")
+    load.refuse_ambient({}, stack)
+    load.refuse_ambient({"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}, stack)
     with pytest.raises(ConfigError) as caught:
-        config.refuse_ambient({"GITHUB_OWNER": "other", "GITHUB_ORGANIZATION": "third"}, stack)
+        load.refuse_ambient({"GITHUB_OWNER": "other", "GITHUB_ORGANIZATION": "third"}, stack)
     assert caught.value.problems == (
         "GITHUB_OWNER=other in the environment would beat Pulumi.dev.yaml: "
         "fleet:repository.owner 'acme'; unset GITHUB_OWNER",
@@ -221,7 +221,7 @@ def test_refuse_ambient(checkout: Path) -> None:
 
 
 def test_same_as_engine(checkout: Path) -> None:
-    stack = config.load(checkout, "dev")
+    stack = load.stack(checkout, "dev")
     engine = {
         "repository": {"owner": "acme", "name": "platform"},
         "flux": {"version": "v2.9.2"},
@@ -229,9 +229,9 @@ def test_same_as_engine(checkout: Path) -> None:
         "infrastructure": ["namespaces/common"],
         "apps": ["podinfo/overlays/dev"],
     }
-    config.same_as_engine(stack, checkout, engine)
+    load.same_as_engine(stack, checkout, engine)
     with pytest.raises(ConfigError) as caught:
-        config.same_as_engine(stack, checkout, engine | {"apps": [], "flux": None})
+        load.same_as_engine(stack, checkout, engine | {"apps": [], "flux": None})
     assert sorted(caught.value.problems) == [
         "Pulumi.dev.yaml: fleet:apps: is not what the engine was given; decide in this file and "
         "run without --config-file",
@@ -248,23 +248,23 @@ class TestKubeconfig:
         if text is not None:
             write(checkout, {path: text})
         with pytest.raises(ConfigError) as caught:
-            kubeconfig.require_context(config.load(checkout, "dev"))
+            engine.require_context(load.stack(checkout, "dev"))
         (problem,) = caught.value.problems
         return problem
 
     def test_the_context_is_there(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(checkout)
         write(checkout, {"kubeconfig": "contexts: [{name: k3d-prod}, {name: k3d-dev}]"})
-        stack = config.load(checkout, "dev")
-        kubeconfig.require_context(stack)
-        assert kubeconfig.path(stack) == checkout / "kubeconfig"
+        stack = load.stack(checkout, "dev")
+        engine.require_context(stack)
+        assert engine.path(stack) == checkout / "kubeconfig"
 
     def test_home(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(checkout))
         text = stack_file("dev").replace("kubeconfig: kubeconfig", "kubeconfig: ~/.kube/config")
         write(checkout, {"Pulumi.dev.yaml": text})
-        stack = config.load(checkout, "dev")
-        assert kubeconfig.path(stack) == checkout / ".kube/config"
+        stack = load.stack(checkout, "dev")
+        assert engine.path(stack) == checkout / ".kube/config"
 
     def test_the_context_is_not_there(
         self, checkout: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,9 +9,9 @@ from typing import Any, get_args
 import pytest
 
 from fleet import pods, quotas
+from fleet.config.tenant_models import QuotaName
+from fleet.config.tenant_rules import quantity
 from fleet.pods import Pods
-from fleet.tenant_decisions import QuotaName
-from fleet.tenants import quantity
 
 RANGE: dict[str, Any] = {
     "type": "Container",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from fleet import config, team_repository, tenants
+from fleet import team_repository
+from fleet.config import load, tenant_rules
 from fleet.kube import kustomize
 from fleet.process import run
 from tests.unit.support import stack_file, write
@@ -39,8 +40,8 @@ def registered(root: Path) -> list[str]:
         text = f"config: {{fleet:cluster: {cluster}, fleet:tenants: {tenants_of_it}}}\n"
         write(root, {f"Pulumi.{name}.yaml": text})
     write(root, {"Pulumi.broken.yaml": "config: ["})
-    (team,) = tenants.teams(config.load(root, "dev"))
-    return team_repository.environments(config.all_own(root), team)
+    (team,) = tenant_rules.teams(load.stack(root, "dev"))
+    return team_repository.environments(load.all_own(root), team)
 
 
 def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout: Path) -> None:
@@ -49,7 +50,7 @@ def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout:
 
 def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) -> None:
     environments = registered(checkout)
-    (team,) = tenants.teams(config.load(checkout, "dev"))
+    (team,) = tenant_rules.teams(load.stack(checkout, "dev"))
     files = team_repository.starting_files(team, environments)
     # What tells of the rest comes first.
     assert list(files) == [

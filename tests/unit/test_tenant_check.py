@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fleet import config, flux_manifests, tenant_check, validation
+from fleet import flux_manifests, tenant_check, validation
+from fleet.config import load
 from fleet.errors import FleetError
 from fleet.kube import kustomize
 from fleet.tenant_check import Checked
@@ -65,7 +66,7 @@ def folder(*objects: Mapping[str, Any] | str, **more: object) -> dict[str, str]:
 def check(checkout: Path, files: Files) -> Checked:
     if "fleet:tenants" not in (checkout / "Pulumi.dev.yaml").read_text():
         register(checkout)
-    return tenant_check.check(clone(checkout, files), [config.load(checkout, "dev")])
+    return tenant_check.check(clone(checkout, files), [load.stack(checkout, "dev")])
 
 
 def found(checkout: Path, files: Files) -> list[str]:
@@ -650,7 +651,7 @@ class TestKinds:
             assert tenant_check.plural(kind) == self.PLURALS.get(kind, f"{kind}s")
 
     def test_plurals_as_crds_say(self) -> None:
-        stack = config.load(REPOSITORY, "dev")
+        stack = load.stack(REPOSITORY, "dev")
         text = flux_manifests.read_for_review(stack.decisions.flux, REPOSITORY)
         documents = yaml.load_all(text, Loader=yaml.CSafeLoader)
         names = [
@@ -734,7 +735,7 @@ class TestPods:
 
 class TestTeams:
     def stack(self) -> Any:  # noqa: ANN401 - what check takes
-        return config.load(TENANCY, "prod-us-east-1")
+        return load.stack(TENANCY, "prod-us-east-1")
 
     def test_each_by_its_own_fence(self, tmp_path: Path) -> None:
         """Two teams may do what the third may not, and one has its wiring elsewhere."""
@@ -782,7 +783,7 @@ class TestTeams:
         more = f"  fleet:tenants:\n{teams}"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
         (tmp_path / "apps").mkdir()
-        result = tenant_check.check(tmp_path, [config.load(checkout, "dev")])
+        result = tenant_check.check(tmp_path, [load.stack(checkout, "dev")])
         assert (result.checked, result.findings) == (0, [])
         assert result.not_checked == [
             f"{name}: {tmp_path}/apps may be one of https://github.com/one/apps and "
@@ -890,7 +891,7 @@ def test_what_a_hostile_team_tries_is_found_before_it_is_pushed(
             file.symlink_to(content)
         else:
             file.write_text(str(content))
-    result = tenant_check.check(tmp_path / "clones", [config.load(checkout, "dev")])
+    result = tenant_check.check(tmp_path / "clones", [load.stack(checkout, "dev")])
     assert result.findings
     names = {
         *(f"{item['kind']} " for item in attack.objects),
@@ -905,7 +906,7 @@ def test_what_a_hostile_team_tries_is_found_before_it_is_pushed(
 def test_schemas_hold_for_what_teams_deploy(checkout: Path) -> None:
     register(checkout)
     clones = clone(checkout, folder(thing("apps/v1", "Deploymnt")))
-    stack = config.load(checkout, "dev")
+    stack = load.stack(checkout, "dev")
     (checkout / "Pulumi.prod.yaml").unlink()
     report = validation.check(checkout, [(stack, None)], lambda _: None, clones)
     assert [f.problem for f in report.findings if "no kind" in f.problem] == [

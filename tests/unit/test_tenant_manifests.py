@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import config, tenant_manifests, tenants, tree, validation
-from fleet.decisions import Stack
-from fleet.tenant_decisions import FENCE_GROUPS, FENCE_RESOURCES
-from fleet.tenants import Team
+from fleet import tenant_manifests, tree, validation
+from fleet.config import load, tenant_rules
+from fleet.config.models import Stack
+from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
+from fleet.config.tenant_rules import Team
 from tests.unit.test_tree import TENANCY, document, listed
 
 FOLDER = "clusters/prod-us-east-1"
@@ -18,12 +19,12 @@ FOLDER = "clusters/prod-us-east-1"
 
 @pytest.fixture(scope="module")
 def stack() -> Stack:
-    return config.load(TENANCY, "prod-us-east-1")
+    return load.stack(TENANCY, "prod-us-east-1")
 
 
 @pytest.fixture(params=["audit", "billing", "legacy"])
 def team(stack: Stack, request: pytest.FixtureRequest) -> Team:
-    (found,) = (team for team in tenants.teams(stack) if team.name == request.param)
+    (found,) = (team for team in tenant_rules.teams(stack) if team.name == request.param)
     return found
 
 
@@ -168,7 +169,7 @@ def test_the_pair(team: Team) -> None:
 
 def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
     """Its names, intervals, path and target; and an account, which the lockdown asks for."""
-    (legacy,) = (team for team in tenants.teams(stack) if team.in_flux_system)
+    (legacy,) = (team for team in tenant_rules.teams(stack) if team.in_flux_system)
     source, kustomization = tenant_manifests.sync(legacy)
     assert (source["metadata"]["name"], source["metadata"]["namespace"]) == (
         "legacy-repo",
@@ -196,7 +197,7 @@ def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
 
 def test_of_a_team_to_keep_only_the_wiring_may_go(stack: Stack) -> None:
     kept, others = "kustomize.toolkit.fluxcd.io/prune", {"billing": False, "audit": True}
-    for found in tenants.teams(stack):
+    for found in tenant_rules.teams(stack):
         stays = {
             f"{item['kind']}/{item['metadata']['name']}"
             for item in tenant_manifests.documents(found)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet import config, definitions, tenants
+from fleet.config import definitions, load, tenant_rules
+from fleet.config.tenant_rules import LIMITS, QUOTA, Team
 from fleet.errors import ConfigError
-from fleet.tenants import LIMITS, QUOTA, Team
 from tests.unit.support import PROJECT, helm_release, stack_file, write
 
 BILLING = "name: billing, repository: {url: https://github.com/acme/billing-apps}"
@@ -26,7 +26,7 @@ def team(
         text = text.replace("podinfo/overlays/dev", "podinfo/base")
     shared = f"{PROJECT}  fleet:tenantDefaults:\n    value: {defaults}\n"
     write(root, {"Pulumi.yaml": shared, "Pulumi.dev.yaml": text})
-    (found,) = tenants.teams(config.load(root, "dev"))
+    (found,) = tenant_rules.teams(load.stack(root, "dev"))
     return found
 
 
@@ -56,7 +56,7 @@ def test_a_repository_is_created_by_one_stack_only(checkout: Path) -> None:
     )
     write(checkout, {f"Pulumi.{n}.yaml": stack_file(n, more=create) for n in ("dev", "prod")})
     with pytest.raises(ConfigError) as caught:
-        config.load(checkout, "prod")
+        load.stack(checkout, "prod")
     assert list(caught.value.problems) == [
         "Pulumi.prod.yaml: fleet:tenants[0].repository.url: "
         "'ssh://git@github.com/acme/billing-apps' is made by Pulumi.dev.yaml; "
@@ -65,10 +65,10 @@ def test_a_repository_is_created_by_one_stack_only(checkout: Path) -> None:
     spelled = create.replace("billing-apps}", "Billing-Apps.git}")
     write(checkout, {"Pulumi.prod.yaml": stack_file("prod", more=spelled)})
     with pytest.raises(ConfigError, match=r"is made by Pulumi\.dev\.yaml"):
-        config.load(checkout, "prod")
+        load.stack(checkout, "prod")
     only_key = create.replace("create: true", "deployKey: 1")
     write(checkout, {"Pulumi.prod.yaml": stack_file("prod", more=only_key)})
-    found = [tenants.teams(stack)[0] for stack in config.load_all(checkout)]
+    found = [tenant_rules.teams(stack)[0] for stack in load.stacks(checkout)]
     assert [(t.create, t.deploy_key, t.reads_with_secret) for t in found] == [
         (True, 1, True),
         (False, 1, True),
@@ -132,7 +132,7 @@ def test_the_order_in_the_file_means_nothing(checkout: Path) -> None:
     for first, second in ((BILLING, other), (other, BILLING)):
         more = f"  fleet:tenants:\n    - {{{first}}}\n    - {{{second}}}\n"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
-        found = tenants.teams(config.load(checkout, "dev"))
+        found = tenant_rules.teams(load.stack(checkout, "dev"))
         assert [team.name for team in found] == ["audit", "billing"]
 
 
@@ -158,13 +158,13 @@ def test_the_order_in_the_file_means_nothing(checkout: Path) -> None:
     ],
 )
 def test_quantity(text: str, number: Fraction) -> None:
-    assert tenants.quantity(text) == number
+    assert tenant_rules.quantity(text) == number
 
 
 @pytest.mark.parametrize("text", ["", ".", "m", "1 Gi", "-1", "1gb", "1e999999999", "1_0", "1.2.3"])
 def test_no_quantity(text: str) -> None:
     with pytest.raises(ValueError, match="is no quantity"):
-        tenants.quantity(text)
+        tenant_rules.quantity(text)
 
 
 def test_a_namespace_that_helm_makes_is_the_platforms(checkout: Path) -> None:

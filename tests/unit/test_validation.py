@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import config, flux_manifests, tree, validation
-from fleet.decisions import Flux, Stack
+from fleet import flux_manifests, tree, validation
+from fleet.config import load
+from fleet.config.models import Flux, Stack
 from fleet.errors import CommandError, FleetError
 from fleet.findings import Built, Finding, Report
 from fleet.kube import kustomize
@@ -38,7 +39,7 @@ def check(root: Path, files: Mapping[str, str], **lists: str) -> list[str]:
     """Return what is found in the checkout with `files` and the stack dev alone."""
     (root / "Pulumi.prod.yaml").unlink()
     write(root, {"Pulumi.dev.yaml": stack_file("dev", **lists), **files})
-    stacks = [(stack, None) for stack in config.load_all(root)]
+    stacks = [(stack, None) for stack in load.stacks(root)]
     report = validation.check(root, stacks, lambda _: None)
     return [str(finding) for finding in report.findings]
 
@@ -55,7 +56,7 @@ def flux_kustomization(name: str, spec: str, path: str = "./apps/podinfo/base") 
 
 
 def test_nothing_is_wrong_with_the_shipped_stacks() -> None:
-    stacks = config.load_all(REPOSITORY)
+    stacks = load.stacks(REPOSITORY)
     report = validation.check(REPOSITORY, [(s, None) for s in stacks], lambda _: None)
     assert report.findings == []
     assert report.without_schema == Counter()
@@ -71,7 +72,7 @@ def test_nothing_is_wrong_with_the_small_checkout(checkout: Path) -> None:
 def test_every_cluster_is_looked_at(checkout: Path) -> None:
     write(checkout, {"apps/podinfo/overlays/prod/kustomization.yaml": kustomization("nothing")})
     said: list[str] = []
-    stacks = [(stack, None) for stack in config.load_all(checkout)]
+    stacks = [(stack, None) for stack in load.stacks(checkout)]
     report = validation.check(checkout, stacks, said.append)
     (finding,) = report.findings
     assert finding.file == "clusters/prod/apps"
@@ -368,7 +369,7 @@ class TestObjects:
         text = manifest("example.com/v1", "Thing", "a", "common", "spec: {a: '='}\n")
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="a")})
         write(checkout, definition("apps/a", text))
-        stack = config.load(checkout, "dev")
+        stack = load.stack(checkout, "dev")
         report = validation.check(checkout, [(stack, None)], lambda _: None)
         assert report.findings == []
         assert report.summary().endswith("no schema for 1 objects (example.com/v1 Thing)")
@@ -380,7 +381,7 @@ class TestObjects:
 
 def test_components_are_checked_too(checkout: Path) -> None:
     """With Flux's manifests, the entrypoint is built as it will be in Git."""
-    stack = config.load(checkout, "dev")
+    stack = load.stack(checkout, "dev")
     text = namespace("flux-system") + "---\n" + manifest("v1", "ConfigMap", "a", "flux-system")
     broken = text + "---\n" + manifest("v1", "ConfigMap", "b", "flux-system", "dat: {}\n")
     good, bad = (
@@ -458,7 +459,7 @@ class TestFluxManifests:
     def flux(checkout: Path, spec: str = "") -> Flux:
         more = f"  fleet:flux: {{version: v2.9.2, manifests: flux.yaml{spec}}}\n"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
-        return config.load(checkout, "dev").decisions.flux
+        return load.stack(checkout, "dev").decisions.flux
 
     def refused(self, checkout: Path, spec: str = "") -> str:
         with pytest.raises(FleetError) as caught:
@@ -489,7 +490,7 @@ class TestFluxManifests:
     def test_where_the_release_is_kept(self, checkout: Path, empty_cache: Path) -> None:
         """Another source's manifests are not this one's, though of the same version."""
         write(empty_cache, {"flux/v2.9.2-from-modules.yaml": "made here"})
-        flux = config.load(checkout, "dev").decisions.flux
+        flux = load.stack(checkout, "dev").decisions.flux
         assert flux_manifests.url(flux) == (
             "https://github.com/fluxcd/flux2/releases/download/v2.9.2/install.yaml"
         )
@@ -509,7 +510,7 @@ class TestFluxManifests:
 
     def test_with_flags(self, tmp_path: Path) -> None:
         """What is planted is what kustomize makes of the tree; nothing else is touched."""
-        stack = config.load(REPOSITORY, "dev")
+        stack = load.stack(REPOSITORY, "dev")
         manifests = flux_manifests.read_for_review(stack.decisions.flux, REPOSITORY)
         write(tmp_path, tree.render(stack, manifests))
         text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleet.decisions import Entry, entry_or_path
-from fleet.strict import DNS_LABEL
+from fleet.config.base import DNS_LABEL
+from fleet.config.models import Entry, entry_or_path
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 

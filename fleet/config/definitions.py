@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from fleet.entries import KUSTOMIZATION_FILES
+from fleet.config.entry_rules import KUSTOMIZATION_FILES
 
 SHARED_FOLDERS = ("apps", "infrastructure")
 # Namespaces that every cluster has by itself.

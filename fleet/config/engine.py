@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from fleet.decisions import Stack
+from fleet.config.models import Stack
 from fleet.errors import ConfigError
 
 

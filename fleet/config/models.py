@@ -14,8 +14,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from fleet.strict import DNS_LABEL, Branch, NonEmpty, Strict, git_url
-from fleet.tenant_decisions import TenantCredentials, TenantDecisions, TenantDefaults
+from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict, git_url
+from fleet.config.tenant_models import TenantCredentials, TenantDecisions, TenantDefaults
 
 
 def _https_or_ssh(url: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fleet.decisions import Decisions
-from fleet.stack_files import CLUSTER_KEYS, ENGINE_KEYS, PROJECT
+from fleet.config.models import Decisions
+from fleet.config.stack_files import CLUSTER_KEYS, ENGINE_KEYS, PROJECT
 
 FILE = "stack.schema.json"
 

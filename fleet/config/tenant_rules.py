@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleet.decisions import Stack
-from fleet.definitions import BUILT_IN_NAMESPACES
-from fleet.stack_files import SECRET_KEYS
-from fleet.strict import DNS_LABEL
-from fleet.tenant_decisions import (
+from fleet.config.base import DNS_LABEL
+from fleet.config.definitions import BUILT_IN_NAMESPACES
+from fleet.config.models import Stack
+from fleet.config.stack_files import SECRET_KEYS
+from fleet.config.tenant_models import (
     ExtraKinds,
     InFluxSystem,
     PodSecurity,

@@ -15,12 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from fleet import definitions, entries, stack_files, tenants
-from fleet.decisions import Cluster, Decisions, Entry, Flux, Repository, Stack
-from fleet.errors import ConfigError
-from fleet.stack_files import PROJECT_FILE, SHARED_KEYS
-from fleet.strict import DNS_LABEL
-from fleet.tenant_decisions import (
+from fleet.config import definitions, entry_rules, stack_files, tenant_rules
+from fleet.config.base import DNS_LABEL
+from fleet.config.models import Cluster, Decisions, Entry, Flux, Repository, Stack
+from fleet.config.stack_files import PROJECT_FILE, SHARED_KEYS
+from fleet.config.tenant_models import (
     ExtraKinds,
     InFluxSystem,
     Limits,
@@ -29,17 +28,18 @@ from fleet.tenant_decisions import (
     TenantDefaults,
     TenantRepository,
 )
+from fleet.errors import ConfigError
 
 # What a stack's own file sets, by key below `fleet:`.
 Values = Mapping[str, Any]
 
 
-def load(root: Path, name: str) -> Stack:
+def stack(root: Path, name: str) -> Stack:
     """Read and validate one stack. Raises ConfigError with every problem found."""
     return _load(root, name, all_own(root), definitions.namespace_homes(root))
 
 
-def load_all(root: Path) -> list[Stack]:
+def stacks(root: Path) -> list[Stack]:
     """Read and validate every stack in `root`. Raises ConfigError with every problem of all."""
     owns = all_own(root)
     if not owns:
@@ -81,9 +81,9 @@ def _load(root: Path, name: str, owns: Mapping[str, Values], homes: Mapping[str,
     values = shared | own
     files = dict.fromkeys(shared, PROJECT_FILE) | dict.fromkeys(own, file)
     decisions = _validate(values, file, files, problems)
-    problems += entries.problems(root, name, file, values)
+    problems += entry_rules.problems(root, name, file, values)
     others = {other: theirs for other, theirs in owns.items() if other != name}
-    problems += tenants.problems(name, file, values, homes, _creators(others))
+    problems += tenant_rules.problems(name, file, values, homes, _creators(others))
     problems += _collisions(file, own, others)
     if decisions is None or problems:
         raise ConfigError(problems)
@@ -286,7 +286,7 @@ def _creators(others: Mapping[str, Values]) -> dict[str, str]:
             if isinstance(team, dict) and team.get("create") is True:
                 repository = team.get("repository")
                 url = repository.get("url") if isinstance(repository, dict) else None
-                found[tenants.same_repository(str(url))] = f"Pulumi.{name}.yaml"
+                found[tenant_rules.same_repository(str(url))] = f"Pulumi.{name}.yaml"
     return found
 
 

@@ -1,0 +1,1 @@
+"""Stack files, read and validated once: models, rules, messages, JSON Schema."""
