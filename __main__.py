@@ -15,11 +15,12 @@ from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
-from fleet import deploy_keys, flux_manifests, team_repository, tenant_manifests, tree
+from fleet import deploy_keys
 from fleet.config import engine, load, stack_files, tenant_rules
 from fleet.config.models import Stack
 from fleet.config.tenant_rules import Team
 from fleet.errors import FleetError
+from fleet.render import flux_release, tenant_manifests, tenant_repository, tree
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     load.refuse_ambient(os.environ, stack)
     load.same_as_engine(stack, root, _engine_decisions())
     engine.require_context(stack)
-    components = flux_manifests.read(decisions.flux, root)
+    components = flux_release.read(decisions.flux, root)
     files = tree.render(stack, components)
 
     connection = ClusterConnection(
@@ -49,12 +50,12 @@ def main() -> None:
             token=pulumi.Config("github").require_secret("token"),
         ),
     )
-    planted = [*flux_manifests.with_flags(components), *tree.platform_account()]
+    planted = [*flux_release.with_flags(components), *tree.platform_account()]
     flux = FluxInstallation(
         stack.name,
         FluxInstallationArgs(
             namespace=tree.FLUX_NAMESPACE,
-            waves=flux_manifests.waves(planted),
+            waves=flux_release.waves(planted),
             pull_secret=tree.PULL_SECRET,
             pull_token=pulumi.Config("fleet").get_secret("pullToken"),
         ),
@@ -150,11 +151,11 @@ def _tenants(
 def _team_repository(
     team: Team, owns: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
 ) -> TeamRepository:
-    environments = team_repository.environments(owns, team)
+    environments = tenant_repository.environments(owns, team)
     args = TeamRepositoryArgs(
         repository=team.repository_name,
         branch=team.repository.branch,
-        files=team_repository.starting_files(team, environments),
+        files=tenant_repository.starting_files(team, environments),
         github_team=team.github_team,
     )
     return TeamRepository(team.name, args, opts)

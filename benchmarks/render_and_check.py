@@ -20,10 +20,10 @@ from pathlib import Path
 
 import yaml
 
-from fleet import tree
 from fleet.config import stack_files
 from fleet.kube import kustomize
 from fleet.process import run
+from fleet.render import tree
 
 CHECKOUT = Path(__file__).parents[1]
 SIZES = ("3", "10", "30", "100", "1x10", "1x100", "1x1000", "100x20")

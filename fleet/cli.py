@@ -9,10 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fleet import flux_manifests, tree, validation
+from fleet import validation
 from fleet.config import load, schema
 from fleet.config.models import Flux, Stack
 from fleet.errors import FleetError
+from fleet.render import flux_release, tree
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,8 +119,8 @@ def _components(stacks: Sequence[Stack], root: Path) -> dict[str, str | None]:
     found: dict[Flux, str | None] = {}
     for flux in dict.fromkeys(stack.decisions.flux for stack in stacks):
         try:
-            found[flux] = flux_manifests.read_for_review(flux, root)
-        except flux_manifests.ManifestsMissingError as missing:
+            found[flux] = flux_release.read_for_review(flux, root)
+        except flux_release.ManifestsMissingError as missing:
             print(f"{missing} ({tree.COMPONENTS_FILE} is left out)", file=sys.stderr)
             found[flux] = None
     return {stack.name: found[stack.decisions.flux] for stack in stacks}
@@ -154,10 +155,10 @@ def _progress(what: str) -> None:
 
 def _fetch(args: argparse.Namespace) -> int:
     for flux in dict.fromkeys(stack.decisions.flux for stack in load.stacks(args.root)):
-        path = flux_manifests.fetch(flux, args.root)
+        path = flux_release.fetch(flux, args.root)
         print(f"Flux {flux.version}: {path}")
         if flux.sha256 is None:
-            print(f"pin it: fleet:flux.sha256: {flux_manifests.checksum(path)}")
+            print(f"pin it: fleet:flux.sha256: {flux_release.checksum(path)}")
     return 0
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fleet import tenant_check, tree
+from fleet import tenant_check
 from fleet.config import definitions
 from fleet.config.entry_rules import KUSTOMIZATION_FILES
 from fleet.config.models import Stack
@@ -23,6 +23,7 @@ from fleet.errors import CommandError
 from fleet.findings import Built, Finding, Report
 from fleet.kube import kustomize
 from fleet.process import run
+from fleet.render import tree
 
 SHARED_FOLDERS = definitions.SHARED_FOLDERS
 # Groups of which every kind has a schema; an unknown kind there is a mistake, not a gap.

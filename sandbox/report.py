@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet import tree, validation
+from fleet import validation
 from fleet.config.models import Stack
+from fleet.render import tree
 from sandbox import clusters, platform_repository
 from sandbox.errors import SandboxError
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet import cli, tree
+from fleet import cli
 from fleet.config import load
 from fleet.kube import kustomize
 from fleet.process import run
+from fleet.render import tree
 from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, processes, report, servers, stacks
 from tests.e2e.conftest import NAMES, Sandbox, eventually, kill_tree

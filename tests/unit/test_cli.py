@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet import flux_manifests, tree
 from fleet.config import load
+from fleet.render import flux_release, tree
 from tests.unit.support import (
     REPOSITORY,
     Ended,
@@ -308,7 +308,7 @@ class TestFetch:
     ) -> None:
         """It is not fetched again, and `render` uses it."""
         flux = load.stack(checkout, "dev").decisions.flux
-        path = flux_manifests._path(flux, checkout).relative_to(empty_cache).as_posix()
+        path = flux_release._path(flux, checkout).relative_to(empty_cache).as_posix()
         write(empty_cache, {path: MANIFESTS})
         ended = fleet("fetch", "--root", checkout)
         assert ended.code == 0

@@ -26,9 +26,10 @@ from components.planting import type_token
 from components.reconciliation import reconcile_source
 from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
-from fleet import deploy_keys, flux_manifests, process, tree
+from fleet import deploy_keys, process
 from fleet.config import load
 from fleet.kube import kustomize
+from fleet.render import flux_release, tree
 from sandbox.kubernetes_plugin import objects
 from tests.unit.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
@@ -344,9 +345,7 @@ class TestReconcileSource:
 
 
 class TestFluxInstallation:
-    WAVES = tuple(
-        tuple(wave) for wave in flux_manifests.waves(flux_manifests.with_flags(MANIFESTS))
-    )
+    WAVES = tuple(tuple(wave) for wave in flux_release.waves(flux_release.with_flags(MANIFESTS)))
 
     def record(
         self,

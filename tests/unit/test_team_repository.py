@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from fleet import team_repository
 from fleet.config import load, tenant_rules
 from fleet.kube import kustomize
 from fleet.process import run
+from fleet.render import tenant_repository
 from tests.unit.support import stack_file, write
 
 SHARED = (
@@ -41,7 +41,7 @@ def registered(root: Path) -> list[str]:
         write(root, {f"Pulumi.{name}.yaml": text})
     write(root, {"Pulumi.broken.yaml": "config: ["})
     (team,) = tenant_rules.teams(load.stack(root, "dev"))
-    return team_repository.environments(load.all_own(root), team)
+    return tenant_repository.environments(load.all_own(root), team)
 
 
 def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout: Path) -> None:
@@ -51,7 +51,7 @@ def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout:
 def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) -> None:
     environments = registered(checkout)
     (team,) = tenant_rules.teams(load.stack(checkout, "dev"))
-    files = team_repository.starting_files(team, environments)
+    files = tenant_repository.starting_files(team, environments)
     # What tells of the rest comes first.
     assert list(files) == [
         "deploy/README.md",

@@ -10,10 +10,11 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fleet import flux_manifests, tenant_check, validation
+from fleet import tenant_check, validation
 from fleet.config import load
 from fleet.errors import FleetError
 from fleet.kube import kustomize
+from fleet.render import flux_release
 from fleet.tenant_check import Checked
 from tests.e2e import test_tenant_attacks as attacks
 from tests.e2e.conftest import Sandbox
@@ -652,7 +653,7 @@ class TestKinds:
 
     def test_plurals_as_crds_say(self) -> None:
         stack = load.stack(REPOSITORY, "dev")
-        text = flux_manifests.read_for_review(stack.decisions.flux, REPOSITORY)
+        text = flux_release.read_for_review(stack.decisions.flux, REPOSITORY)
         documents = yaml.load_all(text, Loader=yaml.CSafeLoader)
         names = [
             item["spec"]["names"]

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import tenant_manifests, tree, validation
+from fleet import validation
 from fleet.config import load, tenant_rules
 from fleet.config.models import Stack
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
 from fleet.config.tenant_rules import Team
+from fleet.render import tenant_manifests, tree
 from tests.unit.test_tree import TENANCY, document, listed
 
 FOLDER = "clusters/prod-us-east-1"

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import tree
 from fleet.config import load
 from fleet.config.models import Stack
+from fleet.render import tree
 from tests.unit.support import REPOSITORY, contents, stack_file, write
 
 GOLDEN = Path(__file__).parent / "golden"

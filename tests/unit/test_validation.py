@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import flux_manifests, tree, validation
+from fleet import validation
 from fleet.config import load
 from fleet.config.models import Flux, Stack
 from fleet.errors import CommandError, FleetError
 from fleet.findings import Built, Finding, Report
 from fleet.kube import kustomize
 from fleet.process import run
+from fleet.render import flux_release, tree
 from tests.unit.support import (
     REPOSITORY,
     config_map,
@@ -463,16 +464,16 @@ class TestFluxManifests:
 
     def refused(self, checkout: Path, spec: str = "") -> str:
         with pytest.raises(FleetError) as caught:
-            flux_manifests.read(self.flux(checkout, spec), checkout)
+            flux_release.read(self.flux(checkout, spec), checkout)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
     def test_read(self, checkout: Path) -> None:
         write(checkout, {"flux.yaml": self.TEXT})
-        checksum = flux_manifests.checksum(checkout / "flux.yaml")
-        assert flux_manifests.read(self.flux(checkout), checkout) == self.TEXT
+        checksum = flux_release.checksum(checkout / "flux.yaml")
+        assert flux_release.read(self.flux(checkout), checkout) == self.TEXT
         pinned = self.flux(checkout, f", sha256: {checksum}")
-        assert flux_manifests.read(pinned, checkout) == self.TEXT
+        assert flux_release.read(pinned, checkout) == self.TEXT
 
     def test_another_checksum(self, checkout: Path) -> None:
         write(checkout, {"flux.yaml": self.TEXT})
@@ -491,17 +492,17 @@ class TestFluxManifests:
         """Another source's manifests are not this one's, though of the same version."""
         write(empty_cache, {"flux/v2.9.2-from-modules.yaml": "made here"})
         flux = load.stack(checkout, "dev").decisions.flux
-        assert flux_manifests.url(flux) == (
+        assert flux_release.url(flux) == (
             "https://github.com/fluxcd/flux2/releases/download/v2.9.2/install.yaml"
         )
-        with pytest.raises(flux_manifests.ManifestsMissingError, match="run `fleet fetch`"):
-            flux_manifests.read(flux, checkout)
-        assert flux_manifests.read_for_review(flux, checkout) == "made here"
+        with pytest.raises(flux_release.ManifestsMissingError, match="run `fleet fetch`"):
+            flux_release.read(flux, checkout)
+        assert flux_release.read_for_review(flux, checkout) == "made here"
 
     def test_waves(self) -> None:
         kinds = ["Deployment", "ClusterRole", "CustomResourceDefinition", "Service", "Namespace"]
         text = "---\n".join(manifest("v1", kind, kind.lower()) for kind in kinds)
-        waves = flux_manifests.waves(flux_manifests.with_flags(f"---\n{text}---\n"))
+        waves = flux_release.waves(flux_release.with_flags(f"---\n{text}---\n"))
         assert [[document["kind"] for document in wave] for wave in waves] == [
             ["CustomResourceDefinition", "Namespace"],
             ["ClusterRole", "Service"],
@@ -511,12 +512,12 @@ class TestFluxManifests:
     def test_with_flags(self, tmp_path: Path) -> None:
         """What is planted is what kustomize makes of the tree; nothing else is touched."""
         stack = load.stack(REPOSITORY, "dev")
-        manifests = flux_manifests.read_for_review(stack.decisions.flux, REPOSITORY)
+        manifests = flux_release.read_for_review(stack.decisions.flux, REPOSITORY)
         write(tmp_path, tree.render(stack, manifests))
         text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
         planted = [
-            *flux_manifests.with_flags(manifests),
+            *flux_release.with_flags(manifests),
             *tree.platform_account(),
             *tree.sync(stack),
         ]
@@ -528,11 +529,11 @@ class TestFluxManifests:
         upstream = [item for item in yaml.load_all(manifests, Loader=yaml.CSafeLoader) if item]
         changed = {
             item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
-            for item in flux_manifests.with_flags(manifests)
+            for item in flux_release.with_flags(manifests)
             if item not in upstream
         }
         assert {name: args[-4:] for name, args in changed.items()} == {
-            "kustomize-controller": list(flux_manifests.FLAGS),
+            "kustomize-controller": list(flux_release.FLAGS),
             "helm-controller": [
                 "--enable-leader-election",
                 "--no-cross-namespace-refs=true",

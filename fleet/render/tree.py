@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from fleet import flux_manifests, tenant_manifests
 from fleet.config import tenant_rules
 from fleet.config.models import Entry, Stack
 from fleet.config.tenant_rules import Team, teams
+from fleet.render import flux_release, tenant_manifests
 
 FLUX_NAMESPACE = tenant_rules.FLUX_NAMESPACE
 SYNC_NAME = "flux-system"
@@ -66,7 +66,7 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
     files[ACCOUNT_FILE] = _yaml(*platform_account())
     files["flux-system/kustomization.yaml"] = _kustomization(
         [file.rpartition("/")[2] for file in (COMPONENTS_FILE, ACCOUNT_FILE, SYNC_FILE)]
-    ) + _yaml({"patches": flux_manifests.flag_patches()})
+    ) + _yaml({"patches": flux_release.flag_patches()})
     earlier: list[str] = []
     staged = stages(stack)
     for stage, pairs in staged.items():
