@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
+from fleet.check.run import SHARED_FOLDERS
 from fleet.config import stack_files
 from fleet.process import run
-from fleet.validation import SHARED_FOLDERS
 from sandbox import clusters, files, servers
 
 OWNER = "platform-team"

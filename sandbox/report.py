@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet import validation
+from fleet.check import run
 from fleet.config.models import Stack
 from fleet.render import tree
 from sandbox import clusters, platform_repository
@@ -55,7 +55,7 @@ def table(state: Path, stacks: Sequence[Stack]) -> Table:
 def expected(root: Path, stack: Stack) -> Found:
     """Return what the tree says that the cluster holds, by thing."""
     with tempfile.TemporaryDirectory() as folder:
-        objects, findings = validation.build(root, stack, None, Path(folder) / stack.name)
+        objects, findings = run.build(root, stack, None, Path(folder) / stack.name)
     if findings:
         raise SandboxError(str(findings[0]))
     values: dict[str, Value] = {
@@ -150,7 +150,7 @@ def not_converged(state: Path, name: str, revision: str) -> list[str]:
 
 def _says_the_same(state: Path, name: str, applied: str, revision: str) -> bool:
     """Say whether what Flux applied, as main@sha1:<commit>, has the cluster's files of a commit."""
-    folders = (f"clusters/{name}", *validation.SHARED_FOLDERS)
+    folders = (f"clusters/{name}", *run.SHARED_FOLDERS)
     commit = applied.rpartition(":")[2]
     return bool(commit) and not platform_repository.changed(state, commit, revision, folders)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fleet import pod_security
+from fleet.check import pod_security
 
 MODEST: dict[str, Any] = {
     "metadata": {},

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import pytest
 
-from fleet import pods, quotas
+from fleet.check import pods, quotas
+from fleet.check.pods import Pods
 from fleet.config.tenant_models import QuotaName
 from fleet.config.tenant_rules import quantity
-from fleet.pods import Pods
 
 RANGE: dict[str, Any] = {
     "type": "Container",

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fleet import tenant_check, validation
+from fleet.check import run, tenant_findings
+from fleet.check.tenant_findings import Checked
 from fleet.config import load
 from fleet.errors import FleetError
 from fleet.kube import kustomize
 from fleet.render import flux_release
-from fleet.tenant_check import Checked
 from tests.e2e import test_tenant_attacks as attacks
 from tests.e2e.conftest import Sandbox
 from tests.e2e.conftest import Team as SandboxTeam
@@ -67,7 +67,7 @@ def folder(*objects: Mapping[str, Any] | str, **more: object) -> dict[str, str]:
 def check(checkout: Path, files: Files) -> Checked:
     if "fleet:tenants" not in (checkout / "Pulumi.dev.yaml").read_text():
         register(checkout)
-    return tenant_check.check(clone(checkout, files), [load.stack(checkout, "dev")])
+    return tenant_findings.check(clone(checkout, files), [load.stack(checkout, "dev")])
 
 
 def found(checkout: Path, files: Files) -> list[str]:
@@ -649,7 +649,7 @@ class TestKinds:
         kinds = schemas - {"status", "apiversions", "apigroup"}  # answers, not objects
         assert {"gateway", "httproute", "deployment", "kustomization", *self.PLURALS} <= kinds
         for kind in kinds:
-            assert tenant_check.plural(kind) == self.PLURALS.get(kind, f"{kind}s")
+            assert tenant_findings.plural(kind) == self.PLURALS.get(kind, f"{kind}s")
 
     def test_plurals_as_crds_say(self) -> None:
         stack = load.stack(REPOSITORY, "dev")
@@ -662,7 +662,7 @@ class TestKinds:
         ]
         assert len(names) > 8
         for name in names:
-            assert tenant_check.plural(name["kind"]) == name["plural"]
+            assert tenant_findings.plural(name["kind"]) == name["plural"]
 
 
 class TestPods:
@@ -747,7 +747,7 @@ class TestTeams:
             ("legacy", "deploy/prod"),
         ):
             write(tmp_path, {f"{name}-apps/{path}/a.yaml": ingress})
-        result = tenant_check.check(tmp_path, [self.stack()])
+        result = tenant_findings.check(tmp_path, [self.stack()])
         assert (result.checked, result.not_checked) == (3, [])
         assert [(finding.file, finding.object) for finding in sorted(result.findings)] == [
             ("billing-apps/deploy/prod", "Ingress billing-prod/a"),
@@ -756,7 +756,7 @@ class TestTeams:
 
     def test_one_without_a_clone(self, tmp_path: Path) -> None:
         write(tmp_path, {"billing-apps/deploy/prod/a.yaml": config_map("a", "")})
-        result = tenant_check.check(tmp_path, [self.stack(), self.stack()])
+        result = tenant_findings.check(tmp_path, [self.stack(), self.stack()])
         assert result.findings == []
         assert (result.checked, len(result.objects)) == (2, 2)
         assert result.not_checked == [
@@ -784,7 +784,7 @@ class TestTeams:
         more = f"  fleet:tenants:\n{teams}"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
         (tmp_path / "apps").mkdir()
-        result = tenant_check.check(tmp_path, [load.stack(checkout, "dev")])
+        result = tenant_findings.check(tmp_path, [load.stack(checkout, "dev")])
         assert (result.checked, result.findings) == (0, [])
         assert result.not_checked == [
             f"{name}: {tmp_path}/apps may be one of https://github.com/one/apps and "
@@ -892,7 +892,7 @@ def test_what_a_hostile_team_tries_is_found_before_it_is_pushed(
             file.symlink_to(content)
         else:
             file.write_text(str(content))
-    result = tenant_check.check(tmp_path / "clones", [load.stack(checkout, "dev")])
+    result = tenant_findings.check(tmp_path / "clones", [load.stack(checkout, "dev")])
     assert result.findings
     names = {
         *(f"{item['kind']} " for item in attack.objects),
@@ -909,7 +909,7 @@ def test_schemas_hold_for_what_teams_deploy(checkout: Path) -> None:
     clones = clone(checkout, folder(thing("apps/v1", "Deploymnt")))
     stack = load.stack(checkout, "dev")
     (checkout / "Pulumi.prod.yaml").unlink()
-    report = validation.check(checkout, [(stack, None)], lambda _: None, clones)
+    report = run.check(checkout, [(stack, None)], lambda _: None, clones)
     assert [f.problem for f in report.findings if "no kind" in f.problem] == [
         "apps/v1 has no kind Deploymnt; check apiVersion and kind"
     ]

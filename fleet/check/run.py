@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fleet import tenant_check
+from fleet.check import tenant_findings
+from fleet.check.findings import Built, Finding, Report
 from fleet.config import definitions
 from fleet.config.entry_rules import KUSTOMIZATION_FILES
 from fleet.config.models import Stack
 from fleet.errors import CommandError
-from fleet.findings import Built, Finding, Report
 from fleet.kube import kustomize
 from fleet.process import run
 from fleet.render import tree
@@ -62,7 +62,7 @@ def check(
             report.findings += _refused_by_lockdown(built)
         if clones is not None:
             progress("building what teams would deploy")
-            teams = tenant_check.check(clones, [stack for stack, _ in stacks])
+            teams = tenant_findings.check(clones, [stack for stack, _ in stacks])
             objects += teams.objects
             report.findings += teams.findings
             report.teams, report.not_checked = teams.checked, teams.not_checked

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.pods import Content, at, items, values
+from fleet.check.pods import Content, at, items, values
 
 # What may stand at a path, besides nothing at all. `a[].b` looks into each item of the list a.
 Allowed = Mapping[str, Sequence[Any]]

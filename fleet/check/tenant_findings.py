@@ -14,13 +14,13 @@ from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 
-from fleet import pod_security, pods, quotas, tenant_build
+from fleet.check import pod_security, pods, quotas, tenant_build
+from fleet.check.findings import Built, Finding
+from fleet.check.pods import Content, Pods, at
 from fleet.config import tenant_rules
 from fleet.config.models import Stack
 from fleet.config.tenant_models import ExtraKinds
 from fleet.config.tenant_rules import Team
-from fleet.findings import Built, Finding
-from fleet.pods import Content, Pods, at
 from fleet.render import tenant_manifests
 
 # What Flux does to an object in the course of its life.

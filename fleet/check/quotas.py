@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 
+from fleet.check.pods import Content, Pods, at, items, values
 from fleet.config.tenant_rules import quantity
-from fleet.pods import Content, Pods, at, items, values
 
 Amounts = Mapping[str, Fraction]
 

@@ -1,0 +1,1 @@
+"""From files to findings: what `fleet check` does."""
