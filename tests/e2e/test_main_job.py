@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import cli
+from fleet.cli import main
 from fleet.config import load
 from fleet.kube import kustomize
 from fleet.process import run
@@ -73,7 +73,7 @@ def test_foo_app_is_promoted_to_dev_only_and_removed_again(
 
     # The app alone: said before anything is committed.
     sandbox.decide("dev", apps=[*apps, "foo-app/base"])
-    assert cli.main(["check", "--root", str(sandbox.root)]) == 1
+    assert main.main(["check", "--root", str(sandbox.root)]) == 1
     said = capsys.readouterr().out
     assert "clusters/dev/apps: Deployment foo/foo-app: namespace foo" in said
     assert "infrastructure/namespaces/test-only has it" in said
@@ -91,7 +91,7 @@ def test_foo_app_is_promoted_to_dev_only_and_removed_again(
     sandbox.converge()
 
     sandbox.decide("dev", apps=[*apps, "foo-app/base"])
-    assert cli.main(["check", "--root", str(sandbox.root)]) == 0
+    assert main.main(["check", "--root", str(sandbox.root)]) == 0
     head = sandbox.head()
     sandbox.up("dev")
     assert sandbox.commits(head) == [
@@ -253,7 +253,7 @@ def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> 
     (root / "Pulumi.staging-eu-west-1.yaml").write_text(text)
     overlays = root / "apps" / "podinfo" / "overlays"
     shutil.copytree(overlays / "test", overlays / "staging")
-    assert cli.main(["check", "--root", str(root)]) == 0
+    assert main.main(["check", "--root", str(root)]) == 0
     names = [stack.name for stack in load.stacks(root)]
     assert names == ["dev", "prod", "staging-eu-west-1", "test"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fleet import cli
+from fleet.cli import main
 from tests.unit.support import FILES, Ended, write
 
 
@@ -48,7 +48,7 @@ def fleet(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
     def run(*args: str | Path) -> Ended:
         try:
-            code = cli.main([str(arg) for arg in args])
+            code = main.main([str(arg) for arg in args])
         except SystemExit as end:  # argparse's own: --help, wrong usage
             code = int(end.code or 0)
         said = capsys.readouterr()
