@@ -14,19 +14,13 @@ from pathlib import Path
 
 from fleet.config import load
 from fleet.errors import FleetError
-from sandbox import (
-    certificates,
-    clusters,
-    flux_controllers,
-    platform_repository,
-    processes,
-    report,
-    servers,
-    stacks,
-    tools,
-)
-from sandbox.errors import SandboxError
-from sandbox.parts import program
+from sandbox import platform_repository, report, servers
+from sandbox.build import tools
+from sandbox.build.parts import program
+from sandbox.host import certificates, processes
+from sandbox.kubernetes import clusters, flux_controllers
+from sandbox.pulumi import stacks
+from sandbox.sandbox_error import SandboxError
 
 CHECKOUT = Path(__file__).parents[1]
 STATE = CHECKOUT / ".sandbox"

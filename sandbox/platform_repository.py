@@ -18,7 +18,9 @@ import yaml
 from fleet.check.run import SHARED_FOLDERS
 from fleet.config import stack_files
 from fleet.process import run
-from sandbox import clusters, files, servers
+from sandbox import servers
+from sandbox.host import files
+from sandbox.kubernetes import clusters
 
 OWNER = "platform-team"
 NAME = "fleet"

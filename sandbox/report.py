@@ -13,8 +13,9 @@ from typing import Any
 from fleet.check import run
 from fleet.config.models import Stack
 from fleet.render import tree
-from sandbox import clusters, platform_repository
-from sandbox.errors import SandboxError
+from sandbox import platform_repository
+from sandbox.kubernetes import clusters
+from sandbox.sandbox_error import SandboxError
 
 # Flux puts it on everything that it applies; teams' own Kustomizations are in other namespaces.
 _APPLIED_FOR_PLATFORM = f"kustomize.toolkit.fluxcd.io/namespace={tree.FLUX_NAMESPACE}"

@@ -10,7 +10,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from sandbox import certificates, clusters, files, processes
+from sandbox.host import certificates, files, processes
+from sandbox.kubernetes import clusters
 
 CHECKOUT = Path(__file__).parents[1]
 GITHUB_USER = "sandbox"

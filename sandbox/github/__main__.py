@@ -6,12 +6,12 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from sandbox.errors import SandboxError
 from sandbox.github import ssh
-from sandbox.github.deploy_keys import DeployKeys
 from sandbox.github.repositories import Repositories
+from sandbox.github.repository_keys import DeployKeys
 from sandbox.github.server import Accounts, GitHubServer
-from sandbox.web import serve_until_terminated
+from sandbox.internet.web import serve_until_terminated
+from sandbox.sandbox_error import SandboxError
 
 
 def main() -> None:

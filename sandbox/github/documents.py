@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.github.deploy_keys import DeployKey
 from sandbox.github.repositories import Commit, Entry, Person, Repository
-from sandbox.github.teams import PERMISSIONS, Team
+from sandbox.github.repository_keys import DeployKey
+from sandbox.github.team_access import PERMISSIONS, Team
 
 # Above it GitHub gives a file's SHA and size, and no content.
 MOST_CONTENT = 1 << 20

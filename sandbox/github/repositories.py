@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox import smart_http
-from sandbox.errors import SandboxError
-from sandbox.web import RequestError
+from sandbox.internet import smart_http
+from sandbox.internet.web import RequestError
+from sandbox.sandbox_error import SandboxError
 
 GIT_TIMEOUT = 120.0
 NO_OBJECT = "0" * 40

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
-from sandbox import smart_http
-from sandbox.github.deploy_keys import DeployKeys
 from sandbox.github.documents import Document, Documents, account_id
 from sandbox.github.repositories import Change, Commit, Person, Repositories, Repository, problem
-from sandbox.github.teams import Team, Teams
-from sandbox.web import Handler, RequestError, TlsServer, segments
+from sandbox.github.repository_keys import DeployKeys
+from sandbox.github.team_access import Team, Teams
+from sandbox.internet import smart_http
+from sandbox.internet.web import Handler, RequestError, TlsServer, segments
 
 API = "/api/v3"
 MOST_PER_PAGE = 100

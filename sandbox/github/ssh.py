@@ -17,9 +17,9 @@ from typing import Protocol, cast
 
 import asyncssh
 
-from sandbox import smart_http
-from sandbox.errors import SandboxError
-from sandbox.github.deploy_keys import DeployKeys
+from sandbox.github.repository_keys import DeployKeys
+from sandbox.internet import smart_http
+from sandbox.sandbox_error import SandboxError
 
 USER = "git"
 _PIECE = 1 << 16

@@ -21,8 +21,11 @@ import yaml
 from fleet.config import load
 from fleet.process import run
 from sandbox import __main__ as sandbox_main
-from sandbox import clusters, platform_repository, processes, report, stacks, teams
-from sandbox.parts import program
+from sandbox import platform_repository, report, tenant_repositories
+from sandbox.build.parts import program
+from sandbox.host import processes
+from sandbox.kubernetes import clusters
+from sandbox.pulumi import stacks
 
 NAMES = ["dev", "prod", "test"]
 KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
@@ -60,7 +63,10 @@ class Sandbox:
     def register(self, stack: str, *registered: Team) -> None:
         """Add teams to a stack's file; their credentials are added by `up`, as by a person."""
         lines = [
-            {"name": team.name, "repository": {"url": teams.url(self.state, team.name)}}
+            {
+                "name": team.name,
+                "repository": {"url": tenant_repositories.url(self.state, team.name)},
+            }
             | ({"inFluxSystem": {"because": "as it was"}} if team.in_flux_system else {})
             for team in registered
         ]
@@ -254,12 +260,12 @@ class Team:
 
     def create(self, clusters_of_it: Sequence[str]) -> None:
         """Make its repository, with an app in each cluster's folder."""
-        teams.create(self.sandbox.state, self.name)
+        tenant_repositories.create(self.sandbox.state, self.name)
         self.push(self.files(clusters_of_it, "1"), "Start")
 
     def delete(self) -> None:
         """Remove its repository."""
-        teams.delete(self.sandbox.state, self.name)
+        tenant_repositories.delete(self.sandbox.state, self.name)
 
     def files(self, clusters_of_it: Sequence[str], version: str) -> dict[str, str]:
         """Return an app, fit for a strict namespace, for each of these clusters."""
@@ -272,8 +278,8 @@ class Team:
 
     def push(self, files: Mapping[str, str | bytes | Path], message: str) -> str:
         """Make these files the repository's only ones; return the commit."""
-        teams.write(self.sandbox.state, self.name, files)
-        return teams.push(self.sandbox.state, self.name, message)
+        tenant_repositories.write(self.sandbox.state, self.name, files)
+        return tenant_repositories.push(self.sandbox.state, self.name, message)
 
     def wait(self, cluster: str, revision: str, seconds: float = 60) -> tuple[bool, str]:
         """Have Flux look at the repository and wait until it has tried this commit.

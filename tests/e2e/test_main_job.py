@@ -16,7 +16,9 @@ from fleet.kube import kustomize
 from fleet.process import run
 from fleet.render import tree
 from sandbox import __main__ as sandbox_main
-from sandbox import platform_repository, processes, report, servers, stacks
+from sandbox import platform_repository, report, servers
+from sandbox.host import processes
+from sandbox.pulumi import stacks
 from tests.e2e.conftest import NAMES, Sandbox, eventually, kill_tree
 
 

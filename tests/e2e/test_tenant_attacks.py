@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from fleet.process import run
-from sandbox import teams
+from sandbox import tenant_repositories
 from tests.e2e.conftest import Sandbox, Team, eventually
 
 CLUSTER = "dev"
@@ -562,7 +562,7 @@ def test_the_fence_behind_the_fence(hostile: Team, attack: Attack) -> None:
     assert hostile.wait(CLUSTER, hostile.push(files, attack.name))[0]
     before = _of_others(sandbox.snapshot(CLUSTER))
     manifest = json.dumps(attack.objects[0])
-    manifest = manifest.replace("VICTIM", teams.url(sandbox.state, VICTIM))
+    manifest = manifest.replace("VICTIM", tenant_repositories.url(sandbox.state, VICTIM))
     log = sandbox.state / "logs" / f"{CLUSTER}-{attack.says}.log"
     seen = log.stat().st_size if attack.says else 0
     sandbox.kubectl(CLUSTER, "create", "--namespace", NAMESPACE, "-f", "-", stdin=manifest)

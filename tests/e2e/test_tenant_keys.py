@@ -12,11 +12,13 @@ import yaml
 
 from fleet.config import stack_files
 from fleet.process import run
-from sandbox import clusters, platform_repository, servers, stacks
-from sandbox.errors import SandboxError
-from sandbox.github.deploy_keys import KEYS_FILE
+from sandbox import platform_repository, servers
 from sandbox.github.repositories import Repositories
-from sandbox.github.teams import Teams
+from sandbox.github.repository_keys import KEYS_FILE
+from sandbox.github.team_access import Teams
+from sandbox.kubernetes import clusters
+from sandbox.pulumi import stacks
+from sandbox.sandbox_error import SandboxError
 from tests.e2e.conftest import KUSTOMIZATIONS, Sandbox, eventually, watching
 
 TEAM, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.process import run
-from sandbox import clusters, platform_repository, report, stacks, teams
+from sandbox import platform_repository, report, tenant_repositories
+from sandbox.kubernetes import clusters
+from sandbox.pulumi import stacks
 from tests.e2e.conftest import (
     KUSTOMIZATIONS,
     NAMES,
@@ -80,20 +82,20 @@ def test_the_credential_reads_one_repository_only(sandbox: Sandbox, billing: Tea
     other = Team(sandbox=sandbox, name="other")
     other.create(["dev"])
     try:
-        own = teams.token(sandbox.state, "billing")
+        own = tenant_repositories.token(sandbox.state, "billing")
         for url, opens in (
-            (teams.url(sandbox.state, "billing"), True),
-            (teams.url(sandbox.state, "other"), False),
+            (tenant_repositories.url(sandbox.state, "billing"), True),
+            (tenant_repositories.url(sandbox.state, "other"), False),
             (platform_repository.url(sandbox.state), False),
         ):
-            assert teams.can_clone(sandbox.state, url, own) is opens
+            assert tenant_repositories.can_clone(sandbox.state, url, own) is opens
     finally:
         other.delete()
 
 
 def test_tokens_of_teams_are_nowhere_in_plain_text(sandbox: Sandbox, billing: Team) -> None:
     """As those of the platform: not in the state, logs, stack files, Git or command lines."""
-    token = teams.token(sandbox.state, "billing")
+    token = tenant_repositories.token(sandbox.state, "billing")
     places = [
         *(sandbox.state / "pulumi").rglob("*"),
         *(sandbox.state / "logs").rglob("*"),
@@ -210,13 +212,15 @@ def test_a_team_that_moves_to_another_repository_keeps_its_app(
     sandbox.up("test")
     team.expect_app("test", "1")
     before = sandbox.get("test", "deployment", "mover-test", "app")
-    missing = teams.url(sandbox.state, "nowhere")
+    missing = tenant_repositories.url(sandbox.state, "nowhere")
     sandbox.redecide("test", team, repository={"url": missing})
     sandbox.up("test")
     eventually(lambda: not _source_ready(sandbox, "mover-test", team))
     team.expect_app("test", "1")
-    sandbox.redecide("test", team, repository={"url": teams.url(sandbox.state, "moved")})
-    sandbox.credential("test", team, teams.token(sandbox.state, "moved"))
+    sandbox.redecide(
+        "test", team, repository={"url": tenant_repositories.url(sandbox.state, "moved")}
+    )
+    sandbox.credential("test", team, tenant_repositories.token(sandbox.state, "moved"))
     sandbox.up("test")
     eventually(lambda: _version(sandbox, "mover-test") == "2")
     after = sandbox.get("test", "deployment", "mover-test", "app")

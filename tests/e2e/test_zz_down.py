@@ -6,7 +6,7 @@ import socket
 
 from fleet.process import run
 from sandbox import __main__ as sandbox_main
-from sandbox import processes
+from sandbox.host import processes
 from tests.e2e.conftest import Sandbox
 
 

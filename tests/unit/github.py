@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.github.deploy_keys import DeployKeys
 from sandbox.github.repositories import Repositories
+from sandbox.github.repository_keys import DeployKeys
 from sandbox.github.server import Accounts, GitHubServer
 from tests.unit.servers import Certificate, run_git, serving
 

@@ -30,7 +30,7 @@ from fleet import deploy_keys, process
 from fleet.config import load
 from fleet.kube import kustomize
 from fleet.render import flux_release, tree
-from sandbox.kubernetes_plugin import objects
+from sandbox.pulumi.kubernetes_plugin import objects
 from tests.unit.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
 from tests.unit.support import REPOSITORY, manifest, stack_file, write
 

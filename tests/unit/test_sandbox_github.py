@@ -17,9 +17,9 @@ from typing import cast
 
 import pytest
 
-from sandbox import certificates
 from sandbox.github.repositories import Repositories
-from sandbox.web import RequestError
+from sandbox.host import certificates
+from sandbox.internet.web import RequestError
 from tests.unit.github import READ, WRITE, Client, github
 from tests.unit.servers import Certificate, make_certificate
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.internet import InternetServer, Proxy
+from sandbox.internet.server import InternetServer, Proxy
 from tests.unit.servers import Certificate, make_certificate, run_git, serving
 
 

@@ -15,10 +15,10 @@ from pulumi.provider.experimental import provider
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
-from sandbox.errors import SandboxError
-from sandbox.kubernetes_plugin import install, objects, values
-from sandbox.kubernetes_plugin.objects import Object
-from sandbox.kubernetes_plugin.plugin import KubernetesPlugin
+from sandbox.pulumi.kubernetes_plugin import install, objects, values
+from sandbox.pulumi.kubernetes_plugin.objects import Object
+from sandbox.pulumi.kubernetes_plugin.plugin import KubernetesPlugin
+from sandbox.sandbox_error import SandboxError
 
 MUTABLE = frozenset({"ConfigMap", "Secret"})
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import certificates, clusters, flux_controllers, processes
-from sandbox.clusters import Access
-from sandbox.errors import SandboxError
+from sandbox.host import certificates, processes
+from sandbox.kubernetes import clusters, flux_controllers
+from sandbox.kubernetes.clusters import Access
+from sandbox.sandbox_error import SandboxError
 
 ENV = {"PATH": os.defpath}
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]

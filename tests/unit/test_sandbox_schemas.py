@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from sandbox import schemas
+from sandbox.build import json_schemas
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 
 def openapi(**definitions: Any) -> dict[str, Any]:  # noqa: ANN401 - definitions are any JSON
-    return schemas.from_openapi({"definitions": definitions})
+    return json_schemas.from_openapi({"definitions": definitions})
 
 
 def crd(properties: dict[str, Any], **version: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
@@ -29,7 +29,7 @@ def crd(properties: dict[str, Any], **version: Any) -> dict[str, Any]:  # noqa: 
 
 
 def spec_of(properties: dict[str, Any]) -> dict[str, Any]:
-    ((_, schema),) = schemas.from_crd(crd({"spec": properties}))
+    ((_, schema),) = json_schemas.from_crd(crd({"spec": properties}))
     found: dict[str, Any] = schema["properties"]["spec"]
     return found
 
@@ -43,7 +43,7 @@ def spec_of(properties: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_location_is_what_kubeconform_looks_for(api_version: str, kind: str, expected: str) -> None:
-    assert schemas.location(api_version, kind) == expected
+    assert json_schemas.location(api_version, kind) == expected
 
 
 def test_an_object_with_fields_is_closed_and_one_without_is_open() -> None:
@@ -100,7 +100,7 @@ def test_kinds_are_those_with_one_group_and_no_lists() -> None:
 
 
 def test_a_custom_resource_has_the_metadata_of_every_object() -> None:
-    ((location, schema),) = schemas.from_crd(crd({"metadata": {"type": "object"}}))
+    ((location, schema),) = json_schemas.from_crd(crd({"metadata": {"type": "object"}}))
     assert location == "example.com/thing_v1.json"
     assert schema["properties"]["metadata"] == {"$ref": f"#/definitions/{META}"}
     assert schema["required"] == ["apiVersion", "kind"]
@@ -108,7 +108,7 @@ def test_a_custom_resource_has_the_metadata_of_every_object() -> None:
 
 
 def test_a_version_that_is_not_served_has_no_schema() -> None:
-    assert list(schemas.from_crd(crd({}, served=False))) == []
+    assert list(json_schemas.from_crd(crd({}, served=False))) == []
 
 
 def test_a_custom_resource_is_closed_at_each_level_unless_it_says_otherwise() -> None:
@@ -174,11 +174,11 @@ def test_a_file_holds_what_it_reaches_and_nothing_else() -> None:
         B={"type": "array", "items": {"$ref": "#/definitions/A"}},
         C={"type": "string"},
     )
-    made = schemas.standalone(definitions["A"], definitions)
+    made = json_schemas.standalone(definitions["A"], definitions)
     assert sorted(made["definitions"]) == ["A", "B"]
     assert made["properties"] == {"b": {"$ref": "#/definitions/B"}}
 
 
 def test_a_template_loses_its_instructions_only() -> None:
     text = "{{- if .Values.a }}\nname: x # {{ not alone }}\n  {{- end }}\nlast: true"
-    assert schemas.without_templating(text) == "name: x # {{ not alone }}\nlast: true"
+    assert json_schemas.without_templating(text) == "name: x # {{ not alone }}\nlast: true"

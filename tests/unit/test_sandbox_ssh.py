@@ -17,11 +17,11 @@ from typing import TypeVar
 import asyncssh
 import pytest
 
-from sandbox import certificates
-from sandbox.errors import SandboxError
 from sandbox.github import ssh
-from sandbox.github.deploy_keys import DeployKeys
 from sandbox.github.repositories import Repositories
+from sandbox.github.repository_keys import DeployKeys
+from sandbox.host import certificates
+from sandbox.sandbox_error import SandboxError
 from tests.unit.github import READ, Client, Reply, github
 from tests.unit.servers import Certificate, make_certificate
 

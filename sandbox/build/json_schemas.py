@@ -18,7 +18,8 @@ from typing import Any
 
 import yaml
 
-from sandbox import files, parts
+from sandbox.build import parts
+from sandbox.host import files
 
 Schema = dict[str, Any]
 

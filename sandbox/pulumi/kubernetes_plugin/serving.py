@@ -26,8 +26,8 @@ from pulumi.runtime.proto import (
 )
 
 from fleet.errors import FleetError
-from sandbox.kubernetes_plugin.objects import object_id
-from sandbox.kubernetes_plugin.plugin import InitError, KubernetesPlugin
+from sandbox.pulumi.kubernetes_plugin.objects import object_id
+from sandbox.pulumi.kubernetes_plugin.plugin import InitError, KubernetesPlugin
 
 # gRPC's own objects, which have no types worth naming here.
 _Grpc: TypeAlias = Any

@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 from fleet.process import run
-from sandbox import files, parts
+from sandbox.build import parts
+from sandbox.host import files
 
 KYVERNO = "github.com/kyverno/kyverno"
 GATEWAY_API = "sigs.k8s.io/gateway-api"

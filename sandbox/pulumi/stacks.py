@@ -26,17 +26,12 @@ from pulumi import automation
 from fleet.config.stack_files import PROJECT
 from fleet.errors import CommandError
 from fleet.process import run
-from sandbox import (
-    certificates,
-    clusters,
-    files,
-    kubernetes_plugin,
-    platform_repository,
-    servers,
-    teams,
-)
-from sandbox.errors import SandboxError
-from sandbox.parts import program
+from sandbox import platform_repository, servers, tenant_repositories
+from sandbox.build.parts import program
+from sandbox.host import certificates, files
+from sandbox.kubernetes import clusters
+from sandbox.pulumi import kubernetes_plugin
+from sandbox.sandbox_error import SandboxError
 
 CHECKOUT = Path(__file__).parents[1]
 UP_TIMEOUT = 15 * 60
@@ -195,7 +190,7 @@ def _set_secrets(state: Path, stack: str) -> None:
                 secrets_of_stack["fleet:deployKeySeed"] = seed
         elif tenant["name"] not in config.get("fleet:tenantCredentials", {}):
             key = f"fleet:tenantCredentials.{tenant['name']}.token"
-            secrets_of_stack[key] = teams.token(state, tenant["name"])
+            secrets_of_stack[key] = tenant_repositories.token(state, tenant["name"])
     for key, value in secrets_of_stack.items():
         # By standard input: command lines are readable by everybody.
         run(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
 
-from sandbox.errors import SandboxError
+from sandbox.sandbox_error import SandboxError
 
 HANDSHAKE_TIMEOUT = 10.0
 # Longer than Go's clients keep an idle connection (90 s), so that it is they who close it.

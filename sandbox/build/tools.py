@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleet import cache
-from sandbox import files, flux_manifests, parts, schemas, upstream
+from sandbox.build import flux_manifests, json_schemas, parts
+from sandbox.host import files
+from sandbox.internet import upstream
 
 Say = Callable[[str], None]
 
@@ -36,7 +38,7 @@ def build(say: Say, names: tuple[str, ...] = tuple(parts.PARTS)) -> None:
         ("Flux's manifests", manifests(), flux_manifests.build),
         ("charts", charts(), upstream.build_charts),
         ("public repositories", public_repositories(), upstream.build_gateway_api),
-        ("JSON schemas", _schemas(), schemas.build),
+        ("JSON schemas", _schemas(), json_schemas.build),
     ):
         if not path.exists():
             started = time.monotonic()
@@ -48,7 +50,7 @@ def build(say: Say, names: tuple[str, ...] = tuple(parts.PARTS)) -> None:
 
 
 def _schemas() -> Path:
-    return _made("json-schemas", "by-group", schemas, flux_manifests)
+    return _made("json-schemas", "by-group", json_schemas, flux_manifests)
 
 
 def _made(kind: str, name: str, *modules: object) -> Path:

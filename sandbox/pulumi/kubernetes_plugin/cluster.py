@@ -15,8 +15,8 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 
-from sandbox.errors import SandboxError
-from sandbox.kubernetes_plugin.objects import Json, Object
+from sandbox.pulumi.kubernetes_plugin.objects import Json, Object
+from sandbox.sandbox_error import SandboxError
 
 # One request; what has to be waited for is asked for again and again.
 _REQUEST_TIMEOUT = 30

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 from urllib.parse import parse_qs
 
-from sandbox.web import Handler, RequestError
+from sandbox.internet.web import Handler, RequestError
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 # Nobody's own settings, no clean-up in the background, and what GitHub lets a client ask for.

@@ -22,10 +22,10 @@ from typing import Any
 import yaml
 
 from fleet.process import run
-from sandbox import certificates, files, processes
-from sandbox.certificates import Pair
-from sandbox.errors import SandboxError
-from sandbox.parts import program, source
+from sandbox.build.parts import program, source
+from sandbox.host import certificates, files, processes
+from sandbox.host.certificates import Pair
+from sandbox.sandbox_error import SandboxError
 
 # A first start writes every default object; two cores share three of them.
 _READY_SECONDS = 120

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sandbox import files
+from sandbox.host import files
 
 _LIFE = timedelta(days=3650)
 _RENEW_BEFORE = timedelta(days=30)

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import certificates, clusters, files, processes
-from sandbox.clusters import Access
-from sandbox.parts import program
+from sandbox.build.parts import program
+from sandbox.host import certificates, files, processes
+from sandbox.kubernetes import clusters
+from sandbox.kubernetes.clusters import Access
 
 CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller")
 NAMESPACE = "flux-system"

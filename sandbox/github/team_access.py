@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import files
 from sandbox.github.repositories import Repository, problem
-from sandbox.web import RequestError
+from sandbox.host import files
+from sandbox.internet.web import RequestError
 
 # From the least to the most. Roles that an organization makes up itself are not here.
 PERMISSIONS = ("pull", "triage", "push", "maintain", "admin")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sandbox.errors import SandboxError
+from sandbox.sandbox_error import SandboxError
 
 # Any JSON value, and a whole Kubernetes object.
 Json: TypeAlias = Any

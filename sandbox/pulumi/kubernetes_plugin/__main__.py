@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sandbox.kubernetes_plugin.serving import main
+from sandbox.pulumi.kubernetes_plugin.serving import main
 
 main()

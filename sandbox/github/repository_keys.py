@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from sandbox import files
 from sandbox.github.repositories import Repositories, Repository, problem
-from sandbox.web import RequestError
+from sandbox.host import files
+from sandbox.internet.web import RequestError
 
 # Beside a repository's settings: its keys go with it, to another name or away.
 KEYS_FILE = "deploy-keys.json"

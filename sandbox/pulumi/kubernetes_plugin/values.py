@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
-from sandbox.kubernetes_plugin.objects import Json, Object
+from sandbox.pulumi.kubernetes_plugin.objects import Json, Object
 
 Properties = Mapping[str, PropertyValue]
 

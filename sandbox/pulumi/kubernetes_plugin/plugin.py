@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from pulumi.provider.experimental import provider
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from sandbox.errors import SandboxError
-from sandbox.kubernetes_plugin import objects, values
-from sandbox.kubernetes_plugin.cluster import Cluster, MissingError
-from sandbox.kubernetes_plugin.objects import Json, Object
+from sandbox.pulumi.kubernetes_plugin import objects, values
+from sandbox.pulumi.kubernetes_plugin.cluster import Cluster, MissingError
+from sandbox.pulumi.kubernetes_plugin.objects import Json, Object
+from sandbox.sandbox_error import SandboxError
 
 # A line for a resource in the engine's display: URN and text.
 Say = Callable[[str, str], Awaitable[None]]

@@ -21,7 +21,7 @@ from pathlib import Path
 from fleet import cache
 from fleet.errors import CommandError
 from fleet.process import run
-from sandbox.errors import SandboxError
+from sandbox.sandbox_error import SandboxError
 
 FOLDER = Path(__file__).parent / "parts"
 BUILD_TIMEOUT = 40 * 60

@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleet.process import run
-from sandbox import files
-from sandbox.errors import SandboxError
+from sandbox.host import files
+from sandbox.sandbox_error import SandboxError
 
 # Below what Linux and macOS hand out by themselves, so that no outgoing connection of another
 # program takes a port of ours while its process is down.

@@ -17,8 +17,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from sandbox import smart_http
-from sandbox.web import Handler, RequestError, TlsServer, segments, serve_until_terminated
+from sandbox.internet import smart_http
+from sandbox.internet.web import Handler, RequestError, TlsServer, segments, serve_until_terminated
 
 MOST_HEAD = 8192
 HEAD_TIMEOUT = 10.0

@@ -17,8 +17,9 @@ from typing import Any
 import yaml
 
 from fleet.process import run
-from sandbox import files, parts
-from sandbox.errors import SandboxError
+from sandbox.build import parts
+from sandbox.host import files
+from sandbox.sandbox_error import SandboxError
 
 FLUX = "github.com/fluxcd/flux2/v2"
 NAMESPACE = "flux-system"

@@ -1,0 +1,1 @@
+"""This machine: processes, certificates, files."""

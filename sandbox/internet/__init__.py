@@ -1,0 +1,1 @@
+"""A stand-in for the hosts that Flux takes charts and repositories from."""

@@ -1,0 +1,1 @@
+"""The sandbox's clusters, and the Flux controllers that run in them."""
