@@ -18,11 +18,11 @@ from sandbox import platform_repository, report, servers
 from sandbox.build import tools
 from sandbox.build.parts import program
 from sandbox.host import certificates, processes
+from sandbox.host.files import CHECKOUT
 from sandbox.kubernetes import clusters, flux_controllers
 from sandbox.pulumi import stacks
 from sandbox.sandbox_error import SandboxError
 
-CHECKOUT = Path(__file__).parents[1]
 STATE = CHECKOUT / ".sandbox"
 CONVERGE_TIMEOUT = 300
 Say = Callable[[str], None]

@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 
 from sandbox.host import certificates, files, processes
+from sandbox.host.files import CHECKOUT
 from sandbox.kubernetes import clusters
 
-CHECKOUT = Path(__file__).parents[1]
 GITHUB_USER = "sandbox"
 CHART_HOST = "kyverno.github.io"
 GIT_HOST = "github.com"

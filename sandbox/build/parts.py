@@ -1,6 +1,6 @@
 """The real programs that the sandbox runs, built once from pinned Go modules.
 
-Each folder below `parts/` is a Go module of its own, because their dependencies clash. A build is
+Each folder below `modules/` is a Go module of its own, because their dependencies clash. A build is
 kept in the cache under a key made of everything that decides it, so it is never made twice; it
 becomes visible only when whole, so an interrupted one is simply made again.
 """
@@ -23,7 +23,7 @@ from fleet.errors import CommandError
 from fleet.process import run
 from sandbox.sandbox_error import SandboxError
 
-FOLDER = Path(__file__).parent / "parts"
+FOLDER = Path(__file__).parent / "modules"
 BUILD_TIMEOUT = 40 * 60
 
 
@@ -154,7 +154,7 @@ def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
 def source(module: str) -> Path:
     """Return the folder of a module that the sandbox reads and does not build, fetched once.
 
-    Its version and checksum are those of `parts/sources/go.mod` and `go.sum`.
+    Its version and checksum are those of `modules/sources/go.mod` and `go.sum`.
     """
     out = run(
         ["go", "mod", "download", "-json", f"{module}@{source_version(module)}"],

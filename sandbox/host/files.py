@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# The folder with Pulumi.yaml, apps/ and infrastructure/, which the sandbox tries out.
+CHECKOUT = Path(__file__).parents[2]
+
 
 def write(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file whole or not at all; nobody can read it before it has its mode.

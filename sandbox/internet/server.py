@@ -3,12 +3,11 @@
 One HTTPS server on 127.0.0.1 answers for a few host names, each from a folder: plain files, or
 bare Git repositories to be cloned. Beside it, a proxy that knows the way to these hosts and to no
 other, so that a program with `HTTPS_PROXY` reaches them by the addresses it always uses, and
-nothing else. Its certificate has to name the hosts. Run it by `python -m sandbox.internet`.
+nothing else. Its certificate has to name the hosts.
 """
 
 from __future__ import annotations
 
-import argparse
 import mimetypes
 import shutil
 import socket
@@ -18,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.internet import smart_http
-from sandbox.internet.web import Handler, RequestError, TlsServer, segments, serve_until_terminated
+from sandbox.internet.web import Handler, RequestError, TlsServer, segments
 
 MOST_HEAD = 8192
 HEAD_TIMEOUT = 10.0
@@ -165,47 +164,3 @@ def _hang_up(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
-
-
-def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.internet", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="HTTPS; 0 takes a free one")
-    parser.add_argument("--proxy-port", type=int, required=True, help="0 takes a free one")
-    parser.add_argument("--certificate", type=Path, required=True, help="PEM, names all hosts")
-    parser.add_argument("--key", type=Path, required=True, help="PEM")
-    for name, what in (("site", "files"), ("public-git", "bare repositories")):
-        parser.add_argument(
-            f"--{name}", action="append", default=[], type=_host_and_folder,
-            metavar="HOST=DIR", help=f"serve the {what} in DIR as HOST (repeatable)",
-        )  # fmt: skip
-    options = parser.parse_args()
-    try:
-        server = InternetServer(
-            options.port,
-            certificate=options.certificate,
-            key=options.key,
-            sites=dict(options.site),
-            public_git=dict(options.public_git),
-        )
-        proxy = Proxy(options.proxy_port, hosts=server.hosts(), target=server.server_port)
-    except OSError as error:
-        raise SystemExit(f"sandbox.internet: {error}") from None
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    print(
-        f"listening on https://127.0.0.1:{server.server_port}"
-        f" and, as a proxy, on http://127.0.0.1:{proxy.server_address[1]}",
-        flush=True,
-    )
-    serve_until_terminated(server)
-
-
-def _host_and_folder(text: str) -> tuple[str, Path]:
-    host, _, folder = text.partition("=")
-    if not host or not folder:
-        raise argparse.ArgumentTypeError(f"{text}: write HOST=DIR")
-    return host, Path(folder)
-
-
-if __name__ == "__main__":
-    main()

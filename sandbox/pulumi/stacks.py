@@ -29,11 +29,11 @@ from fleet.process import run
 from sandbox import platform_repository, servers, tenant_repositories
 from sandbox.build.parts import program
 from sandbox.host import certificates, files
+from sandbox.host.files import CHECKOUT
 from sandbox.kubernetes import clusters
 from sandbox.pulumi import kubernetes_plugin
 from sandbox.sandbox_error import SandboxError
 
-CHECKOUT = Path(__file__).parents[1]
 UP_TIMEOUT = 15 * 60
 
 

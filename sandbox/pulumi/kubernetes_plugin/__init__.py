@@ -37,8 +37,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from sandbox.host.files import CHECKOUT
+
 PROGRAM = "pulumi-resource-kubernetes"
-_CHECKOUT = Path(__file__).parents[2]
 
 
 def install(bin_folder: Path, python: Path) -> None:
@@ -51,7 +52,7 @@ def install(bin_folder: Path, python: Path) -> None:
     fresh = program.with_suffix(".new")
     fresh.write_text(
         "#!/bin/sh\n"
-        f"PYTHONPATH={shlex.quote(str(_CHECKOUT))}"
+        f"PYTHONPATH={shlex.quote(str(CHECKOUT))}"
         f' exec {shlex.quote(str(python))} -m {__name__} "$@"\n'
     )
     fresh.chmod(0o755)

@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/etcd
+module fleet.example/sandbox/build/modules/etcd
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/helm-controller
+module fleet.example/sandbox/build/modules/helm-controller
 
 go 1.26.0
 

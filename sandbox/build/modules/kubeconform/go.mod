@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/kubeconform
+module fleet.example/sandbox/build/modules/kubeconform
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/kubernetes
+module fleet.example/sandbox/build/modules/kubernetes
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/kustomize-controller
+module fleet.example/sandbox/build/modules/kustomize-controller
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/kustomize
+module fleet.example/sandbox/build/modules/kustomize
 
 go 1.26.0
 

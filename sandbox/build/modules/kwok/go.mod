@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/kwok
+module fleet.example/sandbox/build/modules/kwok
 
 go 1.26.0
 

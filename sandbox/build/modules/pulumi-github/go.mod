@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/pulumi-github
+module fleet.example/sandbox/build/modules/pulumi-github
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/pulumi
+module fleet.example/sandbox/build/modules/pulumi
 
 go 1.26.0
 

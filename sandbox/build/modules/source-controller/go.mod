@@ -1,4 +1,4 @@
-module fleet.example/sandbox/parts/source-controller
+module fleet.example/sandbox/build/modules/source-controller
 
 go 1.26.0
 

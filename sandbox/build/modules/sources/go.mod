@@ -1,5 +1,5 @@
 // Sources that the sandbox reads and never builds: manifests, charts, CRDs, API definitions.
-module fleet.example/sandbox/parts/sources
+module fleet.example/sandbox/build/modules/sources
 
 go 1.26.0
 

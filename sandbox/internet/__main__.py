@@ -1,0 +1,54 @@
+"""Run the stand-in as a process of its own: `python -m sandbox.internet --help`."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from pathlib import Path
+
+from sandbox.internet.server import InternetServer, Proxy
+from sandbox.internet.web import serve_until_terminated
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.internet", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="HTTPS; 0 takes a free one")
+    parser.add_argument("--proxy-port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--certificate", type=Path, required=True, help="PEM, names all hosts")
+    parser.add_argument("--key", type=Path, required=True, help="PEM")
+    for name, what in (("site", "files"), ("public-git", "bare repositories")):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], type=_host_and_folder,
+            metavar="HOST=DIR", help=f"serve the {what} in DIR as HOST (repeatable)",
+        )  # fmt: skip
+    options = parser.parse_args()
+    try:
+        server = InternetServer(
+            options.port,
+            certificate=options.certificate,
+            key=options.key,
+            sites=dict(options.site),
+            public_git=dict(options.public_git),
+        )
+        proxy = Proxy(options.proxy_port, hosts=server.hosts(), target=server.server_port)
+    except OSError as error:
+        raise SystemExit(f"sandbox.internet: {error}") from None
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    print(
+        f"listening on https://127.0.0.1:{server.server_port}"
+        f" and, as a proxy, on http://127.0.0.1:{proxy.server_address[1]}",
+        flush=True,
+    )
+    serve_until_terminated(server)
+
+
+def _host_and_folder(text: str) -> tuple[str, Path]:
+    host, _, folder = text.partition("=")
+    if not host or not folder:
+        raise argparse.ArgumentTypeError(f"{text}: write HOST=DIR")
+    return host, Path(folder)
+
+
+if __name__ == "__main__":
+    main()
