@@ -23,7 +23,7 @@ test: tools ## all tests; brings a sandbox of its own up and takes it down
 	$(BIN)/python -m pytest
 
 test-unit: $(VENV)/installed ## only the tests that need no sandbox
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests --ignore=tests/e2e
 
 lint: $(VENV)/installed ## formatting, lint and types
 	$(BIN)/ruff format --check $(SOURCES)
@@ -35,11 +35,11 @@ format: $(VENV)/installed ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)
 
 golden: $(VENV)/installed ## write the golden trees anew, to be reviewed in the diff
-	rm -rf tests/unit/golden/clusters
-	$(BIN)/fleet render --out tests/unit/golden
-	rm -rf tests/unit/tenancy/clusters
-	$(BIN)/fleet render --root tests/unit/tenancy --out tests/unit/tenancy
-	find tests/unit -name gotk-components.yaml -delete # upstream's
+	rm -rf tests/fixtures/golden/clusters
+	$(BIN)/fleet render --out tests/fixtures/golden
+	rm -rf tests/fixtures/tenancy/clusters
+	$(BIN)/fleet render --root tests/fixtures/tenancy --out tests/fixtures/tenancy
+	find tests/fixtures -name gotk-components.yaml -delete # upstream's
 
 schema: $(VENV)/installed ## write stack.schema.json anew
 	$(BIN)/fleet schema > stack.schema.json

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from fleet.check.run import SHARED_FOLDERS
 from fleet.config import stack_files
+from fleet.config.definitions import SHARED_FOLDERS
 from fleet.process import run
 from sandbox import servers
 from sandbox.host import files

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.check import run
+from fleet.check.run import build
+from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.render import tree
 from sandbox import platform_repository
@@ -56,7 +57,7 @@ def table(state: Path, stacks: Sequence[Stack]) -> Table:
 def expected(root: Path, stack: Stack) -> Found:
     """Return what the tree says that the cluster holds, by thing."""
     with tempfile.TemporaryDirectory() as folder:
-        objects, findings = run.build(root, stack, None, Path(folder) / stack.name)
+        objects, findings = build(root, stack, None, Path(folder) / stack.name)
     if findings:
         raise SandboxError(str(findings[0]))
     values: dict[str, Value] = {
@@ -151,7 +152,7 @@ def not_converged(state: Path, name: str, revision: str) -> list[str]:
 
 def _says_the_same(state: Path, name: str, applied: str, revision: str) -> bool:
     """Say whether what Flux applied, as main@sha1:<commit>, has the cluster's files of a commit."""
-    folders = (f"clusters/{name}", *run.SHARED_FOLDERS)
+    folders = (f"clusters/{name}", *SHARED_FOLDERS)
     commit = applied.rpartition(":")[2]
     return bool(commit) and not platform_repository.changed(state, commit, revision, folders)
 

@@ -31,7 +31,7 @@ _COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
 _COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
 
 
-def check(
+def check_stacks(
     root: Path,
     stacks: Sequence[tuple[Stack, str | None]],
     progress: Callable[[str], None],

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fleet.check import run
+from fleet.check.run import check_stacks
 from fleet.config import load, schema
 from fleet.config.models import Flux, Stack
 from fleet.errors import FleetError
@@ -131,7 +131,7 @@ def _check(args: argparse.Namespace) -> int:
         raise FleetError(f"--tenants {args.tenants}: is no folder; name the one with teams' clones")
     stacks = load.stacks(args.root)
     components = _components(stacks, args.root)
-    report = run.check(
+    report = check_stacks(
         args.root,
         [(stack, components[stack.name]) for stack in stacks],
         _progress,

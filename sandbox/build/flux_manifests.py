@@ -95,7 +95,8 @@ def _local(entry: str, component: str, version: str) -> str:
         return entry
     if (release["name"], release["version"]) != (component, version):
         raise SandboxError(
-            f"sandbox/build/modules/sources/go.mod: Flux wants {release['name']} {release['version']}, "
+            f"sandbox/build/modules/sources/go.mod: Flux wants {release['name']} "
+            f"{release['version']}, "
             f"but {component} {version} is pinned; pin what Flux wants"
         )
     return _FOLDER[release["what"]]

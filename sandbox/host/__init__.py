@@ -1,1 +1,1 @@
-"""This machine: processes, certificates, files."""
+"""Processes, certificates and files of this machine."""

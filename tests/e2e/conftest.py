@@ -24,6 +24,7 @@ from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, report, tenant_repositories
 from sandbox.build.parts import program
 from sandbox.host import processes
+from sandbox.host.files import CHECKOUT
 from sandbox.kubernetes import clusters
 from sandbox.pulumi import stacks
 
@@ -402,7 +403,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
     try:
-        assert [stack.name for stack in load.stacks(sandbox_main.CHECKOUT)] == NAMES
+        assert [stack.name for stack in load.stacks(CHECKOUT)] == NAMES
         assert sandbox_main.up(state, say) == 0
         yield Sandbox(state=state)
     finally:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.check import run
+from fleet.check.run import check_stacks
 from fleet.config import load, tenant_rules
 from fleet.config.models import Stack
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
 from fleet.config.tenant_rules import Team
 from fleet.render import tenant_manifests, tree
-from tests.unit.test_tree import TENANCY, document, listed
+from tests.render.test_tree import TENANCY, document, listed
 
 FOLDER = "clusters/prod-us-east-1"
 
@@ -224,7 +224,7 @@ def test_no_secret_is_in_git(stack: Stack) -> None:
 
 def test_nothing_is_wrong_with_it(stack: Stack) -> None:
     """Every tenant's file is looked at; the teams' own repositories are not here."""
-    report = run.check(TENANCY, [(stack, None)], lambda _: None)
+    report = check_stacks(TENANCY, [(stack, None)], lambda _: None)
     assert report.findings == []
     # Fewer would mean that something was not looked at.
     assert report.objects == 8 + 3 * (1 + 11)
@@ -239,7 +239,7 @@ def test_a_mistake_in_it_would_be_found(stack: Stack, monkeypatch: pytest.Monkey
         return found
 
     monkeypatch.setattr(tenant_manifests, "documents", broken)
-    report = run.check(TENANCY, [(stack, None)], lambda _: None)
+    report = check_stacks(TENANCY, [(stack, None)], lambda _: None)
     assert {finding.file for finding in report.findings} == {
         f"{FOLDER}/tenants/{name}" for name in ("audit", "billing", "legacy")
     }

@@ -20,8 +20,8 @@ import pytest
 from sandbox.github.repositories import Repositories
 from sandbox.host import certificates
 from sandbox.internet.web import RequestError
-from tests.unit.github import READ, WRITE, Client, github
-from tests.unit.servers import Certificate, make_certificate
+from tests.sandbox.github_client import READ, WRITE, Client, github
+from tests.sandbox.servers import Certificate, make_certificate
 
 REPO = "/repos/example/tree"
 

@@ -8,12 +8,12 @@ from typing import Any
 from fleet.config import schema
 from fleet.config.models import Decisions
 from fleet.config.stack_files import CLUSTER_KEYS, SECRET_KEYS, SHARED_KEYS
-from tests.unit.support import REPOSITORY
+from tests.support import REPOSITORY
 
 
 def committed() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((REPOSITORY / schema.FILE).read_text())
-    return schema
+    found: dict[str, Any] = json.loads((REPOSITORY / schema.FILE).read_text())
+    return found
 
 
 def test_it_is_current() -> None:

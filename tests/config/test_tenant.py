@@ -10,7 +10,7 @@ import pytest
 from fleet.config import definitions, load, tenant_rules
 from fleet.config.tenant_rules import LIMITS, QUOTA, Team
 from fleet.errors import ConfigError
-from tests.unit.support import PROJECT, helm_release, stack_file, write
+from tests.support import PROJECT, helm_release, stack_file, write
 
 BILLING = "name: billing, repository: {url: https://github.com/acme/billing-apps}"
 TOKEN = "  fleet:tenantCredentials: {billing: {token: {secure: c2VjcmV0}}}\n"  # noqa: S105 - a fixture

@@ -10,18 +10,19 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fleet.check import run, tenant_findings
+from fleet.check import tenant_findings
+from fleet.check.run import check_stacks
 from fleet.check.tenant_findings import Checked
 from fleet.config import load
 from fleet.errors import FleetError
 from fleet.kube import kustomize
 from fleet.render import flux_release
+from tests.cli.test_commands import Run, with_manifests
 from tests.e2e import test_tenant_attacks as attacks
 from tests.e2e.conftest import Sandbox
 from tests.e2e.conftest import Team as SandboxTeam
-from tests.unit.support import REPOSITORY, config_map, kustomization, manifest, stack_file, write
-from tests.unit.test_cli import Run, with_manifests
-from tests.unit.test_tree import TENANCY
+from tests.render.test_tree import TENANCY
+from tests.support import REPOSITORY, config_map, kustomization, manifest, stack_file, write
 
 FOLDER = "deploy/dev"
 FILE = f"billing-apps/{FOLDER}"
@@ -909,7 +910,7 @@ def test_schemas_hold_for_what_teams_deploy(checkout: Path) -> None:
     clones = clone(checkout, folder(thing("apps/v1", "Deploymnt")))
     stack = load.stack(checkout, "dev")
     (checkout / "Pulumi.prod.yaml").unlink()
-    report = run.check(checkout, [(stack, None)], lambda _: None, clones)
+    report = check_stacks(checkout, [(stack, None)], lambda _: None, clones)
     assert [f.problem for f in report.findings if "no kind" in f.problem] == [
         "apps/v1 has no kind Deploymnt; check apiVersion and kind"
     ]

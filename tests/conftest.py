@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from fleet.cli import main
-from tests.unit.support import FILES, Ended, write
+from tests.support import FILES, Ended, write
 
 
 @pytest.fixture(autouse=True)
-def isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.path.is_relative_to(Path(__file__).parent / "e2e"):
+        return
     connect = socket.socket.connect
 
     def only_loopback(self: socket.socket, address: Any) -> None:  # noqa: ANN401 - any family's

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.check import run
 from fleet.check.findings import Built, Finding, Report
+from fleet.check.run import check_stacks
 from fleet.config import load
 from fleet.config.models import Flux, Stack
 from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize
 from fleet.process import run
 from fleet.render import flux_release, tree
-from tests.unit.support import (
+from tests.support import (
     REPOSITORY,
     config_map,
     definition,
@@ -41,7 +41,7 @@ def check(root: Path, files: Mapping[str, str], **lists: str) -> list[str]:
     (root / "Pulumi.prod.yaml").unlink()
     write(root, {"Pulumi.dev.yaml": stack_file("dev", **lists), **files})
     stacks = [(stack, None) for stack in load.stacks(root)]
-    report = run.check(root, stacks, lambda _: None)
+    report = check_stacks(root, stacks, lambda _: None)
     return [str(finding) for finding in report.findings]
 
 
@@ -58,7 +58,7 @@ def flux_kustomization(name: str, spec: str, path: str = "./apps/podinfo/base") 
 
 def test_nothing_is_wrong_with_the_shipped_stacks() -> None:
     stacks = load.stacks(REPOSITORY)
-    report = run.check(REPOSITORY, [(s, None) for s in stacks], lambda _: None)
+    report = check_stacks(REPOSITORY, [(s, None) for s in stacks], lambda _: None)
     assert report.findings == []
     assert report.without_schema == Counter()
     assert report.clusters == 3
@@ -74,7 +74,7 @@ def test_every_cluster_is_looked_at(checkout: Path) -> None:
     write(checkout, {"apps/podinfo/overlays/prod/kustomization.yaml": kustomization("nothing")})
     said: list[str] = []
     stacks = [(stack, None) for stack in load.stacks(checkout)]
-    report = run.check(checkout, stacks, said.append)
+    report = check_stacks(checkout, stacks, said.append)
     (finding,) = report.findings
     assert finding.file == "clusters/prod/apps"
     assert said[:2] == ["building clusters/dev", "building clusters/prod"]
@@ -371,7 +371,7 @@ class TestObjects:
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="a")})
         write(checkout, definition("apps/a", text))
         stack = load.stack(checkout, "dev")
-        report = run.check(checkout, [(stack, None)], lambda _: None)
+        report = check_stacks(checkout, [(stack, None)], lambda _: None)
         assert report.findings == []
         assert report.summary().endswith("no schema for 1 objects (example.com/v1 Thing)")
 
@@ -386,7 +386,8 @@ def test_components_are_checked_too(checkout: Path) -> None:
     text = namespace("flux-system") + "---\n" + manifest("v1", "ConfigMap", "a", "flux-system")
     broken = text + "---\n" + manifest("v1", "ConfigMap", "b", "flux-system", "dat: {}\n")
     good, bad = (
-        run.check(checkout, [(stack, components)], lambda _: None) for components in (text, broken)
+        check_stacks(checkout, [(stack, components)], lambda _: None)
+        for components in (text, broken)
     )
     assert good.findings == []
     (finding,) = bad.findings

@@ -10,9 +10,9 @@ import pytest
 
 from fleet.config import engine, entry_rules, load, stack_files
 from fleet.errors import ConfigError
-from tests.unit.support import Ended, contents, stack_file, write
+from tests.support import FIXTURES, Ended, contents, stack_file, write
 
-INVALID = sorted((Path(__file__).parent / "invalid").glob("*.yaml"))
+INVALID = sorted((FIXTURES / "invalid").glob("*.yaml"))
 
 
 def without(text: str, key: str) -> str:

@@ -14,15 +14,7 @@ import pytest
 
 from fleet.config import load
 from fleet.render import flux_release, tree
-from tests.unit.support import (
-    REPOSITORY,
-    Ended,
-    config_map,
-    contents,
-    definition,
-    stack_file,
-    write,
-)
+from tests.support import REPOSITORY, Ended, config_map, contents, definition, stack_file, write
 
 Run = Callable[..., Ended]
 MANIFESTS = (

@@ -10,7 +10,7 @@ from fleet.config import load, tenant_rules
 from fleet.kube import kustomize
 from fleet.process import run
 from fleet.render import tenant_repository
-from tests.unit.support import stack_file, write
+from tests.support import stack_file, write
 
 SHARED = (
     "  fleet:repository: {owner: acme, name: platform, knownHosts: github.com ssh-rsa AAAA}\n"

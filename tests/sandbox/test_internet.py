@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.internet.server import InternetServer, Proxy
-from tests.unit.servers import Certificate, make_certificate, run_git, serving
+from tests.sandbox.servers import Certificate, make_certificate, run_git, serving
 
 
 @pytest.fixture(autouse=True)

@@ -31,8 +31,8 @@ from fleet.config import load
 from fleet.kube import kustomize
 from fleet.render import flux_release, tree
 from sandbox.pulumi.kubernetes_plugin import objects
-from tests.unit.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
-from tests.unit.support import REPOSITORY, manifest, stack_file, write
+from tests.components.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
+from tests.support import REPOSITORY, manifest, stack_file, write
 
 STACK = "pulumi:pulumi:Stack"
 CONNECTION = "fleet:index:ClusterConnection"
@@ -1150,7 +1150,8 @@ def test_only_components_and_the_program_import_pulumi() -> None:
     """`fleet render` and `fleet check` need no Pulumi, so they work where it is not installed."""
     code = (
         "import sys; sys.modules['pulumi'] = None; "
-        "import fleet.cli, fleet.validation, fleet.stack_schema; fleet.cli.main(['schema'])"
+        "import fleet.cli.main, fleet.check.run, fleet.config.schema; "
+        "fleet.cli.main.main(['schema'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,0 +1,1 @@
+"""Tests of components/ and __main__.py, with Pulumi mocks."""

@@ -1,1 +1,0 @@
-"""Tests without network, engine or cluster."""
