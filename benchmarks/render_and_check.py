@@ -20,6 +20,7 @@ from pathlib import Path
 
 import yaml
 
+from fleet.check import schemas
 from fleet.config import stack_files
 from fleet.kube import kustomize
 from fleet.process import run
@@ -90,8 +91,8 @@ def _tenants(cluster: Path) -> Iterator[Path]:
 def _kubeconform(file: str, stdin: str | None = None) -> None:
     run(
         [
-            kustomize.kubeconform(), "-strict", "-ignore-missing-schemas",
-            "-schema-location", f"{kustomize.schemas()}/{kustomize.SCHEMA_TEMPLATE}", file,
+            schemas.kubeconform(), "-strict", "-ignore-missing-schemas",
+            "-schema-location", f"{schemas.folder()}/{schemas.SCHEMA_TEMPLATE}", file,
         ],
         timeout=60,
         stdin=stdin,

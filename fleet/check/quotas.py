@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import chain
 
 from fleet.check.pods import Content, Pods, at, items, values
-from fleet.config.tenant_rules import quantity
+from fleet.kube.quantity import parse
 
 Amounts = Mapping[str, Fraction]
 
@@ -66,7 +66,7 @@ def _amount_problems(found: Resources, most: Mapping[str, str]) -> Iterator[str]
         limit = _amount(text)
         if limit is None:
             yield f"limits.{name} {text!r} is no quantity; write it as 500m or 64Mi"
-        elif name in most and limit > quantity(most[name]):
+        elif name in most and limit > parse(most[name]):
             yield f"limits.{name} {text} is more than the {most[name]} of one container; lower it"
     for name, text in sorted(found.requests.items()):
         request, limit = _amount(text), _amount(found.limits.get(name, text))
@@ -175,7 +175,7 @@ def exceeded(
         for name, hard in sorted(_texts(at(quota, "spec", "hard")).items()):
             shares = {key: amounts[name] for key, amounts in used.items() if amounts.get(name)}
             total = sum(shares.values(), Fraction(already.get(name, 0)))
-            if total > quantity(hard) and shares:
+            if total > parse(hard) and shares:
                 largest = sorted(shares, key=lambda key: (-shares[key], key))[:3]
                 told = ", ".join(f"{key}: {_text(name, shares[key])}" for key in largest)
                 if len(shares) > len(largest):
@@ -204,7 +204,7 @@ def _texts(amounts: Content) -> dict[str, str]:
 
 def _amount(text: str) -> Fraction | None:
     try:
-        return quantity(text)
+        return parse(text)
     except ValueError:
         return None
 

@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fleet.check import tenant_findings
+from fleet.check import schemas, tenant_findings
 from fleet.check.findings import Built, Finding, Report
 from fleet.config import definitions
-from fleet.config.entry_rules import KUSTOMIZATION_FILES
 from fleet.config.models import Stack
 from fleet.errors import CommandError
-from fleet.kube import kustomize
+from fleet.kube import kustomize, namespaces, yaml_reader
+from fleet.kube.kustomize import KUSTOMIZATION_FILES
 from fleet.process import run
 from fleet.render import tree
 
@@ -47,7 +47,7 @@ def check_stacks(
     if report.findings:
         # Building would go to the network.
         return report
-    kustomize.require()
+    schemas.require()
     homes = definitions.namespace_homes(root)
     objects: list[Built] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
@@ -110,7 +110,7 @@ def _remote_bases(root: Path) -> Iterator[Finding]:
     for path in definitions.yaml_files(root):
         if path.name not in KUSTOMIZATION_FILES:
             continue
-        for content in definitions.documents(path):
+        for content in yaml_reader.mappings_in(path):
             for key in ("resources", "components", "bases"):
                 entries = content.get(key)
                 for entry in entries if isinstance(entries, list) else ():
@@ -139,7 +139,7 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
 
 
 def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
-    definitions.complete(copy / path)
+    kustomize.complete(copy / path)
     try:
         return [Built(path=path, content=content) for content in kustomize.build(copy, path)]
     except CommandError as error:
@@ -194,7 +194,7 @@ def _missing_namespaces(
 ) -> Iterator[Finding]:
     order = _order(stack)
     created: dict[str, int] = dict.fromkeys(
-        definitions.BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1
+        namespaces.BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1
     )
     for built in objects:
         if built.api == ("v1", "Namespace"):
@@ -292,9 +292,9 @@ def _validate(objects: Sequence[Built], folder: Path, report: Report) -> None:
         (target / name).write_text(text, encoding="utf-8")
     out = run(
         [
-            kustomize.kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
+            schemas.kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
             "-output", "json", "-n", "4",
-            "-schema-location", f"{kustomize.schemas()}/{kustomize.SCHEMA_TEMPLATE}",
+            "-schema-location", f"{schemas.folder()}/{schemas.SCHEMA_TEMPLATE}",
             target,
         ],
         timeout=600,

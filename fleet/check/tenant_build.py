@@ -19,10 +19,10 @@ import yaml
 
 from fleet.check.findings import Built
 from fleet.check.pods import items
-from fleet.config.definitions import Loader, kustomization, manifests
-from fleet.config.entry_rules import KUSTOMIZATION_FILES
 from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize, yaml_reader
+from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization, manifests
+from fleet.kube.yaml_reader import Loader
 
 # What Flux fetches of no repository, as far as a build can depend on it.
 _NOT_FETCHED = (

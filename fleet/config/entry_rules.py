@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from fleet.config.base import DNS_LABEL
 from fleet.config.models import Entry, entry_or_path
-
-KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+from fleet.kube.kustomize import KUSTOMIZATION_FILES
 
 
 def problems(root: Path, name: str, file: str, values: Mapping[str, Any]) -> Iterable[str]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from pydantic import ValidationError
 
 from fleet.config.base import DNS_LABEL
-from fleet.config.definitions import BUILT_IN_NAMESPACES
 from fleet.config.models import Stack
 from fleet.config.stack_files import SECRET_KEYS
 from fleet.config.tenant_models import (
@@ -24,6 +22,8 @@ from fleet.config.tenant_models import (
     TenantDefaults,
     TenantRepository,
 )
+from fleet.kube import quantity
+from fleet.kube.namespaces import BUILT_IN_NAMESPACES, FLUX_NAMESPACE
 
 # A team that nothing is decided for is fenced too. Zero: what a pod network cannot hold back.
 QUOTA: Mapping[str, str] = {
@@ -51,18 +51,11 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
     "max": {"memory": "4Gi"},
 }
 INTERVAL = "5m"
-_UNITS: Mapping[str, Fraction] = {
-    **{unit: Fraction(1, 1000 ** (3 - index)) for index, unit in enumerate("num")},
-    "": Fraction(1),
-    **{unit: Fraction(1000 ** (1 + index)) for index, unit in enumerate("kMGTPE")},
-    **{f"{unit}i": Fraction(1024 ** (1 + index)) for index, unit in enumerate("KMGTPE")},
-}
 _REPOSITORY_URL = r"ssh://[^/]+/(?P<owner>[A-Za-z0-9._-]+)/[A-Za-z0-9._-]+?(\.git)?/?"
 # What fleet calls a team's Flux Kustomization begins so.
 _PREFIX = "tenant-"
 # The list of all tenants is a file beside theirs.
 RESERVED_NAMES = ("kustomization",)
-FLUX_NAMESPACE = "flux-system"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +224,7 @@ def _limits_problem(limits: Mapping[str, Mapping[str, str]]) -> str | None:
     for low, high in (("defaultRequest", "default"), ("defaultRequest", "max"), ("default", "max")):
         for resource in sorted(limits[low].keys() & limits[high].keys()):
             less, more = limits[low][resource], limits[high][resource]
-            if quantity(less) > quantity(more):
+            if quantity.parse(less) > quantity.parse(more):
                 return f"{low}.{resource} {less} is more than {high}.{resource} {more}; lower it"
     return None
 
@@ -240,19 +233,6 @@ def same_repository(url: str) -> str:
     """Return what URLs of one repository have in common, however they are spelled."""
     path = url.partition("://")[2].rpartition("@")[2].rstrip("/").removesuffix(".git")
     return path.lower()
-
-
-def quantity(text: str) -> Fraction:
-    """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024, 1e3 is 1000."""
-    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
-    if match is None:
-        raise ValueError(f"{text!r} is no quantity")
-    if match[2] in _UNITS:
-        return Fraction(match[1]) * _UNITS[match[2]]
-    try:
-        return Fraction(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no quantity") from None
 
 
 def _plain(path: str) -> str:

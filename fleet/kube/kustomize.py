@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from fleet import cache
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
+from fleet.kube.kustomize import KUSTOMIZATION_FILES
 from fleet.process import run
 
-# Where the schema of a kind is; kubeconform fills it in, with "v1" for the core group.
-SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
 BUILD_TIMEOUT = 120
 
 
@@ -40,28 +42,31 @@ def build(root: Path, path: str, *options: str) -> list[dict[str, Any]]:
         raise CommandError(f"kustomize's output: {error}") from None
 
 
-def kubeconform() -> str:
-    """Return the path of kubeconform."""
-    if found := _find("kubeconform"):
-        return found
-    raise CommandError("kubeconform: not found; put it on PATH or run `make tools`")
-
-
-def schemas() -> Path:
-    """Return the folder of JSON Schemas of Kubernetes, Flux, Kyverno and Gateway API."""
-    folder = cache.schemas()
-    if not folder.is_dir():
-        raise CommandError("JSON schemas: not at hand; run `make tools`")
-    return folder
-
-
-def require() -> None:
-    """Raise CommandError when one is absent: one line, before it is a finding for every path."""
-    kustomize()
-    kubeconform()
-    schemas()
-
-
 def _find(name: str) -> str | None:
     built = cache.programs() / name
     return shutil.which(name) or (str(built) if built.exists() else None)
+
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+
+def complete(folder: Path) -> None:
+    """List the YAML files of a folder that has no kustomization.yaml, as Flux does to build it."""
+    if not kustomization(folder):
+        content = {"resources": list(manifests(folder))}
+        (folder / KUSTOMIZATION_FILES[0]).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def manifests(folder: Path, below: str = "") -> Iterator[str]:
+    """Yield what Flux lists for a folder without a kustomization, relative to it."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not kustomization(path):
+            yield from manifests(path, f"{below}{path.name}/")
+        elif path.is_dir() or path.suffix in (".yaml", ".yml"):
+            yield f"{below}{path.name}"
+
+
+def kustomization(folder: Path) -> Path | None:
+    """Return the file in a folder that kustomize would take, None where there is none."""
+    files = (folder / name for name in KUSTOMIZATION_FILES)
+    return next((file for file in files if file.is_file()), None)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
-
-from fleet.config.definitions import Loader
 
 # More than any manifest needs; libyaml crashes at some ten thousand, Python stops at fewer.
 DEPTH = 100
@@ -98,3 +97,17 @@ def _check_depth(text: bytes | str) -> None:
             within[-1].height = max(within[-1].height, height + 1)
         if len(within) + height > DEPTH:
             raise ValueError(f"is nested more than {DEPTH} deep")
+
+
+class Loader(yaml.CSafeLoader):
+    """Reads what Kubernetes reads: there, a bare `=` is a text, and so is a date."""
+
+
+def mappings_in(path: Path) -> list[dict[str, Any]]:
+    """Return the mappings in a YAML file; none of one that cannot be read."""
+    try:
+        found = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=Loader))
+    except (OSError, ValueError, yaml.YAMLError):
+        # kustomize names it where a cluster uses it.
+        return []
+    return [document for document in found if isinstance(document, dict)]

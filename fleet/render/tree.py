@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
-from fleet.config import tenant_rules
 from fleet.config.models import Entry, Stack
 from fleet.config.tenant_rules import Team, teams
+from fleet.kube import namespaces
 from fleet.render import flux_release, tenant_manifests
 
-FLUX_NAMESPACE = tenant_rules.FLUX_NAMESPACE
+FLUX_NAMESPACE = namespaces.FLUX_NAMESPACE
 SYNC_NAME = "flux-system"
 PULL_SECRET = "flux-system"  # noqa: S105 - the name of a Secret
 # What Flux applies the platform's own definitions as; whoever names no account may do nothing.

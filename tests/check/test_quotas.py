@@ -11,7 +11,7 @@ import pytest
 from fleet.check import pods, quotas
 from fleet.check.pods import Pods
 from fleet.config.tenant_models import QuotaName
-from fleet.config.tenant_rules import quantity
+from fleet.kube.quantity import parse
 
 RANGE: dict[str, Any] = {
     "type": "Container",
@@ -134,7 +134,7 @@ class TestUsage:
     )
     def test_what_a_pod_asks_for_while_it_starts(self, init: list[Any], cpu: str) -> None:
         found = used("pods", "Pod", containers=[SMALL], initContainers=init)
-        assert found["requests.cpu"] == quantity(cpu)
+        assert found["requests.cpu"] == parse(cpu)
 
     def test_what_a_pod_asks_for_as_a_whole(self) -> None:
         whole = {"requests": {"cpu": "3"}}

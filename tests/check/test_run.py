@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.check import schemas
 from fleet.check.findings import Built, Finding, Report
 from fleet.check.run import check_stacks
 from fleet.config import load
@@ -406,9 +407,9 @@ class TestPrograms:
         with pytest.raises(CommandError, match=r"^kustomize: not found; put it .*`make tools`$"):
             kustomize.kustomize()
         with pytest.raises(CommandError, match=r"^kubeconform: not found; put it .*`make tools`$"):
-            kustomize.kubeconform()
+            schemas.kubeconform()
         with pytest.raises(CommandError, match=r"^JSON schemas: not at hand; run `make tools`$"):
-            kustomize.schemas()
+            schemas.folder()
 
     def test_kubectl_does_as_well(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "kubectl").write_text("#!/bin/sh\n")

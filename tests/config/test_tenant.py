@@ -10,6 +10,7 @@ import pytest
 from fleet.config import definitions, load, tenant_rules
 from fleet.config.tenant_rules import LIMITS, QUOTA, Team
 from fleet.errors import ConfigError
+from fleet.kube import quantity
 from tests.support import PROJECT, helm_release, stack_file, write
 
 BILLING = "name: billing, repository: {url: https://github.com/acme/billing-apps}"
@@ -158,13 +159,13 @@ def test_the_order_in_the_file_means_nothing(checkout: Path) -> None:
     ],
 )
 def test_quantity(text: str, number: Fraction) -> None:
-    assert tenant_rules.quantity(text) == number
+    assert quantity.parse(text) == number
 
 
 @pytest.mark.parametrize("text", ["", ".", "m", "1 Gi", "-1", "1gb", "1e999999999", "1_0", "1.2.3"])
 def test_no_quantity(text: str) -> None:
     with pytest.raises(ValueError, match="is no quantity"):
-        tenant_rules.quantity(text)
+        quantity.parse(text)
 
 
 def test_a_namespace_that_helm_makes_is_the_platforms(checkout: Path) -> None:
