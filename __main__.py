@@ -16,9 +16,9 @@ from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.team_repository import TeamRepository, TeamRepositoryArgs
 from components.tenant import DeployKeyArgs, Tenant, TenantArgs
 from fleet import deploy_keys
-from fleet.config import engine, load, stack_files, tenant_rules
+from fleet.config import engine, load, stack_files, tenant
 from fleet.config.models import Stack
-from fleet.config.tenant_rules import Team
+from fleet.config.tenant import Team
 from fleet.errors import FleetError
 from fleet.render import flux_release, tenant_manifests, tenant_repository, tree
 
@@ -28,8 +28,8 @@ def main() -> None:
     root = Path.cwd()  # the engine runs a program in its project's folder
     stack = load.stack(root, pulumi.get_stack())
     decisions = stack.decisions
-    load.refuse_ambient(os.environ, stack)
-    load.same_as_engine(stack, root, _engine_decisions())
+    engine.refuse_ambient(os.environ, stack)
+    engine.same_as_engine(stack, root, _engine_decisions())
     engine.require_context(stack)
     components = flux_release.read(decisions.flux, root)
     files = tree.render(stack, components)
@@ -107,9 +107,9 @@ def _tenants(
     found: dict[str, Tenant] = {}
     secrets = pulumi.Config(stack_files.PROJECT)
     credentials = secrets.get_secret_object("tenantCredentials")
-    teams = tenant_rules.teams(stack)
+    teams = tenant.teams(stack)
     to_create = [team for team in teams if team.create]
-    owns = load.all_own(root) if to_create else {}
+    owns = stack_files.all_own(root) if to_create else {}
     created = {
         team.repository_name: _team_repository(team, owns, opts).resources for team in to_create
     }

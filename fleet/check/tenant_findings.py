@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from fleet.check import pod_security, pods, quotas, tenant_build
 from fleet.check.findings import Built, Finding
 from fleet.check.pods import Content, Pods, at
-from fleet.config import tenant_rules
+from fleet.config import tenant
 from fleet.config.models import Stack
+from fleet.config.tenant import Team
 from fleet.config.tenant_models import ExtraKinds
-from fleet.config.tenant_rules import Team
 from fleet.render import tenant_manifests
 
 # What Flux does to an object in the course of its life.
@@ -116,7 +116,7 @@ def check(clones: Path, stacks: Iterable[Stack]) -> Checked:
     """
     fences: dict[str, list[Fence]] = {}
     for stack in stacks:
-        for team in tenant_rules.teams(stack):
+        for team in tenant.teams(stack):
             fences.setdefault(team.repository_name, []).append(fence(stack.name, team))
     result = Checked()
     here: list[tuple[Path, list[Fence]]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,14 +23,3 @@ class Strict(BaseModel):
         alias_generator=to_camel,
         hide_input_in_errors=True,
     )
-
-
-def git_url(url: str, secret: str) -> str:
-    """Return an https:// or ssh:// URL. Raises ValueError, which names the key of the `secret`."""
-    if not re.fullmatch(r"(https|ssh)://[^\s/]+/\S+", url):
-        raise ValueError("must be an https:// or ssh:// URL")
-    if re.match(r"https://[^/]*@", url) or re.match(r"ssh://[^/@]*:[^/@]*@", url):
-        raise ValueError(
-            f"must not carry a user or a password, Git would keep it for ever; use {secret}"
-        )
-    return url

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from fleet.config import stack_files
 from fleet.config.models import Stack
 from fleet.errors import ConfigError
 
@@ -46,3 +49,36 @@ def require_context(stack: Stack) -> None:
                 f"contexts there: {known}"
             ]
         )
+
+
+def refuse_ambient(environ: Mapping[str, str], stack: Stack) -> None:
+    """Refuse surroundings that would beat what the stack says. Raises ConfigError.
+
+    The GitHub provider lets these variables win over its own `owner` argument.
+    """
+    owner = stack.decisions.repository.owner
+    problems = [
+        f"{variable}={environ[variable]} in the environment would beat {stack.file}: "
+        f"fleet:repository.owner {owner!r}; unset {variable}"
+        for variable in ("GITHUB_OWNER", "GITHUB_ORGANIZATION")
+        if environ.get(variable) not in (None, "", owner)
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def same_as_engine(stack: Stack, root: Path, engine: Mapping[str, Any]) -> None:
+    """Refuse an engine that was given other decisions than the files hold. Raises ConfigError.
+
+    `engine` maps every key of SHARED_KEYS and CLUSTER_KEYS to the engine's value, None where it
+    has none. They differ when somebody uses --config-file: what runs would not be what Git says.
+    """
+    files = stack_files.shared(root, []) | stack_files.own(root, stack.file, [])
+    problems = [
+        f"{stack.file}: fleet:{key}: is not what the engine was given; decide in this file and "
+        "run without --config-file"
+        for key, value in engine.items()
+        if files.get(key) != value
+    ]
+    if problems:
+        raise ConfigError(problems)

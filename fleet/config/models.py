@@ -14,7 +14,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict, git_url
+from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict
+from fleet.config.git_urls import git_url
 from fleet.config.tenant_models import TenantCredentials, TenantDecisions, TenantDefaults
 
 

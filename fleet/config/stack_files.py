@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fleet.config import stack_files
+from fleet.config.stack_files import PROJECT_FILE, SHARED_KEYS
 from fleet.errors import ConfigError
 
 PROJECT = "fleet"
@@ -160,3 +163,19 @@ def _mapping(value: object, file: str, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError([f"{file}: {what}: must be a mapping, `key: value` lines"])
     return value
+
+
+# What a stack's own file sets, by key below `fleet:`.
+Values = Mapping[str, Any]
+
+
+def all_own(root: Path) -> dict[str, Values]:
+    """Return what every stack's own file sets, by stack; nothing of one that cannot be read."""
+    found: dict[str, Values] = {}
+    for name in stack_files.names(root):
+        found[name] = {}
+        try:
+            found[name] = stack_files.own(root, f"Pulumi.{name}.yaml", [])
+        except ConfigError:
+            continue  # told where that stack is loaded
+    return found

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict, git_url
+from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict
+from fleet.config.git_urls import git_url
 
 # `published` may also say under which name the outside reaches a team's Services.
 Role = Literal["workloads", "published"]

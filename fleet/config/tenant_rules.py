@@ -4,122 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
+from fleet.config import git_urls
 from fleet.config.base import DNS_LABEL
-from fleet.config.models import Stack
 from fleet.config.stack_files import SECRET_KEYS
 from fleet.config.tenant_models import (
-    ExtraKinds,
-    InFluxSystem,
-    PodSecurity,
-    Role,
-    TenantCredentials,
     TenantDecisions,
     TenantDefaults,
-    TenantRepository,
 )
 from fleet.kube import quantity
 from fleet.kube.namespaces import BUILT_IN_NAMESPACES, FLUX_NAMESPACE
 
-# A team that nothing is decided for is fenced too. Zero: what a pod network cannot hold back.
-QUOTA: Mapping[str, str] = {
-    "pods": "20",
-    "requests.cpu": "2",
-    "requests.memory": "4Gi",
-    "requests.storage": "20Gi",
-    "limits.memory": "8Gi",
-    "persistentvolumeclaims": "10",
-    "configmaps": "50",
-    "secrets": "50",
-    "services": "10",
-    "services.loadbalancers": "0",
-    "services.nodeports": "0",
-    "count/deployments.apps": "20",
-    "count/statefulsets.apps": "10",
-    "count/jobs.batch": "20",
-    "count/cronjobs.batch": "10",
-    "count/ingresses.networking.k8s.io": "10",
-}
-# Without them, pods that say nothing would be refused for lack of what the quota counts.
-LIMITS: Mapping[str, Mapping[str, str]] = {
-    "default": {"memory": "256Mi"},
-    "defaultRequest": {"cpu": "50m", "memory": "64Mi"},
-    "max": {"memory": "4Gi"},
-}
-INTERVAL = "5m"
 _REPOSITORY_URL = r"ssh://[^/]+/(?P<owner>[A-Za-z0-9._-]+)/[A-Za-z0-9._-]+?(\.git)?/?"
 # What fleet calls a team's Flux Kustomization begins so.
 _PREFIX = "tenant-"
 # The list of all tenants is a file beside theirs.
 RESERVED_NAMES = ("kustomization",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Team:
-    """One team in one cluster: all that is decided of it."""
-
-    name: str
-    environment: str
-    repository: TenantRepository
-    path: str
-    namespace: str
-    role: Role
-    quota: Mapping[str, str]
-    limits: Mapping[str, Mapping[str, str]]
-    interval: str
-    pod_security: PodSecurity
-    extra_kinds: tuple[ExtraKinds, ...]
-    suspend: bool
-    keep: bool
-    deploy_key: int | None
-    create: bool
-    github_team: str | None
-    in_flux_system: InFluxSystem | None
-    credentials: TenantCredentials | None
-
-    @property
-    def repository_name(self) -> str:
-        """The last part of its repository's URL, as `git clone` names the folder."""
-        return self.repository.url.rstrip("/").rpartition("/")[2].removesuffix(".git")
-
-    @property
-    def reads_with_secret(self) -> bool:
-        """Whether Flux needs a Secret to read its repository."""
-        return self.credentials is not None or self.deploy_key is not None
-
-    @property
-    def flux_namespace(self) -> str:
-        """Where its source, Kustomization, account and credentials are."""
-        return FLUX_NAMESPACE if self.in_flux_system else self.namespace
-
-    @property
-    def account(self) -> str:
-        """The ServiceAccount that Flux applies its manifests as."""
-        return f"tenant-{self.name}" if self.in_flux_system else "tenant"
-
-    @property
-    def source(self) -> str:
-        """The name of its GitRepository, and of the Secret with its credentials."""
-        return f"{self.name}-repo"
-
-
-def teams(stack: Stack) -> list[Team]:
-    """Return the teams of a cluster, by name: a change of order is no change."""
-    decisions = stack.decisions
-    found = [
-        _team(
-            tenant,
-            decisions.tenant_defaults,
-            decisions.tenant_credentials.get(tenant.name),
-            stack.environment,
-        )
-        for tenant in decisions.tenants
-    ]
-    return sorted(found, key=lambda team: team.name)
 
 
 def problems(
@@ -164,7 +67,7 @@ def problems(
         ):
             if problem:
                 yield f"{file}: fleet:tenants[{index}].{key}: {value!r} {problem}"
-        if problem := _limits_problem(_limits(tenant, defaults)):
+        if problem := _limits_problem(tenant.limits(tenant, defaults)):
             yield f"{file}: fleet:tenants[{index}].limits: {problem}"
         if _has_key(tenant) and values.get("deployKeySeed") is None:
             yield (
@@ -175,48 +78,12 @@ def problems(
             yield f"{file}: fleet:tenantCredentials.{tenant.name}{key}: {problem}"
         names.add(tenant.name)
         if tenant.create:
-            creators[same_repository(tenant.repository.url)] = f"{file}, {tenant.name}"
+            creators[git_urls.same_repository(tenant.repository.url)] = f"{file}, {tenant.name}"
     for unknown in sorted(set(map(str, credentials)) - names):
         yield (
             f"{file}: fleet:tenantCredentials.{unknown}: no tenant of this cluster has that name; "
             "remove it, or add the team to fleet:tenants"
         )
-
-
-def _team(
-    tenant: TenantDecisions,
-    defaults: TenantDefaults,
-    credentials: TenantCredentials | None,
-    environment: str,
-) -> Team:
-    return Team(
-        name=tenant.name,
-        environment=environment,
-        repository=tenant.repository,
-        path=_plain(tenant.path) if tenant.path else f"./deploy/{environment}",
-        namespace=tenant.namespace or f"{tenant.name}-{environment}",
-        role=tenant.role or defaults.role or "workloads",
-        quota=dict([*QUOTA.items(), *defaults.quota.items(), *tenant.quota.items()]),
-        limits=_limits(tenant, defaults),
-        interval=tenant.interval or defaults.interval or INTERVAL,
-        pod_security=tenant.pod_security or defaults.pod_security or "restricted",
-        extra_kinds=(*defaults.extra_kinds, *tenant.extra_kinds),
-        suspend=tenant.suspend,
-        keep=bool(defaults.keep if tenant.keep is None else tenant.keep),
-        deploy_key=tenant.deploy_key or (1 if tenant.create else None),
-        create=tenant.create,
-        github_team=tenant.github_team,
-        in_flux_system=tenant.in_flux_system,
-        credentials=credentials,
-    )
-
-
-def _limits(tenant: TenantDecisions, defaults: TenantDefaults) -> dict[str, dict[str, str]]:
-    merged = {kind: dict(values) for kind, values in LIMITS.items()}
-    for given in (defaults.limits, tenant.limits):
-        for kind, values in given.model_dump(by_alias=True).items():
-            merged[kind] |= values
-    return merged
 
 
 def _limits_problem(limits: Mapping[str, Mapping[str, str]]) -> str | None:
@@ -227,16 +94,6 @@ def _limits_problem(limits: Mapping[str, Mapping[str, str]]) -> str | None:
             if quantity.parse(less) > quantity.parse(more):
                 return f"{low}.{resource} {less} is more than {high}.{resource} {more}; lower it"
     return None
-
-
-def same_repository(url: str) -> str:
-    """Return what URLs of one repository have in common, however they are spelled."""
-    path = url.partition("://")[2].rpartition("@")[2].rstrip("/").removesuffix(".git")
-    return path.lower()
-
-
-def _plain(path: str) -> str:
-    return "./" if path in (".", "./") else f"./{path.removeprefix('./')}"
 
 
 def _name_problem(name: str, platform: Mapping[str, str], names: set[str]) -> str | None:
@@ -307,7 +164,7 @@ def _github_problems(
         problem = f"is not {owner}'s, so fleet cannot give it a key; use fleet:tenantCredentials"
     elif platform.get("knownHosts") is None:
         problem = "needs fleet:repository.knownHosts, GitHub's line of known_hosts; set it"
-    elif tenant.create and (creator := creators.get(same_repository(url))):
+    elif tenant.create and (creator := creators.get(git_urls.same_repository(url))):
         problem = f"is made by {creator}; a repository is made once: here, write deployKey: 1"
     yield "repository.url", url, problem
     if tenant.create and tenant.path is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.config.tenant_rules import Team
+from fleet.config.tenant import Team
 
 LABEL = "platform.example.com/tenant"
 # Groups and kinds, and so names of APIs, that a role has: what runs, and what it takes to run.

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from fleet.config.base import DNS_LABEL
-from fleet.config.tenant_rules import Team, same_repository
+from fleet.config.git_urls import same_repository
+from fleet.config.tenant import Team
 
 
 def environments(owns: Mapping[str, Mapping[str, Any]], team: Team) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from fleet.config.models import Entry, Stack
-from fleet.config.tenant_rules import Team, teams
+from fleet.config.tenant import Team, teams
 from fleet.kube import namespaces
 from fleet.render import flux_release, tenant_manifests
 

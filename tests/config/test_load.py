@@ -208,10 +208,10 @@ def test_stack_names_that_are_fine(name: str, checkout: Path) -> None:
 
 def test_refuse_ambient(checkout: Path) -> None:
     stack = load.stack(checkout, "dev")
-    load.refuse_ambient({}, stack)
-    load.refuse_ambient({"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}, stack)
+    engine.refuse_ambient({}, stack)
+    engine.refuse_ambient({"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}, stack)
     with pytest.raises(ConfigError) as caught:
-        load.refuse_ambient({"GITHUB_OWNER": "other", "GITHUB_ORGANIZATION": "third"}, stack)
+        engine.refuse_ambient({"GITHUB_OWNER": "other", "GITHUB_ORGANIZATION": "third"}, stack)
     assert caught.value.problems == (
         "GITHUB_OWNER=other in the environment would beat Pulumi.dev.yaml: "
         "fleet:repository.owner 'acme'; unset GITHUB_OWNER",
@@ -229,9 +229,9 @@ def test_same_as_engine(checkout: Path) -> None:
         "infrastructure": ["namespaces/common"],
         "apps": ["podinfo/overlays/dev"],
     }
-    load.same_as_engine(stack, checkout, engine)
+    engine.same_as_engine(stack, checkout, engine)
     with pytest.raises(ConfigError) as caught:
-        load.same_as_engine(stack, checkout, engine | {"apps": [], "flux": None})
+        engine.same_as_engine(stack, checkout, engine | {"apps": [], "flux": None})
     assert sorted(caught.value.problems) == [
         "Pulumi.dev.yaml: fleet:apps: is not what the engine was given; decide in this file and "
         "run without --config-file",

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from fleet.check.run import check_stacks
-from fleet.config import load, tenant_rules
+from fleet.config import load, tenant
 from fleet.config.models import Stack
+from fleet.config.tenant import Team
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
-from fleet.config.tenant_rules import Team
 from fleet.render import tenant_manifests, tree
 from tests.render.test_tree import TENANCY, document, listed
 
@@ -25,7 +25,7 @@ def stack() -> Stack:
 
 @pytest.fixture(params=["audit", "billing", "legacy"])
 def team(stack: Stack, request: pytest.FixtureRequest) -> Team:
-    (found,) = (team for team in tenant_rules.teams(stack) if team.name == request.param)
+    (found,) = (team for team in tenant.teams(stack) if team.name == request.param)
     return found
 
 
@@ -170,7 +170,7 @@ def test_the_pair(team: Team) -> None:
 
 def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
     """Its names, intervals, path and target; and an account, which the lockdown asks for."""
-    (legacy,) = (team for team in tenant_rules.teams(stack) if team.in_flux_system)
+    (legacy,) = (team for team in tenant.teams(stack) if team.in_flux_system)
     source, kustomization = tenant_manifests.sync(legacy)
     assert (source["metadata"]["name"], source["metadata"]["namespace"]) == (
         "legacy-repo",
@@ -198,7 +198,7 @@ def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
 
 def test_of_a_team_to_keep_only_the_wiring_may_go(stack: Stack) -> None:
     kept, others = "kustomize.toolkit.fluxcd.io/prune", {"billing": False, "audit": True}
-    for found in tenant_rules.teams(stack):
+    for found in tenant.teams(stack):
         stays = {
             f"{item['kind']}/{item['metadata']['name']}"
             for item in tenant_manifests.documents(found)
