@@ -20,7 +20,15 @@ from fleet.config import engine, load, stack_files, tenant
 from fleet.config.models import Stack
 from fleet.config.tenant import Team
 from fleet.errors import FleetError
-from fleet.render import flux_release, tenant_manifests, tenant_repository, tree
+from fleet.render import (
+    commits,
+    flux,
+    flux_release,
+    layout,
+    tenant_manifests,
+    tenant_repository,
+    tree,
+)
 
 
 def main() -> None:
@@ -50,13 +58,13 @@ def main() -> None:
             token=pulumi.Config("github").require_secret("token"),
         ),
     )
-    planted = [*flux_release.with_flags(components), *tree.platform_account()]
+    planted = [*flux.with_flags(components), *flux.platform_account()]
     flux = FluxInstallation(
         stack.name,
         FluxInstallationArgs(
             namespace=tree.FLUX_NAMESPACE,
-            waves=flux_release.waves(planted),
-            pull_secret=tree.PULL_SECRET,
+            waves=flux.apply_waves(planted),
+            pull_secret=layout.PULL_SECRET,
             pull_token=pulumi.Config("fleet").get_secret("pullToken"),
         ),
         pulumi.ResourceOptions(provider=connection.provider),
@@ -74,14 +82,14 @@ def main() -> None:
             repository=decisions.repository.name,
             branch=decisions.repository.branch,
             files=files,
-            messages=tree.commit_messages(stack, files),
-            waves=tree.waves(stack, list(files)),
-            entrypoint=f"{stack.path}/{tree.ENTRYPOINT}",
-            needs={tree.tenant_path(stack, name): t.resources for name, t in registered.items()},
+            messages=commits.messages(stack, files),
+            waves=commits.waves(stack, list(files)),
+            entrypoint=f"{stack.path}/{layout.ENTRYPOINT}",
+            needs={layout.tenant_path(stack, name): t.resources for name, t in registered.items()},
         ),
         pulumi.ResourceOptions(provider=github.provider),
     )
-    source, root_kustomization = tree.sync(stack)
+    source, root_kustomization = flux.sync(stack)
     FluxSync(
         stack.name,
         FluxSyncArgs(

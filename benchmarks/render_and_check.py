@@ -24,7 +24,7 @@ from fleet.check import schemas
 from fleet.config import stack_files
 from fleet.kube import kustomize
 from fleet.process import run
-from fleet.render import tree
+from fleet.render import layout, stages
 
 CHECKOUT = Path(__file__).parents[1]
 SIZES = ("3", "10", "30", "100", "1x10", "1x100", "1x1000", "100x20")
@@ -75,8 +75,8 @@ def _make_fleet(root: Path, clusters: int, tenants: int) -> None:
 def _shell_loop(root: Path) -> float:
     for cluster in sorted((root / "clusters").iterdir()):
         # The entrypoint too, where Flux's manifests were at hand for `render`.
-        for path in (cluster, *(cluster / stage.value for stage in tree.Stage)):
-            if path == cluster and not (cluster / tree.COMPONENTS_FILE).exists():
+        for path in (cluster, *(cluster / stage.value for stage in stages.Stage)):
+            if path == cluster and not (cluster / layout.COMPONENTS_FILE).exists():
                 continue
             _kubeconform("-", stdin=run([*kustomize.kustomize(), str(path)], timeout=60))
         for file in _tenants(cluster):
@@ -85,7 +85,7 @@ def _shell_loop(root: Path) -> float:
 
 
 def _tenants(cluster: Path) -> Iterator[Path]:
-    yield from sorted((cluster / tree.TENANTS).glob(f"*/{tree.TENANT_FILE}"))
+    yield from sorted((cluster / layout.TENANTS).glob(f"*/{layout.TENANT_FILE}"))
 
 
 def _kubeconform(file: str, stdin: str | None = None) -> None:

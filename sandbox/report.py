@@ -13,7 +13,7 @@ from typing import Any
 from fleet.check.run import build
 from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
-from fleet.render import tree
+from fleet.render import layout, tree
 from sandbox import platform_repository
 from sandbox.kubernetes import clusters
 from sandbox.sandbox_error import SandboxError
@@ -142,7 +142,7 @@ def not_converged(state: Path, name: str, revision: str) -> list[str]:
         if content["metadata"]["namespace"] != tree.FLUX_NAMESPACE:
             continue  # a team's, which the platform does not wait for
         applied = content.get("status", {}).get("lastAppliedRevision", "")
-        ours = content["spec"]["sourceRef"]["name"] == tree.SYNC_NAME
+        ours = content["spec"]["sourceRef"]["name"] == layout.SYNC_NAME
         if not is_ready(content) or (ours and not _says_the_same(state, name, applied, revision)):
             conditions = content.get("status", {}).get("conditions", ())
             reason = "; ".join(c["message"] for c in conditions if c["type"] == "Ready")

@@ -23,7 +23,7 @@ from fleet.errors import CommandError
 from fleet.kube import kustomize, namespaces, yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
 from fleet.process import run
-from fleet.render import tree
+from fleet.render import layout, stages, tree
 
 SHARED_FOLDERS = definitions.SHARED_FOLDERS
 # Groups of which every kind has a schema; an unknown kind there is a mistake, not a gap.
@@ -130,10 +130,10 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
         target = copy / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    if f"{stack.path}/{tree.COMPONENTS_FILE}" not in files:
+    if f"{stack.path}/{layout.COMPONENTS_FILE}" not in files:
         # Not at hand, and said so: the rest is still worth checking.
         listing = copy / stack.path / "flux-system" / "kustomization.yaml"
-        name = tree.COMPONENTS_FILE.rpartition("/")[2]
+        name = layout.COMPONENTS_FILE.rpartition("/")[2]
         lines = [line for line in listing.read_text().splitlines() if name not in line]
         listing.write_text("\n".join(lines) + "\n")
 
@@ -153,7 +153,7 @@ def _flux_paths(objects: Iterable[Built], copy: Path, findings: list[Finding]) -
             continue
         spec = built.content.get("spec") or {}
         source = spec.get("sourceRef") or {}
-        if (source.get("kind"), source.get("name")) != ("GitRepository", tree.SYNC_NAME):
+        if (source.get("kind"), source.get("name")) != ("GitRepository", layout.SYNC_NAME):
             continue  # another repository's content is not here to be built
         path = Path(str(spec.get("path", ".")))
         if (copy / path).is_dir():
@@ -217,7 +217,10 @@ def _missing_namespaces(
 
 def _order(stack: Stack) -> list[str]:
     """The paths that this cluster's stages are delivered from, first to last; teams are after."""
-    return [stack.path, *(f"{stack.path}/{stage.value}" for stage in tree.stages(stack))]
+    return [
+        stack.path,
+        *(f"{stack.path}/{stage.value}" for stage in stages.entries_by_stage(stack)),
+    ]
 
 
 def _position(order: Sequence[str], path: str) -> int:
@@ -263,7 +266,7 @@ def _refused_by_lockdown(objects: Iterable[Built]) -> Iterator[Finding]:
                 file=built.path,
                 object=built.name,
                 problem="spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {tree.FLUX_NAMESPACE} name {tree.PLATFORM_ACCOUNT}",
+                f"in {tree.FLUX_NAMESPACE} name {layout.PLATFORM_ACCOUNT}",
             )
         chart = spec.get("chart")
         chart_spec = chart.get("spec") if isinstance(chart, dict) else None

@@ -13,7 +13,7 @@ from fleet.check.run import check_stacks
 from fleet.config import load, schema
 from fleet.config.models import Flux, Stack
 from fleet.errors import FleetError
-from fleet.render import flux_release, tree
+from fleet.render import flux_release, layout, tree
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,10 +99,10 @@ def _write_tree(out: Path, stack: Stack, files: Mapping[str, str]) -> None:
     for path, text in files.items():
         _write(out / path, text)
     # Flux's manifests are part of the tree also when they are not at hand.
-    kept = {*files, f"{stack.path}/{tree.COMPONENTS_FILE}"}
+    kept = {*files, f"{stack.path}/{layout.COMPONENTS_FILE}"}
     for file in (out / stack.path).rglob("*.yaml"):
         stale = file.relative_to(out).as_posix() not in kept
-        if stale and file.read_text(encoding="utf-8").startswith(tree.header(stack)):
+        if stale and file.read_text(encoding="utf-8").startswith(layout.header(stack)):
             file.unlink()
 
 
@@ -121,7 +121,7 @@ def _components(stacks: Sequence[Stack], root: Path) -> dict[str, str | None]:
         try:
             found[flux] = flux_release.read_for_review(flux, root)
         except flux_release.ManifestsMissingError as missing:
-            print(f"{missing} ({tree.COMPONENTS_FILE} is left out)", file=sys.stderr)
+            print(f"{missing} ({layout.COMPONENTS_FILE} is left out)", file=sys.stderr)
             found[flux] = None
     return {stack.name: found[stack.decisions.flux] for stack in stacks}
 

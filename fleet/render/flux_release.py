@@ -7,16 +7,11 @@ the cache.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from fleet import cache
 from fleet.config.models import Flux
@@ -24,28 +19,6 @@ from fleet.errors import FleetError
 
 RELEASES = "https://github.com/fluxcd/flux2/releases/download"
 FETCH_TIMEOUT = 60
-
-# Flags that Flux's controllers get beyond their release's, each with the controllers that have it.
-# The first three keep tenants apart: a custom resource may refer to its own namespace only, a
-# kustomization builds from its own repository only, and what names no account is applied with the
-# rights of its namespace's `default`, which are none. source-controller has nothing of the kind: no
-# source refers to anything of another namespace.
-FLAGS: Mapping[str, Sequence[str]] = {
-    "--no-cross-namespace-refs=true": (
-        "kustomize-controller",
-        "helm-controller",
-        "notification-controller",
-        "image-reflector-controller",
-        "image-automation-controller",
-    ),
-    "--no-remote-bases=true": ("kustomize-controller",),
-    "--default-service-account=default": ("kustomize-controller", "helm-controller"),
-    # How soon Flux looks again at what something waits for: at its own 30 s, a commit takes minutes
-    # through infra, policies, apps and tenants.
-    "--requeue-dependency=5s": ("kustomize-controller", "helm-controller"),
-}
-# Flux's controllers are the first and only container of their Deployments.
-_ARGS = "/spec/template/spec/containers/0/args"
 
 
 class ManifestsMissingError(FleetError):
@@ -109,39 +82,6 @@ def fetch(flux: Flux, root: Path) -> Path:
     fresh.write_bytes(content)
     fresh.replace(path)
     return path
-
-
-def flag_patches() -> list[dict[str, Any]]:
-    """Return FLAGS as kustomize patches, for the tree."""
-    return [
-        {
-            "target": {"kind": "Deployment", "name": f"({'|'.join(controllers)})"},
-            "patch": json.dumps([{"op": "add", "path": f"{_ARGS}/-", "value": flag}]),
-        }
-        for flag, controllers in FLAGS.items()
-    ]
-
-
-def with_flags(manifests: str) -> list[dict[str, Any]]:
-    """Return the objects of the install manifests as kustomize makes them of `flag_patches`."""
-    objects: list[dict[str, Any]] = [
-        document
-        for document in yaml.load_all(manifests, Loader=yaml.CSafeLoader)
-        if document is not None
-    ]
-    for item in objects:
-        for flag, controllers in FLAGS.items():
-            if item["kind"] == "Deployment" and item["metadata"]["name"] in controllers:
-                item["spec"]["template"]["spec"]["containers"][0]["args"].append(flag)
-    return objects
-
-
-def waves(objects: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Return objects in the order in which they may be applied."""
-    first = [o for o in objects if o["kind"] in ("Namespace", "CustomResourceDefinition")]
-    controllers = [o for o in objects if o["kind"] == "Deployment"]
-    rest = [o for o in objects if o not in first and o not in controllers]
-    return [first, rest, controllers]
 
 
 def checksum(path: Path) -> str:

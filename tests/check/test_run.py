@@ -19,7 +19,7 @@ from fleet.config.models import Flux, Stack
 from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize
 from fleet.process import run
-from fleet.render import flux_release, tree
+from fleet.render import flux, flux_release, tree
 from tests.support import (
     REPOSITORY,
     config_map,
@@ -503,7 +503,7 @@ class TestFluxManifests:
     def test_waves(self) -> None:
         kinds = ["Deployment", "ClusterRole", "CustomResourceDefinition", "Service", "Namespace"]
         text = "---\n".join(manifest("v1", kind, kind.lower()) for kind in kinds)
-        waves = flux_release.waves(flux_release.with_flags(f"---\n{text}---\n"))
+        waves = flux.apply_waves(flux.with_flags(f"---\n{text}---\n"))
         assert [[document["kind"] for document in wave] for wave in waves] == [
             ["CustomResourceDefinition", "Namespace"],
             ["ClusterRole", "Service"],
@@ -518,9 +518,9 @@ class TestFluxManifests:
         text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
         planted = [
-            *flux_release.with_flags(manifests),
-            *tree.platform_account(),
-            *tree.sync(stack),
+            *flux.with_flags(manifests),
+            *flux.platform_account(),
+            *flux.sync(stack),
         ]
 
         def key(item: dict[str, Any]) -> tuple[str, str]:
@@ -530,11 +530,11 @@ class TestFluxManifests:
         upstream = [item for item in yaml.load_all(manifests, Loader=yaml.CSafeLoader) if item]
         changed = {
             item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
-            for item in flux_release.with_flags(manifests)
+            for item in flux.with_flags(manifests)
             if item not in upstream
         }
         assert {name: args[-4:] for name, args in changed.items()} == {
-            "kustomize-controller": list(flux_release.FLAGS),
+            "kustomize-controller": list(flux.FLAGS),
             "helm-controller": [
                 "--enable-leader-election",
                 "--no-cross-namespace-refs=true",

@@ -29,7 +29,7 @@ from components.tenant import DeployKeyArgs, Tenant, TenantArgs
 from fleet import deploy_keys, process
 from fleet.config import load
 from fleet.kube import kustomize
-from fleet.render import flux_release, tree
+from fleet.render import commits, flux, tree
 from sandbox.pulumi.kubernetes_plugin import objects
 from tests.components.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
 from tests.support import REPOSITORY, manifest, stack_file, write
@@ -345,7 +345,7 @@ class TestReconcileSource:
 
 
 class TestFluxInstallation:
-    WAVES = tuple(tuple(wave) for wave in flux_release.waves(flux_release.with_flags(MANIFESTS)))
+    WAVES = tuple(tuple(wave) for wave in flux.apply_waves(flux.with_flags(MANIFESTS)))
 
     def record(
         self,
@@ -918,7 +918,7 @@ class TestProgram:
         files = tree.render(stack, MANIFESTS)
         assert sorted(names(recording.all(FILE))) == sorted(files)
         assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
-        messages = tree.commit_messages(stack, files)
+        messages = commits.messages(stack, files)
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
         planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
         assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC, {PULLED})

@@ -12,7 +12,7 @@ from fleet.config import load, tenant
 from fleet.config.models import Stack
 from fleet.config.tenant import Team
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
-from fleet.render import tenant_manifests, tree
+from fleet.render import commits, tenant_manifests, tree
 from tests.render.test_tree import TENANCY, document, listed
 
 FOLDER = "clusters/prod-us-east-1"
@@ -58,7 +58,7 @@ def test_delivered_beside_apps_and_nobody_waits_for_it(stack: Stack) -> None:
 
 
 def test_a_team_is_listed_after_its_file_is_there(stack: Stack) -> None:
-    waves = tree.waves(stack, list(tree.render(stack, None)))
+    waves = commits.waves(stack, list(tree.render(stack, None)))
     positions = {path: index for index, wave in enumerate(waves) for path in wave}
     list_of_teams = positions[f"{FOLDER}/tenants/kustomization.yaml"]
     assert positions[f"{FOLDER}/tenants/billing.yaml"] < list_of_teams

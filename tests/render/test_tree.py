@@ -17,7 +17,7 @@ import yaml
 
 from fleet.config import load
 from fleet.config.models import Stack
-from fleet.render import tree
+from fleet.render import commits, flux, layout, stages, tree
 from tests.support import FIXTURES, REPOSITORY, contents, stack_file, write
 
 GOLDEN = FIXTURES / "golden"
@@ -97,7 +97,7 @@ def test_every_file_is_below_the_clusters_own_folder(rendered: Stack) -> None:
 
 def test_every_entry_leads_to_a_shared_definition(shipped: Stack) -> None:
     files = tree.render(shipped, None)
-    for stage in tree.stages(shipped):
+    for stage in stages.entries_by_stage(shipped):
         folder = f"{shipped.path}/{stage.value}"
         for resource in listed(files[f"{folder}/kustomization.yaml"]):
             target = posixpath.normpath(f"{folder}/{resource}")
@@ -211,7 +211,7 @@ def test_an_empty_list_leaves_its_stage_out(
 
 
 def test_sync_is_for_exactly_this_clusters_path(shipped: Stack) -> None:
-    source, root = tree.sync(shipped)
+    source, root = flux.sync(shipped)
     assert source["spec"]["url"] == shipped.decisions.repository.pull_url
     assert source["spec"]["ref"] == {"branch": shipped.decisions.repository.branch}
     assert "secretRef" not in source["spec"]
@@ -219,14 +219,14 @@ def test_sync_is_for_exactly_this_clusters_path(shipped: Stack) -> None:
     assert root["spec"]["sourceRef"] == {"kind": source["kind"], "name": "flux-system"}
     assert {item["metadata"]["name"] for item in (source, root)} == {"flux-system"}
     # What Pulumi plants and what Git then owns is the same, to the byte of its values.
-    text = tree.render(shipped, None)[f"{shipped.path}/{tree.SYNC_FILE}"]
+    text = tree.render(shipped, None)[f"{shipped.path}/{layout.SYNC_FILE}"]
     assert documents(text) == [source, root]
 
 
 def test_the_platform_has_an_account_of_its_own(shipped: Stack) -> None:
     files = tree.render(shipped, None)
-    account, binding = documents(files[f"{shipped.path}/{tree.ACCOUNT_FILE}"])
-    assert [account, binding] == list(tree.platform_account())
+    account, binding = documents(files[f"{shipped.path}/{layout.ACCOUNT_FILE}"])
+    assert [account, binding] == list(flux.platform_account())
     subject = {"kind": "ServiceAccount", "name": "platform", "namespace": "flux-system"}
     assert binding["subjects"] == [subject]
     for item in (account, binding):
@@ -246,8 +246,8 @@ def test_a_pull_token_is_only_named(checkout: Path) -> None:
     text = stack_file("dev", more="  fleet:pullToken: {secure: c2VjcmV0}\n")
     stack = stack_of(checkout, text)
     files = tree.render(stack, COMPONENTS)
-    (source, _) = documents(files[f"clusters/dev/{tree.SYNC_FILE}"])
-    assert source["spec"]["secretRef"] == {"name": tree.PULL_SECRET}
+    (source, _) = documents(files[f"clusters/dev/{layout.SYNC_FILE}"])
+    assert source["spec"]["secretRef"] == {"name": layout.PULL_SECRET}
     assert not any("c2VjcmV0" in text or "kind: Secret" in text for text in files.values())
 
 
@@ -278,7 +278,7 @@ def test_components_are_flux_install_manifests(shipped: Stack) -> None:
 def test_every_commit_is_a_valid_tree(rendered: Stack) -> None:
     """What a file refers to is committed before it, in whatever order a wave is committed."""
     files = tree.render(rendered, COMPONENTS)
-    waves = tree.waves(rendered, list(files))
+    waves = commits.waves(rendered, list(files))
     assert sorted(itertools.chain.from_iterable(waves)) == sorted(files)
     assert waves[-1] == [f"{rendered.path}/kustomization.yaml"]
     committed: set[str] = set()
@@ -312,7 +312,7 @@ def test_a_commit_message_says_which_stack_and_what(checkout: Path) -> None:
     text = stack_file("dev", infrastructure="namespaces/common policies/shared")
     stack = stack_of(checkout, text)
     files = tree.render(stack, COMPONENTS)
-    assert tree.commit_messages(stack, files) == {
+    assert commits.messages(stack, files) == {
         "clusters/dev/apps.yaml": "dev: apps.yaml",
         "clusters/dev/apps/kustomization.yaml": (
             "dev: apps/kustomization.yaml (podinfo/overlays/dev)"
@@ -357,8 +357,7 @@ def test_a_commit_message_changes_only_with_its_text(change: str, checkout: Path
     # As in reality, another Flux comes with other components.
     trees = [tree.render(s, f"{COMPONENTS}# {s.decisions.flux.version}\n") for s in (before, after)]
     old, new = (
-        tree.commit_messages(stack, files)
-        for stack, files in zip((before, after), trees, strict=True)
+        commits.messages(stack, files) for stack, files in zip((before, after), trees, strict=True)
     )
     for path in old.keys() & new.keys():
         if old[path] != new[path]:
