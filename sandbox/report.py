@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.check.run import build
+from fleet.check.build import build_cluster
 from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.render import layout, tree
@@ -57,7 +57,7 @@ def table(state: Path, stacks: Sequence[Stack]) -> Table:
 def expected(root: Path, stack: Stack) -> Found:
     """Return what the tree says that the cluster holds, by thing."""
     with tempfile.TemporaryDirectory() as folder:
-        objects, findings = build(root, stack, None, Path(folder) / stack.name)
+        objects, findings = build_cluster(root, stack, None, Path(folder) / stack.name)
     if findings:
         raise SandboxError(str(findings[0]))
     values: dict[str, Value] = {
