@@ -13,12 +13,12 @@ from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
-from components.team_repository import TeamRepository, TeamRepositoryArgs
-from components.tenant import DeployKeyArgs, Tenant, TenantArgs
+from components.github_repository import GitHubRepository, GitHubRepositoryArgs
+from components.tenant_registration import DeployKeyArgs, TenantRegistration, TenantRegistrationArgs
 from fleet import deploy_keys
-from fleet.config import engine, load, stack_files, tenant
+from fleet.config import engine, load, stack_files
 from fleet.config.models import Stack
-from fleet.config.tenant import Team
+from fleet.config.tenant import Tenant, tenants_of
 from fleet.errors import FleetError
 from fleet.render import (
     commits,
@@ -35,11 +35,11 @@ def main() -> None:
     """Register everything of the stack that the engine is running."""
     root = Path.cwd()  # the engine runs a program in its project's folder
     stack = load.stack(root, pulumi.get_stack())
-    decisions = stack.decisions
+    config = stack.config
     engine.refuse_ambient(os.environ, stack)
-    engine.same_as_engine(stack, root, _engine_decisions())
+    engine.same_as_engine(stack, root, _engine_config())
     engine.require_context(stack)
-    components = flux_release.read(decisions.flux, root)
+    components = flux_release.read(config.flux, root)
     files = tree.render(stack, components)
 
     connection = ClusterConnection(
@@ -47,19 +47,19 @@ def main() -> None:
         ClusterConnectionArgs(
             cluster=stack.name,
             kubeconfig=str(engine.path(stack)),
-            context=decisions.cluster.context,
+            context=config.cluster.context,
         ),
     )
     github = GitHubConnection(
         stack.name,
         GitHubConnectionArgs(
-            api_url=decisions.repository.api_url,
-            owner=decisions.repository.owner,
+            api_url=config.repository.api_url,
+            owner=config.repository.owner,
             token=pulumi.Config("github").require_secret("token"),
         ),
     )
     planted = [*flux.with_flags(components), *flux.platform_account()]
-    flux = FluxInstallation(
+    installation = FluxInstallation(
         stack.name,
         FluxInstallationArgs(
             namespace=tree.FLUX_NAMESPACE,
@@ -73,14 +73,14 @@ def main() -> None:
         stack,
         root,
         planted,
-        flux,
+        installation,
         pulumi.ResourceOptions(providers=[connection.provider, github.provider]),
     )
     cluster_tree = ClusterTree(
         stack.name,
         ClusterTreeArgs(
-            repository=decisions.repository.name,
-            branch=decisions.repository.branch,
+            repository=config.repository.name,
+            branch=config.repository.branch,
             files=files,
             messages=commits.messages(stack, files),
             waves=commits.waves(stack, list(files)),
@@ -95,7 +95,7 @@ def main() -> None:
         FluxSyncArgs(
             source=source,
             root=root_kustomization,
-            flux=flux.resources,
+            flux=installation.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,
         ),
@@ -108,82 +108,83 @@ def _tenants(
     stack: Stack,
     root: Path,
     planted: Sequence[Mapping[str, Any]],
-    flux: FluxInstallation,
+    installation: FluxInstallation,
     opts: pulumi.ResourceOptions,
-) -> dict[str, Tenant]:
+) -> dict[str, TenantRegistration]:
     """The teams of this cluster, by name."""
-    found: dict[str, Tenant] = {}
+    found: dict[str, TenantRegistration] = {}
     secrets = pulumi.Config(stack_files.PROJECT)
     credentials = secrets.get_secret_object("tenantCredentials")
-    teams = tenant.teams(stack)
-    to_create = [team for team in teams if team.create]
+    tenants = tenants_of(stack)
+    to_create = [tenant for tenant in tenants if tenant.create]
     owns = stack_files.all_own(root) if to_create else {}
     created = {
-        team.repository_name: _team_repository(team, owns, opts).resources for team in to_create
+        tenant.repository_name: _team_repository(tenant, owns, opts).resources
+        for tenant in to_create
     }
-    for team in teams:
-        namespace: Mapping[str, Any] = tenant_manifests.namespace(team)
-        if team.in_flux_system:
+    for tenant in tenants:
+        namespace: Mapping[str, Any] = tenant_manifests.namespace(tenant)
+        if tenant.in_flux_system:
             (namespace,) = (item for item in planted if item["kind"] == "Namespace")
-        source, _ = tenant_manifests.sync(team)
+        source, _ = tenant_manifests.sync(tenant)
         deploy_key = None
-        if team.deploy_key is not None:
+        if tenant.deploy_key is not None:
             deploy_key = DeployKeyArgs(
                 key=deploy_keys.derive(
                     secrets.require("deployKeySeed"),
                     cluster=stack.name,
-                    team=team.name,
-                    repository=team.repository_name,
-                    generation=team.deploy_key,
+                    tenant=tenant.name,
+                    repository=tenant.repository_name,
+                    generation=tenant.deploy_key,
                 ),
                 cluster=stack.name,
-                team=team.name,
-                repository=team.repository_name,
-                generation=team.deploy_key,
-                known_hosts=stack.decisions.repository.known_hosts or "",
-                after=[*flux.resources, *created.get(team.repository_name, ())],
+                tenant=tenant.name,
+                repository=tenant.repository_name,
+                generation=tenant.deploy_key,
+                known_hosts=stack.config.repository.known_hosts or "",
+                after=[*installation.resources, *created.get(tenant.repository_name, ())],
             )
-        args = TenantArgs(
+        args = TenantRegistrationArgs(
             namespace=namespace,
             source=source,
-            secret=team.source,
-            credentials=credentials.apply(itemgetter(team.name))
-            if team.credentials is not None and credentials is not None
+            secret=tenant.source,
+            credentials=credentials.apply(itemgetter(tenant.name))
+            if tenant.credentials is not None and credentials is not None
             else None,
             deploy_key=deploy_key,
         )
-        found[team.name] = Tenant(team.name, args, opts)
+        found[tenant.name] = TenantRegistration(tenant.name, args, opts)
     return found
 
 
 def _team_repository(
-    team: Team, owns: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
-) -> TeamRepository:
-    environments = tenant_repository.environments(owns, team)
-    args = TeamRepositoryArgs(
-        repository=team.repository_name,
-        branch=team.repository.branch,
-        files=tenant_repository.starting_files(team, environments),
-        github_team=team.github_team,
+    tenant: Tenant, owns: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
+) -> GitHubRepository:
+    environments = tenant_repository.environments(owns, tenant)
+    args = GitHubRepositoryArgs(
+        repository=tenant.repository_name,
+        branch=tenant.repository.branch,
+        files=tenant_repository.starting_files(tenant, environments),
+        github_team=tenant.github_team,
     )
-    return TeamRepository(team.name, args, opts)
+    return GitHubRepository(tenant.name, args, opts)
 
 
-def _engine_decisions() -> dict[str, Any]:
+def _engine_config() -> dict[str, Any]:
     given = pulumi.Config(stack_files.PROJECT)
     keys = (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS)
     return {key: given.get_object(key) for key in keys}
 
 
 def _export(stack: Stack) -> None:
-    repository = stack.decisions.repository
-    context = stack.decisions.cluster.context
+    repository = stack.config.repository
+    context = stack.config.cluster.context
     kubectl = f"kubectl --kubeconfig {engine.path(stack)} --context {context}"
     pulumi.export("path", stack.path)
     pulumi.export("repository", f"{repository.owner}/{repository.name}")
     pulumi.export("branch", repository.branch)
     pulumi.export("context", context)
-    pulumi.export("fluxVersion", stack.decisions.flux.version)
+    pulumi.export("fluxVersion", stack.config.flux.version)
     pulumi.export(
         "look",
         {

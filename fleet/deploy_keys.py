@@ -34,7 +34,7 @@ class DeployKey:
         return hashlib.sha256(self.public.encode()).hexdigest()[:8]
 
 
-def derive(seed: str, *, cluster: str, team: str, repository: str, generation: int) -> DeployKey:
+def derive(seed: str, *, cluster: str, tenant: str, repository: str, generation: int) -> DeployKey:
     """Return the key of one team in one cluster.
 
     Raises FleetError when the seed is too short to be one.
@@ -44,7 +44,7 @@ def derive(seed: str, *, cluster: str, team: str, repository: str, generation: i
             f"fleet:deployKeySeed: has fewer than {SEED_CHARACTERS} characters; "
             "use `openssl rand -base64 32 | pulumi config set --secret fleet:deployKeySeed`"
         )
-    purpose = "\0".join(("fleet deploy key", cluster, team, repository, str(generation)))
+    purpose = "\0".join(("fleet deploy key", cluster, tenant, repository, str(generation)))
     derivation = HKDF(
         algorithm=hashes.SHA256(), length=_KEY_BYTES, salt=None, info=purpose.encode()
     )

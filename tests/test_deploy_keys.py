@@ -15,13 +15,13 @@ from fleet.errors import FleetError
 SEED = base64.b64encode(bytes(range(32))).decode()
 WHAT: dict[str, Any] = {
     "cluster": "dev",
-    "team": "billing",
+    "tenant": "billing",
     "repository": "billing-apps",
     "generation": 1,
 }
 OTHERS: dict[str, Any] = {
     "cluster": "prod",
-    "team": "audit",
+    "tenant": "audit",
     "repository": "billing",
     "generation": 2,
 }

@@ -84,6 +84,7 @@ def _flux_paths(objects: Iterable[Built], copy: Path, findings: list[Finding]) -
 
 
 def is_flux_kustomization(built: Built) -> bool:
+    """Tell whether an object is a Flux Kustomization."""
     return built.api[0].startswith("kustomize.toolkit.fluxcd.io/") and built.api[1] == (
         "Kustomization"
     )

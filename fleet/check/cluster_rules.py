@@ -15,6 +15,7 @@ from fleet.render import layout, stages, tree
 
 
 def stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding for each folder below clusters/ that has no stack."""
     folder = root / "clusters"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_dir() and path.name not in known:
@@ -26,6 +27,7 @@ def stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
 
 
 def remote_bases(root: Path) -> Iterator[Finding]:
+    """Yield a finding for each base that kustomize would fetch from the network."""
     for path in definitions.yaml_files(root):
         if path.name not in KUSTOMIZATION_FILES:
             continue
@@ -42,6 +44,7 @@ def remote_bases(root: Path) -> Iterator[Finding]:
 
 
 def duplicates(stack: Stack, objects: Sequence[Built]) -> Iterator[Finding]:
+    """Yield a finding for each object that two Flux paths of one cluster deliver."""
     owners: dict[str, str] = {}
     order = _order(stack)
     for built in sorted(objects, key=lambda built: _position(order, built.path)):
@@ -59,6 +62,7 @@ def duplicates(stack: Stack, objects: Sequence[Built]) -> Iterator[Finding]:
 def missing_namespaces(
     stack: Stack, objects: Sequence[Built], homes: Mapping[str, str]
 ) -> Iterator[Finding]:
+    """Yield a finding for each object whose namespace this cluster does not create in time."""
     order = _order(stack)
     created: dict[str, int] = dict.fromkeys(
         namespaces.BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1
@@ -107,6 +111,7 @@ def _needed_namespaces(built: Built) -> list[str]:
 
 
 def missing_dependencies(objects: Sequence[Built]) -> Iterator[Finding]:
+    """Yield a finding for each `dependsOn` that names nothing of this cluster."""
     flux = [b for b in objects if build.is_flux_kustomization(b) or b.api[1] == "HelmRelease"]
     known = {(b.api[1], b.metadata.get("namespace"), b.metadata.get("name")) for b in flux}
     for built in flux:

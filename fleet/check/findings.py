@@ -52,7 +52,7 @@ class Report:
 
     clusters: int = 0
     # None: teams' repositories were not asked for.
-    teams: int | None = None
+    tenants: int | None = None
     not_checked: list[str] = field(default_factory=list)
     objects: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -60,8 +60,8 @@ class Report:
 
     def summary(self) -> str:
         """One line for people."""
-        teams = "" if self.teams is None else f"{self.teams} teams, "
-        text = f"{self.clusters} clusters, {teams}{self.objects} objects, "
+        tenants = "" if self.tenants is None else f"{self.tenants} teams, "
+        text = f"{self.clusters} clusters, {tenants}{self.objects} objects, "
         text += f"{len(self.findings)} findings"
         if self.without_schema:
             kinds = ", ".join(sorted(self.without_schema))
@@ -70,10 +70,10 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report for programs."""
-        teams = {"teams": self.teams, "notChecked": self.not_checked}
+        tenants = {"teams": self.tenants, "notChecked": self.not_checked}
         return {
             "clusters": self.clusters,
-            **({} if self.teams is None else teams),
+            **({} if self.tenants is None else tenants),
             "objects": self.objects,
             "findings": [vars(finding) for finding in self.findings],
             "withoutSchema": dict(sorted(self.without_schema.items())),

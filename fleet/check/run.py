@@ -53,10 +53,10 @@ def check_stacks(
             report.findings += cluster_rules.refused_by_lockdown(built)
         if clones is not None:
             progress("building what teams would deploy")
-            teams = tenant_findings.check(clones, [stack for stack, _ in stacks])
-            objects += teams.objects
-            report.findings += teams.findings
-            report.teams, report.not_checked = teams.checked, teams.not_checked
+            tenants = tenant_findings.check(clones, [stack for stack, _ in stacks])
+            objects += tenants.objects
+            report.findings += tenants.findings
+            report.tenants, report.not_checked = tenants.checked, tenants.not_checked
         progress(f"validating {len(objects)} objects")
         report.objects = len(objects)
         schemas.validate(objects, Path(folder), report)

@@ -17,9 +17,8 @@ from pydantic import ValidationError
 from fleet.check import pod_security, pods, quotas, tenant_build
 from fleet.check.findings import Built, Finding
 from fleet.check.pods import Content, Pods, at
-from fleet.config import tenant
 from fleet.config.models import Stack
-from fleet.config.tenant import Team
+from fleet.config.tenant import Tenant, tenants_of
 from fleet.config.tenant_models import ExtraKinds
 from fleet.render import tenant_manifests
 
@@ -42,7 +41,7 @@ class Fence:
     """What holds a team in one cluster: the platform's documents, by kind."""
 
     stack: str
-    team: Team
+    tenant: Tenant
     documents: Mapping[str, Sequence[Content]]
 
     @property
@@ -68,14 +67,14 @@ class Fence:
     def accounts(self) -> set[str]:
         """The ServiceAccounts of its namespace."""
         found = (at(item, "metadata") for item in self.documents["ServiceAccount"])
-        own = {str(m["name"]) for m in found if m["namespace"] == self.team.namespace}
+        own = {str(m["name"]) for m in found if m["namespace"] == self.tenant.namespace}
         return {"default", *own}
 
     @property
     def already(self) -> Mapping[str, int]:
         """How much its namespace holds that is not the team's, as quotas count."""
-        team = self.team
-        credentials = team.reads_with_secret and team.flux_namespace == team.namespace
+        tenant = self.tenant
+        credentials = tenant.reads_with_secret and tenant.flux_namespace == tenant.namespace
         # Kubernetes' kube-root-ca.crt, and with what Flux reads the repository.
         return {"configmaps": 1, "secrets": int(credentials)}
 
@@ -100,12 +99,12 @@ class Fence:
         )
 
 
-def fence(stack: str, team: Team) -> Fence:
+def fence(stack: str, tenant: Tenant) -> Fence:
     """Return the fence of a team."""
     documents: dict[str, list[Content]] = {}
-    for document in tenant_manifests.documents(team):
+    for document in tenant_manifests.documents(tenant):
         documents.setdefault(document["kind"], []).append(document)
-    return Fence(stack=stack, team=team, documents=documents)
+    return Fence(stack=stack, tenant=tenant, documents=documents)
 
 
 def check(clones: Path, stacks: Iterable[Stack]) -> Checked:
@@ -116,18 +115,18 @@ def check(clones: Path, stacks: Iterable[Stack]) -> Checked:
     """
     fences: dict[str, list[Fence]] = {}
     for stack in stacks:
-        for team in tenant.teams(stack):
-            fences.setdefault(team.repository_name, []).append(fence(stack.name, team))
+        for tenant in tenants_of(stack):
+            fences.setdefault(tenant.repository_name, []).append(fence(stack.name, tenant))
     result = Checked()
     here: list[tuple[Path, list[Fence]]] = []
-    for folder, teams in sorted(fences.items()):
-        reason = _not_one_repository(clones / folder, teams)
+    for folder, tenants in sorted(fences.items()):
+        reason = _not_one_repository(clones / folder, tenants)
         if reason:
-            names = sorted({fence.team.name for fence in teams})
+            names = sorted({fence.tenant.name for fence in tenants})
             result.not_checked += [f"{name}: {reason}, not checked" for name in names]
         else:
-            here.append((clones / folder, teams))
-            result.checked += len(teams)
+            here.append((clones / folder, tenants))
+            result.checked += len(tenants)
     with ThreadPoolExecutor(max_workers=4) as pool:
         for objects, findings in pool.map(lambda pair: _check_clone(*pair), here):
             result.objects += objects
@@ -135,21 +134,23 @@ def check(clones: Path, stacks: Iterable[Stack]) -> Checked:
     return result
 
 
-def _not_one_repository(clone: Path, teams: Iterable[Fence]) -> str | None:
+def _not_one_repository(clone: Path, tenants: Iterable[Fence]) -> str | None:
     if not clone.is_dir():
         return f"no clone in {clone}"
-    urls = sorted({fence.team.repository.url.rstrip("/").removesuffix(".git") for fence in teams})
+    urls = sorted(
+        {fence.tenant.repository.url.rstrip("/").removesuffix(".git") for fence in tenants}
+    )
     return f"{clone} may be one of {' and '.join(urls)}" if len(urls) > 1 else None
 
 
-def _check_clone(clone: Path, teams: Iterable[Fence]) -> tuple[list[Built], list[Finding]]:
+def _check_clone(clone: Path, tenants: Iterable[Fence]) -> tuple[list[Built], list[Finding]]:
     objects: list[Built] = []
     findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="fleet-tenants-") as folder:
         copy = Path(folder).resolve() / "clone"
         tenant_build.copy_clone(clone, copy)
-        for fence in teams:
-            path, namespace = fence.team.path, fence.team.namespace
+        for fence in tenants:
+            path, namespace = fence.tenant.path, fence.tenant.namespace
             file = (PurePath(clone.name) / path).as_posix()
             build = tenant_build.build(clone, copy, path, namespace)
             built = [Built(path=file, content=content) for content in build.contents]
@@ -220,7 +221,7 @@ def _refused_to_flux(fence: Fence, built: Built, group: str, resource: str) -> s
         )
     if namespace is None:
         return f"{name} are of the whole cluster, where the team has no rights; remove it"
-    if namespace != fence.team.namespace:
+    if namespace != fence.tenant.namespace:
         return f"ends up in namespace {namespace}, where the team has no rights; keep it here"
     return None
 

@@ -117,13 +117,13 @@ def _write(path: Path, text: str) -> None:
 def _components(stacks: Sequence[Stack], root: Path) -> dict[str, str | None]:
     """Flux's manifests for each stack, None where they are not at hand, which is said once."""
     found: dict[Flux, str | None] = {}
-    for flux in dict.fromkeys(stack.decisions.flux for stack in stacks):
+    for flux in dict.fromkeys(stack.config.flux for stack in stacks):
         try:
             found[flux] = flux_release.read_for_review(flux, root)
         except flux_release.ManifestsMissingError as missing:
             print(f"{missing} ({layout.COMPONENTS_FILE} is left out)", file=sys.stderr)
             found[flux] = None
-    return {stack.name: found[stack.decisions.flux] for stack in stacks}
+    return {stack.name: found[stack.config.flux] for stack in stacks}
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -154,7 +154,7 @@ def _progress(what: str) -> None:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    for flux in dict.fromkeys(stack.decisions.flux for stack in load.stacks(args.root)):
+    for flux in dict.fromkeys(stack.config.flux for stack in load.stacks(args.root)):
         path = flux_release.fetch(flux, args.root)
         print(f"Flux {flux.version}: {path}")
         if flux.sha256 is None:

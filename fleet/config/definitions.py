@@ -8,13 +8,8 @@ from typing import Any
 
 from fleet.kube import yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.kube.yaml_reader import Loader
 
 SHARED_FOLDERS = ("apps", "infrastructure")
-
-
-for _tag in ("value", "timestamp"):
-    Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda loader, node: str(node.value))
 
 
 def namespace_homes(root: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from fleet.errors import ConfigError
 
 def path(stack: Stack) -> Path:
     """Return the absolute path of the stack's kubeconfig file. Raises ConfigError."""
-    decided = stack.decisions.cluster.kubeconfig
+    decided = stack.config.cluster.kubeconfig
     try:
         return Path(decided).expanduser().absolute()
     except RuntimeError:
@@ -40,7 +40,7 @@ def require_context(stack: Stack) -> None:
     contexts = content.get("contexts") if isinstance(content, dict) else None
     items = contexts if isinstance(contexts, list) else []
     names = [str(item.get("name")) for item in items if isinstance(item, dict)]
-    context = stack.decisions.cluster.context
+    context = stack.config.cluster.context
     if context not in names:
         known = ", ".join(names) or "none"
         raise ConfigError(
@@ -56,7 +56,7 @@ def refuse_ambient(environ: Mapping[str, str], stack: Stack) -> None:
 
     The GitHub provider lets these variables win over its own `owner` argument.
     """
-    owner = stack.decisions.repository.owner
+    owner = stack.config.repository.owner
     problems = [
         f"{variable}={environ[variable]} in the environment would beat {stack.file}: "
         f"fleet:repository.owner {owner!r}; unset {variable}"

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from fleet.config import definitions, entry_rules, git_urls, messages, stack_files, tenant_rules
 from fleet.config.base import DNS_LABEL
-from fleet.config.models import Decisions, Stack
+from fleet.config.models import Stack, StackConfig
 from fleet.config.stack_files import PROJECT_FILE, Values
 from fleet.errors import ConfigError
 
@@ -67,22 +67,22 @@ def _load(root: Path, name: str, owns: Mapping[str, Values], homes: Mapping[str,
         raise ConfigError([*problems, *error.problems]) from None
     values = shared | own
     files = dict.fromkeys(shared, PROJECT_FILE) | dict.fromkeys(own, file)
-    decisions = _validate(values, file, files, problems)
+    config = _validate(values, file, files, problems)
     problems += entry_rules.problems(root, name, file, values)
     others = {other: theirs for other, theirs in owns.items() if other != name}
     problems += tenant_rules.problems(name, file, values, homes, _creators(others))
     problems += _collisions(file, own, others)
-    if decisions is None or problems:
+    if config is None or problems:
         raise ConfigError(problems)
-    return Stack(name=name, file=file, decisions=decisions)
+    return Stack(name=name, file=file, config=config)
 
 
 def _validate(
     values: Mapping[str, Any], file: str, files: Mapping[str, str], problems: list[str]
-) -> Decisions | None:
+) -> StackConfig | None:
     """The model, or None and its problems. `files` tells which file set a key."""
     try:
-        return Decisions.model_validate(values)
+        return StackConfig.model_validate(values)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             where = files.get(str(detail["loc"][0]), file)
@@ -117,10 +117,10 @@ def _creators(others: Mapping[str, Values]) -> dict[str, str]:
     """The repositories that stacks create, as `tenants.same_repository` has them: to the file."""
     found: dict[str, str] = {}
     for name, own in others.items():
-        teams = own.get("tenants")
-        for team in teams if isinstance(teams, list) else ():
-            if isinstance(team, dict) and team.get("create") is True:
-                repository = team.get("repository")
+        tenants = own.get("tenants")
+        for tenant in tenants if isinstance(tenants, list) else ():
+            if isinstance(tenant, dict) and tenant.get("create") is True:
+                repository = tenant.get("repository")
                 url = repository.get("url") if isinstance(repository, dict) else None
                 found[git_urls.same_repository(str(url))] = f"Pulumi.{name}.yaml"
     return found

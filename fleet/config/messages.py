@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fleet.config.models import Cluster, Decisions, Entry, Flux, Repository
+from fleet.config.models import Cluster, Entry, Flux, Repository, StackConfig
 from fleet.config.stack_files import PROJECT_FILE, SHARED_KEYS
 from fleet.config.tenant_models import (
     ExtraKinds,
     InFluxSystem,
     Limits,
+    TenantConfig,
     TenantCredentials,
-    TenantDecisions,
     TenantDefaults,
     TenantRepository,
 )
@@ -122,7 +122,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "flux": Flux,
     "infrastructure": Entry,
     "apps": Entry,
-    "tenants": TenantDecisions,
+    "tenants": TenantConfig,
     "tenants.repository": TenantRepository,
     "tenants.limits": Limits,
     "tenants.extraKinds": ExtraKinds,
@@ -135,7 +135,7 @@ _MODELS: Mapping[str, type[BaseModel]] = {
 
 def _known_keys(loc: Sequence[int | str]) -> list[str]:
     if not loc:
-        model: type[BaseModel] = Decisions
+        model: type[BaseModel] = StackConfig
     elif loc[0] == "tenantCredentials":
         model = TenantCredentials
     else:

@@ -16,7 +16,7 @@ from pydantic_core import CoreSchema
 
 from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict
 from fleet.config.git_urls import git_url
-from fleet.config.tenant_models import TenantCredentials, TenantDecisions, TenantDefaults
+from fleet.config.tenant_models import TenantConfig, TenantCredentials, TenantDefaults
 
 
 def _https_or_ssh(url: str) -> str:
@@ -118,7 +118,7 @@ class Flux(Strict):
     )
 
 
-class Decisions(Strict):
+class StackConfig(Strict):
     """Everything below `fleet:` that is decided for one cluster."""
 
     repository: Repository
@@ -128,7 +128,7 @@ class Decisions(Strict):
         strict=False, description="folders below infrastructure/, in order"
     )
     apps: tuple[EntryOrPath, ...] = Field(strict=False, description="folders below apps/, in order")
-    tenants: tuple[TenantDecisions, ...] = Field(
+    tenants: tuple[TenantConfig, ...] = Field(
         default=(), strict=False, description="teams with repositories of their own"
     )
     tenant_defaults: TenantDefaults = Field(
@@ -153,12 +153,12 @@ class Stack:
 
     name: str
     file: str
-    decisions: Decisions
+    config: StackConfig
 
     @property
     def environment(self) -> str:
         """What kind of cluster this is; overlays are chosen by it."""
-        return self.decisions.cluster.environment or self.name
+        return self.config.cluster.environment or self.name
 
     @property
     def path(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fleet.config.models import Decisions
+from fleet.config.models import StackConfig
 from fleet.config.stack_files import CLUSTER_KEYS, ENGINE_KEYS, PROJECT
 
 FILE = "stack.schema.json"
@@ -13,12 +13,12 @@ FILE = "stack.schema.json"
 
 def generate() -> str:
     """Return the schema as JSON text, as it is committed in `stack.schema.json`."""
-    model = Decisions.model_json_schema(by_alias=True)
+    model = StackConfig.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = model["$defs"]
-    decisions = {f"{PROJECT}:{key}": value for key, value in model["properties"].items()}
+    config = {f"{PROJECT}:{key}": value for key, value in model["properties"].items()}
     for holder, key in (
-        (decisions, f"{PROJECT}:pullToken"),
-        (decisions, f"{PROJECT}:deployKeySeed"),
+        (config, f"{PROJECT}:pullToken"),
+        (config, f"{PROJECT}:deployKeySeed"),
         (definitions["TenantCredentials"]["properties"], "token"),
         (definitions["TenantCredentials"]["properties"], "privateKey"),
     ):
@@ -42,7 +42,7 @@ def generate() -> str:
                 "required": [
                     f"{PROJECT}:{key}" for key in model["required"] if key in CLUSTER_KEYS
                 ],
-                "properties": decisions,
+                "properties": config,
                 # Other namespaces are other providers' business.
                 "patternProperties": {f"^(?!{PROJECT}:)[^:]+:.+$": True},
                 "additionalProperties": False,

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from fleet.config import stack_files
-from fleet.config.stack_files import PROJECT_FILE, SHARED_KEYS
 from fleet.errors import ConfigError
 
 PROJECT = "fleet"
@@ -82,13 +81,13 @@ def own(root: Path, file: str, problems: list[str]) -> dict[str, Any]:
     credentials = values.get("tenantCredentials")
     if isinstance(credentials, dict):
         values["tenantCredentials"] = credentials = {
-            team: dict(given) if isinstance(given, dict) else given
-            for team, given in credentials.items()
+            tenant: dict(given) if isinstance(given, dict) else given
+            for tenant, given in credentials.items()
         }
-        for team, given in credentials.items():
+        for tenant, given in credentials.items():
             for key in ("token", "privateKey"):
                 if isinstance(given, dict):
-                    where = f"{file}: fleet:tenantCredentials.{team}.{key}"
+                    where = f"{file}: fleet:tenantCredentials.{tenant}.{key}"
                     _conceal(given, key, where, "tenantCredentials", problems)
     return values
 

@@ -11,8 +11,8 @@ from fleet.config.tenant_models import (
     InFluxSystem,
     PodSecurity,
     Role,
+    TenantConfig,
     TenantCredentials,
-    TenantDecisions,
     TenantDefaults,
     TenantRepository,
 )
@@ -51,7 +51,7 @@ INTERVAL = "5m"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Team:
+class Tenant:
     """One team in one cluster: all that is decided of it."""
 
     name: str
@@ -99,28 +99,28 @@ class Team:
         return f"{self.name}-repo"
 
 
-def teams(stack: Stack) -> list[Team]:
+def tenants_of(stack: Stack) -> list[Tenant]:
     """Return the teams of a cluster, by name: a change of order is no change."""
-    decisions = stack.decisions
+    config = stack.config
     found = [
-        _team(
+        _tenant(
             tenant,
-            decisions.tenant_defaults,
-            decisions.tenant_credentials.get(tenant.name),
+            config.tenant_defaults,
+            config.tenant_credentials.get(tenant.name),
             stack.environment,
         )
-        for tenant in decisions.tenants
+        for tenant in config.tenants
     ]
-    return sorted(found, key=lambda team: team.name)
+    return sorted(found, key=lambda tenant: tenant.name)
 
 
-def _team(
-    tenant: TenantDecisions,
+def _tenant(
+    tenant: TenantConfig,
     defaults: TenantDefaults,
     credentials: TenantCredentials | None,
     environment: str,
-) -> Team:
-    return Team(
+) -> Tenant:
+    return Tenant(
         name=tenant.name,
         environment=environment,
         repository=tenant.repository,
@@ -142,7 +142,8 @@ def _team(
     )
 
 
-def limits(tenant: TenantDecisions, defaults: TenantDefaults) -> dict[str, dict[str, str]]:
+def limits(tenant: TenantConfig, defaults: TenantDefaults) -> dict[str, dict[str, str]]:
+    """Return the limits of one container, by kind and resource: defaults below the tenant's own."""
     merged = {kind: dict(values) for kind, values in LIMITS.items()}
     for given in (defaults.limits, tenant.limits):
         for kind, values in given.model_dump(by_alias=True).items():

@@ -162,7 +162,7 @@ class TenantDefaults(_Common):
     """What teams have in common; a team's own keys win, its extra kinds are added."""
 
 
-class TenantDecisions(_Common):
+class TenantConfig(_Common):
     """One team in one cluster."""
 
     # Shorter than a label: what is named after it has to be one too.

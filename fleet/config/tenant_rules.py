@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from fleet.config import git_urls
 from fleet.config.base import DNS_LABEL
 from fleet.config.stack_files import SECRET_KEYS
+from fleet.config.tenant import limits
 from fleet.config.tenant_models import (
-    TenantDecisions,
+    TenantConfig,
     TenantDefaults,
 )
 from fleet.kube import quantity
@@ -55,7 +56,7 @@ def problems(
         defaults = TenantDefaults()  # told by the model
     for index, item in enumerate(tenants if isinstance(tenants, list) else ()):
         try:
-            tenant = TenantDecisions.model_validate(item)
+            tenant = TenantConfig.model_validate(item)
         except ValidationError:
             names.add(str(item.get("name")) if isinstance(item, dict) else "")
             continue  # told by the model
@@ -67,7 +68,7 @@ def problems(
         ):
             if problem:
                 yield f"{file}: fleet:tenants[{index}].{key}: {value!r} {problem}"
-        if problem := _limits_problem(tenant.limits(tenant, defaults)):
+        if problem := _limits_problem(limits(tenant, defaults)):
             yield f"{file}: fleet:tenants[{index}].limits: {problem}"
         if _has_key(tenant) and values.get("deployKeySeed") is None:
             yield (
@@ -122,7 +123,7 @@ def _path_problem(path: str | None) -> str | None:
 
 
 def _namespace_problems(
-    tenant: TenantDecisions,
+    tenant: TenantConfig,
     environment: str,
     platform: Mapping[str, str],
     namespaces: dict[str, str],
@@ -141,12 +142,12 @@ def _namespace_problems(
     yield "namespace", namespace, problem
 
 
-def _has_key(tenant: TenantDecisions) -> bool:
+def _has_key(tenant: TenantConfig) -> bool:
     return tenant.create or tenant.deploy_key is not None
 
 
 def _github_problems(
-    tenant: TenantDecisions, values: Mapping[str, Any], creators: Mapping[str, str]
+    tenant: TenantConfig, values: Mapping[str, Any], creators: Mapping[str, str]
 ) -> Iterable[tuple[str, str, str | None]]:
     """What speaks against a key, or a repository, that is made on GitHub."""
     url = tenant.repository.url
@@ -173,7 +174,7 @@ def _github_problems(
         yield "repository.branch", tenant.repository.branch, "is not what create: true makes: main"
 
 
-def _credentials_problems(tenant: TenantDecisions, given: object) -> Iterable[tuple[str, str]]:
+def _credentials_problems(tenant: TenantConfig, given: object) -> Iterable[tuple[str, str]]:
     if _has_key(tenant):
         if given is not None:
             yield "", "is of no use beside a deployKey; remove it"

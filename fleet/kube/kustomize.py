@@ -12,7 +12,6 @@ import yaml
 from fleet import cache
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
-from fleet.kube.kustomize import KUSTOMIZATION_FILES
 from fleet.process import run
 
 BUILD_TIMEOUT = 120

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fleet.kube.namespaces import BUILT_IN_NAMESPACES
-
 # Namespaces that every cluster has by itself.
 BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 

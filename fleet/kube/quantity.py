@@ -15,7 +15,7 @@ _UNITS: Mapping[str, Fraction] = {
 
 
 def parse(text: str) -> Fraction:
-    """Return the number that a parse stands for: 500m is a half, 1Ki is 1024, 1e3 is 1000."""
+    """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024, 1e3 is 1000."""
     match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
     if match is None:
         raise ValueError(f"{text!r} is no parse")

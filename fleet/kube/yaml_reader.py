@@ -14,6 +14,14 @@ DEPTH = 100
 _YAML = "tag:yaml.org,2002:"
 
 
+class Loader(yaml.CSafeLoader):
+    """Reads what Kubernetes reads: there, a bare `=` is a text, and so is a date."""
+
+
+for _tag in ("value", "timestamp"):
+    Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda loader, node: str(node.value))
+
+
 class Texts(yaml.CBaseLoader):
     """Reads lists, mappings, texts and nothing else, so that no other program reads otherwise.
 
@@ -97,10 +105,6 @@ def _check_depth(text: bytes | str) -> None:
             within[-1].height = max(within[-1].height, height + 1)
         if len(within) + height > DEPTH:
             raise ValueError(f"is nested more than {DEPTH} deep")
-
-
-class Loader(yaml.CSafeLoader):
-    """Reads what Kubernetes reads: there, a bare `=` is a text, and so is a date."""
 
 
 def mappings_in(path: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import yaml
 
 
 def dump(*documents: dict[str, Any]) -> str:
+    """Return documents as YAML, keys in their order."""
     return "---\n".join(
         yaml.dump(document, Dumper=_Dumper, sort_keys=False) for document in documents
     )

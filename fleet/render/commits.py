@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fleet.config.models import Stack
-from fleet.config.tenant import teams
+from fleet.config.tenant import tenants_of
 from fleet.render import stages
 from fleet.render.layout import COMPONENTS_FILE, ENTRYPOINT, TENANTS
 
@@ -19,8 +19,8 @@ def messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
         f"{stack.path}/{stage.value}/kustomization.yaml": ", ".join(e.path for _, e in pairs)
         for stage, pairs in stages.entries_by_stage(stack).items()
     }
-    contents[f"{stack.path}/{TENANTS}/{ENTRYPOINT}"] = ", ".join(t.name for t in teams(stack))
-    contents[f"{stack.path}/{COMPONENTS_FILE}"] = f"Flux {stack.decisions.flux.version}"
+    contents[f"{stack.path}/{TENANTS}/{ENTRYPOINT}"] = ", ".join(t.name for t in tenants_of(stack))
+    contents[f"{stack.path}/{COMPONENTS_FILE}"] = f"Flux {stack.config.flux.version}"
     return {
         path: f"{stack.name}: {path.removeprefix(stack.path + '/')}"
         + (f" ({contents[path]})" if path in contents else "")

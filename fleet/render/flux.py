@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from fleet.config.models import Stack
-from fleet.config.tenant import Team
+from fleet.config.tenant import Tenant
 from fleet.render.layout import PLATFORM_ACCOUNT, PULL_SECRET, SYNC_NAME, TENANTS
 from fleet.render.stages import Stage
 from fleet.render.tree import FLUX_NAMESPACE
@@ -17,14 +17,14 @@ from fleet.render.tree import FLUX_NAMESPACE
 
 def sync(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the GitRepository and the root Kustomization, for exactly this cluster's path."""
-    repository = stack.decisions.repository
+    repository = stack.config.repository
     metadata = {"name": SYNC_NAME, "namespace": FLUX_NAMESPACE}
     source_spec: dict[str, Any] = {
         "interval": "1m0s",
         "ref": {"branch": repository.branch},
         "url": repository.pull_url,
     }
-    if stack.decisions.pull_token is not None:
+    if stack.config.pull_token is not None:
         source_spec["secretRef"] = {"name": PULL_SECRET}
     source = {
         "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -84,16 +84,18 @@ def platform_account() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def stage_kustomization(stack: Stack, stage: Stage, earlier: Sequence[str]) -> dict[str, Any]:
+    """Return the Flux Kustomization of a stage, which waits for the `earlier` ones."""
     # What depends on this stage starts when its objects are healthy, not when they are sent.
     return _delivery(stack, stage.value, earlier, wait=True, folder=stage.value)
 
 
-def tenant_kustomization(stack: Stack, staged: Iterable[Stage], team: Team) -> dict[str, Any]:
+def tenant_kustomization(stack: Stack, staged: Iterable[Stage], tenant: Tenant) -> dict[str, Any]:
+    """Return the Flux Kustomization of a tenant's folder, which no other one waits for."""
     # One a team, beside apps and without waiting: what is refused or broken of a team is nobody
     # else's matter, and kustomize takes the square of the objects that it builds at once.
     earlier = [stage.value for stage in staged if stage is not Stage.APPS]
-    folder = f"{TENANTS}/{team.name}"
-    return _delivery(stack, f"tenant-{team.name}", earlier, wait=False, folder=folder)
+    folder = f"{TENANTS}/{tenant.name}"
+    return _delivery(stack, f"tenant-{tenant.name}", earlier, wait=False, folder=folder)
 
 
 def _delivery(

@@ -20,12 +20,12 @@ class Stage(str, Enum):
 
 
 def entries_by_stage(stack: Stack) -> dict[Stage, list[tuple[str, Entry]]]:
-    """Return the entries_by_stage that have entries, in order, each with (shared folder, entry) pairs."""
-    infrastructure = [("infrastructure", e) for e in stack.decisions.infrastructure]
+    """Return (shared folder, entry) pairs by stage, in order, without stages that have none."""
+    infrastructure = [("infrastructure", e) for e in stack.config.infrastructure]
     found = {
         Stage.INFRA: [pair for pair in infrastructure if not _is_policy(pair[1])],
         Stage.POLICIES: [pair for pair in infrastructure if _is_policy(pair[1])],
-        Stage.APPS: [("apps", e) for e in stack.decisions.apps],
+        Stage.APPS: [("apps", e) for e in stack.config.apps],
     }
     return {stage: pairs for stage, pairs in found.items() if pairs}
 

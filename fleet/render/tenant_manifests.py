@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.config.tenant import Team
+from fleet.config.tenant import Tenant
 
 LABEL = "platform.example.com/tenant"
 # Groups and kinds, and so names of APIs, that a role has: what runs, and what it takes to run.
@@ -26,38 +26,38 @@ _SEEN = (("", ("events", "pods")), ("apps", ("replicasets",)))
 Document = dict[str, Any]
 
 
-def namespace(team: Team) -> Document:
+def namespace(tenant: Tenant) -> Document:
     """Return the team's namespace."""
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
-            "name": team.namespace,
+            "name": tenant.namespace,
             "labels": {
-                LABEL: team.name,
-                "pod-security.kubernetes.io/enforce": team.pod_security,
+                LABEL: tenant.name,
+                "pod-security.kubernetes.io/enforce": tenant.pod_security,
                 "pod-security.kubernetes.io/warn": "restricted",
             },
         },
     }
 
 
-def documents(team: Team) -> list[Document]:
+def documents(tenant: Tenant) -> list[Document]:
     """Return everything of one team: its fence, then its wiring.
 
     When the team is removed, all of it goes, or of a team to keep the wiring only.
     """
-    fence = [namespace(team), *_bounds(team), *_network(team)]
+    fence = [namespace(tenant), *_bounds(tenant), *_network(tenant)]
     account = {
-        **_head(team, "v1", "ServiceAccount", team.account, team.flux_namespace),
+        **_head(tenant, "v1", "ServiceAccount", tenant.account, tenant.flux_namespace),
         # No pod runs as it: Flux only impersonates it.
         "automountServiceAccountToken": False,
     }
     return [
-        *(_kept(document) if team.keep else document for document in fence),
+        *(_kept(document) if tenant.keep else document for document in fence),
         account,
-        *_rights(team),
-        *sync(team),
+        *_rights(tenant),
+        *sync(tenant),
     ]
 
 
@@ -67,16 +67,16 @@ def _kept(document: Document) -> Document:
     return document | {"metadata": document["metadata"] | {"annotations": annotations}}
 
 
-def _bounds(team: Team) -> list[Document]:
+def _bounds(tenant: Tenant) -> list[Document]:
     """What all of the namespace, and what one container of it, may use."""
     return [
         {
-            **_head(team, "v1", "ResourceQuota", "tenant"),
-            "spec": {"hard": dict(sorted(team.quota.items()))},
+            **_head(tenant, "v1", "ResourceQuota", "tenant"),
+            "spec": {"hard": dict(sorted(tenant.quota.items()))},
         },
         {
             # Else a team's pods could push the platform's off a node.
-            **_head(team, "v1", "ResourceQuota", "no-critical-pods"),
+            **_head(tenant, "v1", "ResourceQuota", "no-critical-pods"),
             "spec": {
                 "hard": {"pods": "0"},
                 "scopeSelector": {
@@ -91,12 +91,12 @@ def _bounds(team: Team) -> list[Document]:
             },
         },
         {
-            **_head(team, "v1", "LimitRange", "tenant"),
+            **_head(tenant, "v1", "LimitRange", "tenant"),
             "spec": {
                 "limits": [
                     {
                         "type": "Container",
-                        **{kind: dict(sorted(v.items())) for kind, v in team.limits.items()},
+                        **{kind: dict(sorted(v.items())) for kind, v in tenant.limits.items()},
                     }
                 ]
             },
@@ -104,57 +104,57 @@ def _bounds(team: Team) -> list[Document]:
     ]
 
 
-def sync(team: Team) -> tuple[Document, Document]:
+def sync(tenant: Tenant) -> tuple[Document, Document]:
     """Return the GitRepository and the Kustomization of a team."""
     source_spec: Document = {
-        "interval": team.repository.interval,
-        "url": team.repository.url,
-        "ref": {"branch": team.repository.branch},
+        "interval": tenant.repository.interval,
+        "url": tenant.repository.url,
+        "ref": {"branch": tenant.repository.branch},
     }
-    if team.reads_with_secret:
-        source_spec["secretRef"] = {"name": team.source}
-    if team.suspend:
+    if tenant.reads_with_secret:
+        source_spec["secretRef"] = {"name": tenant.source}
+    if tenant.suspend:
         source_spec["suspend"] = True
     source = {
         **_head(
-            team,
+            tenant,
             "source.toolkit.fluxcd.io/v1",
             "GitRepository",
-            team.source,
-            team.flux_namespace,
+            tenant.source,
+            tenant.flux_namespace,
         ),
         "spec": source_spec,
     }
     spec: Document = {
-        "interval": team.interval,
+        "interval": tenant.interval,
         "retryInterval": "1m",
         "timeout": "3m",
-        "sourceRef": {"kind": "GitRepository", "name": team.source},
-        "path": team.path,
+        "sourceRef": {"kind": "GitRepository", "name": tenant.source},
+        "path": tenant.path,
         "prune": True,
-        "targetNamespace": team.namespace,
-        "serviceAccountName": team.account,
+        "targetNamespace": tenant.namespace,
+        "serviceAccountName": tenant.account,
     }
-    if team.keep:
+    if tenant.keep:
         spec["deletionPolicy"] = "Orphan"
-    if team.suspend:
+    if tenant.suspend:
         spec["suspend"] = True
     kustomization = {
         **_head(
-            team,
+            tenant,
             "kustomize.toolkit.fluxcd.io/v1",
             "Kustomization",
-            f"{team.name}-apps",
-            team.flux_namespace,
+            f"{tenant.name}-apps",
+            tenant.flux_namespace,
         ),
         "spec": spec,
     }
     return source, kustomization
 
 
-def _rights(team: Team) -> tuple[Document, Document]:
-    kinds = _WORKLOADS + (_PUBLISHED if team.role == "published" else ())
-    extra = tuple((item.api_group, item.resources) for item in team.extra_kinds)
+def _rights(tenant: Tenant) -> tuple[Document, Document]:
+    kinds = _WORKLOADS + (_PUBLISHED if tenant.role == "published" else ())
+    extra = tuple((item.api_group, item.resources) for item in tenant.extra_kinds)
     rules = [
         {
             "apiGroups": [group],
@@ -168,18 +168,18 @@ def _rights(team: Team) -> tuple[Document, Document]:
         for group, resources in _SEEN
     ]
     api = "rbac.authorization.k8s.io"
-    role = {**_head(team, f"{api}/v1", "Role", "tenant"), "rules": rules}
+    role = {**_head(tenant, f"{api}/v1", "Role", "tenant"), "rules": rules}
     binding = {
-        **_head(team, f"{api}/v1", "RoleBinding", "tenant"),
+        **_head(tenant, f"{api}/v1", "RoleBinding", "tenant"),
         "roleRef": {"apiGroup": api, "kind": "Role", "name": "tenant"},
         "subjects": [
-            {"kind": "ServiceAccount", "name": team.account, "namespace": team.flux_namespace}
+            {"kind": "ServiceAccount", "name": tenant.account, "namespace": tenant.flux_namespace}
         ],
     }
     return role, binding
 
 
-def _network(team: Team) -> tuple[Document, Document]:
+def _network(tenant: Tenant) -> tuple[Document, Document]:
     """Nothing in, nothing out but questions to the cluster's DNS; and the team's own pods."""
     api = "networking.k8s.io/v1"
     dns = {
@@ -188,7 +188,7 @@ def _network(team: Team) -> tuple[Document, Document]:
     }
     own: list[Document] = [{"podSelector": {}}]
     deny = {
-        **_head(team, api, "NetworkPolicy", "default-deny"),
+        **_head(tenant, api, "NetworkPolicy", "default-deny"),
         "spec": {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
@@ -198,7 +198,7 @@ def _network(team: Team) -> tuple[Document, Document]:
         },
     }
     allow = {
-        **_head(team, api, "NetworkPolicy", "own-namespace"),
+        **_head(tenant, api, "NetworkPolicy", "own-namespace"),
         "spec": {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
@@ -210,14 +210,14 @@ def _network(team: Team) -> tuple[Document, Document]:
 
 
 def _head(
-    team: Team, api_version: str, kind: str, name: str, namespace: str | None = None
+    tenant: Tenant, api_version: str, kind: str, name: str, namespace: str | None = None
 ) -> Document:
     return {
         "apiVersion": api_version,
         "kind": kind,
         "metadata": {
             "name": name,
-            "namespace": namespace or team.namespace,
-            "labels": {LABEL: team.name},
+            "namespace": namespace or tenant.namespace,
+            "labels": {LABEL: tenant.name},
         },
     }

@@ -10,16 +10,16 @@ import yaml
 
 from fleet.config.base import DNS_LABEL
 from fleet.config.git_urls import same_repository
-from fleet.config.tenant import Team
+from fleet.config.tenant import Tenant
 
 
-def environments(owns: Mapping[str, Mapping[str, Any]], team: Team) -> list[str]:
+def environments(owns: Mapping[str, Mapping[str, Any]], tenant: Tenant) -> list[str]:
     """Return the environments of all stacks that have this team, this repository and no own path.
 
     `owns` are the stacks' own files; what is wrong in another one is told where that is loaded.
     """
     found: set[str] = set()
-    wanted = (team.name, same_repository(team.repository.url))
+    wanted = (tenant.name, same_repository(tenant.repository.url))
     for name, own in owns.items():
         cluster, tenants = own.get("cluster"), own.get("tenants")
         environment = str((isinstance(cluster, dict) and cluster.get("environment")) or name)
@@ -33,7 +33,7 @@ def environments(owns: Mapping[str, Mapping[str, Any]], team: Team) -> list[str]
     return sorted(one for one in found if re.fullmatch(DNS_LABEL, one))
 
 
-def starting_files(team: Team, environments: Sequence[str]) -> dict[str, str]:
+def starting_files(tenant: Tenant, environments: Sequence[str]) -> dict[str, str]:
     """Return path to text: what to do, and a first thing to deploy in each environment.
 
     A ConfigMap is something to see, and lets Flux be Ready.
@@ -44,7 +44,7 @@ def starting_files(team: Team, environments: Sequence[str]) -> dict[str, str]:
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "configMapGenerator": [
-                {"name": "hello", "literals": [f"environment={environment}", f"team={team.name}"]}
+                {"name": "hello", "literals": [f"environment={environment}", f"team={tenant.name}"]}
             ],
             "generatorOptions": {"disableNameSuffixHash": True},
         }

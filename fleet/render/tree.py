@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fleet.config.models import Entry, Stack
-from fleet.config.tenant import Team, teams
+from fleet.config.tenant import Tenant, tenants_of
 from fleet.kube import namespaces, yaml_writer
 from fleet.render import flux, layout, stages, tenant_manifests
 from fleet.render.layout import (
@@ -46,13 +46,15 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
         )
         earlier.append(stage.value)
     delivered = [f"./{stage.value}.yaml" for stage in staged]
-    if found := teams(stack):
-        for team in found:
-            files[f"{TENANTS}/{team.name}.yaml"] = yaml_writer.dump(
-                flux.tenant_kustomization(stack, staged, team)
+    if found := tenants_of(stack):
+        for tenant in found:
+            files[f"{TENANTS}/{tenant.name}.yaml"] = yaml_writer.dump(
+                flux.tenant_kustomization(stack, staged, tenant)
             )
-            files[f"{TENANTS}/{team.name}/{TENANT_FILE}"] = _tenant(team)
-        files[f"{TENANTS}/{ENTRYPOINT}"] = _kustomization([f"{team.name}.yaml" for team in found])
+            files[f"{TENANTS}/{tenant.name}/{TENANT_FILE}"] = _tenant(tenant)
+        files[f"{TENANTS}/{ENTRYPOINT}"] = _kustomization(
+            [f"{tenant.name}.yaml" for tenant in found]
+        )
         delivered.append(f"./{TENANTS}")
     files[ENTRYPOINT] = _kustomization(["./flux-system", *delivered])
     return {
@@ -60,10 +62,10 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
     }
 
 
-def _tenant(team: Team) -> str:
-    text = yaml_writer.dump(*tenant_manifests.documents(team))
-    if team.in_flux_system is not None:
-        return f"# In {FLUX_NAMESPACE}: {team.in_flux_system.because}\n{text}"
+def _tenant(tenant: Tenant) -> str:
+    text = yaml_writer.dump(*tenant_manifests.documents(tenant))
+    if tenant.in_flux_system is not None:
+        return f"# In {FLUX_NAMESPACE}: {tenant.in_flux_system.because}\n{text}"
     return text
 
 

@@ -461,7 +461,7 @@ class TestFluxManifests:
     def flux(checkout: Path, spec: str = "") -> Flux:
         more = f"  fleet:flux: {{version: v2.9.2, manifests: flux.yaml{spec}}}\n"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
-        return load.stack(checkout, "dev").decisions.flux
+        return load.stack(checkout, "dev").config.flux
 
     def refused(self, checkout: Path, spec: str = "") -> str:
         with pytest.raises(FleetError) as caught:
@@ -492,7 +492,7 @@ class TestFluxManifests:
     def test_where_the_release_is_kept(self, checkout: Path, empty_cache: Path) -> None:
         """Another source's manifests are not this one's, though of the same version."""
         write(empty_cache, {"flux/v2.9.2-from-modules.yaml": "made here"})
-        flux = load.stack(checkout, "dev").decisions.flux
+        flux = load.stack(checkout, "dev").config.flux
         assert flux_release.url(flux) == (
             "https://github.com/fluxcd/flux2/releases/download/v2.9.2/install.yaml"
         )
@@ -513,7 +513,7 @@ class TestFluxManifests:
     def test_with_flags(self, tmp_path: Path) -> None:
         """What is planted is what kustomize makes of the tree; nothing else is touched."""
         stack = load.stack(REPOSITORY, "dev")
-        manifests = flux_release.read_for_review(stack.decisions.flux, REPOSITORY)
+        manifests = flux_release.read_for_review(stack.config.flux, REPOSITORY)
         write(tmp_path, tree.render(stack, manifests))
         text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))

@@ -299,7 +299,7 @@ class TestFetch:
         self, checkout: Path, empty_cache: Path, fleet: Run
     ) -> None:
         """It is not fetched again, and `render` uses it."""
-        flux = load.stack(checkout, "dev").decisions.flux
+        flux = load.stack(checkout, "dev").config.flux
         path = flux_release._path(flux, checkout).relative_to(empty_cache).as_posix()
         write(empty_cache, {path: MANIFESTS})
         ended = fleet("fetch", "--root", checkout)

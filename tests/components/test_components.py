@@ -22,10 +22,10 @@ from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
+from components.github_repository import GitHubRepository, GitHubRepositoryArgs
 from components.planting import type_token
 from components.reconciliation import reconcile_source
-from components.team_repository import TeamRepository, TeamRepositoryArgs
-from components.tenant import DeployKeyArgs, Tenant, TenantArgs
+from components.tenant_registration import DeployKeyArgs, TenantRegistration, TenantRegistrationArgs
 from fleet import deploy_keys, process
 from fleet.config import load
 from fleet.kube import kustomize
@@ -536,14 +536,14 @@ class TestTenant:
             )
             for team in teams:
                 given: Any = unknown() if credentials == UNKNOWN else credentials
-                args = TenantArgs(
+                args = TenantRegistrationArgs(
                     namespace=self.NAMESPACE,
                     source=self.SOURCE,
                     secret=f"{team}-repo",
                     credentials=given,
                 )
                 opts = pulumi.ResourceOptions(provider=connection.provider)
-                tenant = Tenant(team, args, opts)
+                tenant = TenantRegistration(team, args, opts)
                 expected = [] if credentials is None else 2 * [pulumi.CustomResource]
                 assert all(map(isinstance, tenant.resources, expected))
                 assert len(tenant.resources) == len(expected)
@@ -610,7 +610,7 @@ class TestTenant:
 class TestDeployKey:
     KEYS = tuple(
         deploy_keys.derive(
-            "x" * 44, cluster="dev", team="billing", repository="billing-apps", generation=number
+            "x" * 44, cluster="dev", tenant="billing", repository="billing-apps", generation=number
         )
         for number in (1, 2)
     )
@@ -636,14 +636,14 @@ class TestDeployKey:
             made = DeployKeyArgs(
                 key=self.KEYS[generation - 1],
                 cluster="dev",
-                team="billing",
+                tenant="billing",
                 repository="billing-apps",
                 generation=generation,
                 known_hosts="github.com ssh-rsa A",
                 after=[pulumi.CustomResource("test:index:Flux", "flux")],
             )
             source = {**TestTenant.SOURCE, "spec": {"suspend": suspend}}
-            args = TenantArgs(
+            args = TenantRegistrationArgs(
                 namespace=TestTenant.NAMESPACE,
                 source=source,
                 secret="billing-repo",  # noqa: S106 - a name
@@ -652,7 +652,7 @@ class TestDeployKey:
             github = options_on_github().provider
             assert isinstance(github, pulumi.ProviderResource)
             opts = pulumi.ResourceOptions(providers=[connection.provider, github])
-            tenant = Tenant("billing", args, opts)
+            tenant = TenantRegistration("billing", args, opts)
             assert [type(r) for r in tenant.resources][1:] == [kubernetes.core.v1.Secret]
 
         keys = [
@@ -765,12 +765,12 @@ class TestTeamRepository:
         self, github_team: str | None = None, there: Sequence[str] | None = None
     ) -> Recording:
         """`there` are the paths of files and folders; None where there is no repository."""
-        args = TeamRepositoryArgs(
+        args = GitHubRepositoryArgs(
             repository="billing-apps", branch="main", files=self.FILES, github_team=github_team
         )
 
         def program() -> None:
-            TeamRepository("billing", args, options_on_github())
+            GitHubRepository("billing", args, options_on_github())
 
         def file(args: Mapping[str, Any]) -> Mapping[str, Any]:
             return {"id": f"billing-apps/{args['file']}"} if args["file"] in (there or ()) else {}

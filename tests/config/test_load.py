@@ -117,13 +117,13 @@ def test_a_broken_stack_does_not_stop_another(checkout: Path) -> None:
 
 
 def test_shared_values_come_from_the_project(checkout: Path) -> None:
-    decisions = load.stack(checkout, "dev").decisions
-    assert (decisions.repository.owner, decisions.repository.name) == ("acme", "platform")
-    assert decisions.repository.branch == "main"
-    assert decisions.repository.pull_url == "https://github.com/acme/platform"
-    assert decisions.repository.api_url == "https://api.github.com/"
-    assert decisions.flux.version == "v2.9.2"
-    assert decisions.pull_token is None
+    config = load.stack(checkout, "dev").config
+    assert (config.repository.owner, config.repository.name) == ("acme", "platform")
+    assert config.repository.branch == "main"
+    assert config.repository.pull_url == "https://github.com/acme/platform"
+    assert config.repository.api_url == "https://api.github.com/"
+    assert config.flux.version == "v2.9.2"
+    assert config.pull_token is None
 
 
 def test_a_stack_overrides_what_is_shared(checkout: Path) -> None:
@@ -134,16 +134,16 @@ def test_a_stack_overrides_what_is_shared(checkout: Path) -> None:
     )
     write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
     dev, prod = load.stacks(checkout)
-    assert (dev.decisions.flux.version, prod.decisions.flux.version) == ("v2.9.1", "v2.9.2")
-    assert dev.decisions.repository.pull_url == "ssh://git@example.com/acme/other"
-    assert prod.decisions.repository.name == "platform"
+    assert (dev.config.flux.version, prod.config.flux.version) == ("v2.9.1", "v2.9.2")
+    assert dev.config.repository.pull_url == "ssh://git@example.com/acme/other"
+    assert prod.config.repository.name == "platform"
 
 
 def test_what_the_engine_and_providers_keep_in_a_stack_file_is_left_alone(checkout: Path) -> None:
     more = "  github:token: {secure: abc}\n  fleet:pullToken: {secure: abc}\n"
     text = "encryptionsalt: v1:abc\n" + stack_file("dev", more=more)
     write(checkout, {"Pulumi.dev.yaml": text})
-    assert load.stack(checkout, "dev").decisions.pull_token is not None
+    assert load.stack(checkout, "dev").config.pull_token is not None
 
 
 def test_yaml_anchors_and_merges(checkout: Path) -> None:
@@ -155,7 +155,7 @@ def test_yaml_anchors_and_merges(checkout: Path) -> None:
         "  fleet:apps: []\n"
     )
     write(checkout, {"Pulumi.dev.yaml": text})
-    assert load.stack(checkout, "dev").decisions.cluster.context == "k3d-dev"
+    assert load.stack(checkout, "dev").config.cluster.context == "k3d-dev"
 
 
 def test_an_overlay_of_another_environment_with_a_reason(checkout: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_overlay_of_another_environment_with_a_reason(checkout: Path) -> None
         "podinfo/overlays/dev", "{path: podinfo/overlays/prod, because: prod's load test}"
     )
     write(checkout, {"Pulumi.dev.yaml": text})
-    (entry,) = load.stack(checkout, "dev").decisions.apps
+    (entry,) = load.stack(checkout, "dev").config.apps
     assert (entry.path, entry.because) == ("podinfo/overlays/prod", "prod's load test")
 
 
@@ -222,16 +222,16 @@ def test_refuse_ambient(checkout: Path) -> None:
 
 def test_same_as_engine(checkout: Path) -> None:
     stack = load.stack(checkout, "dev")
-    engine = {
+    given = {
         "repository": {"owner": "acme", "name": "platform"},
         "flux": {"version": "v2.9.2"},
         "cluster": {"kubeconfig": "kubeconfig", "context": "k3d-dev"},
         "infrastructure": ["namespaces/common"],
         "apps": ["podinfo/overlays/dev"],
     }
-    engine.same_as_engine(stack, checkout, engine)
+    engine.same_as_engine(stack, checkout, given)
     with pytest.raises(ConfigError) as caught:
-        engine.same_as_engine(stack, checkout, engine | {"apps": [], "flux": None})
+        engine.same_as_engine(stack, checkout, given | {"apps": [], "flux": None})
     assert sorted(caught.value.problems) == [
         "Pulumi.dev.yaml: fleet:apps: is not what the engine was given; decide in this file and "
         "run without --config-file",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fleet.config import schema
-from fleet.config.models import Decisions
+from fleet.config.models import StackConfig
 from fleet.config.stack_files import CLUSTER_KEYS, SECRET_KEYS, SHARED_KEYS
 from tests.support import REPOSITORY
 
@@ -22,12 +22,12 @@ def test_it_is_current() -> None:
 
 
 def test_it_has_every_key_of_the_model_and_no_other() -> None:
-    decisions = committed()["properties"]["config"]
-    names = {field.alias or name for name, field in Decisions.model_fields.items()}
-    assert set(decisions["properties"]) == {f"fleet:{name}" for name in names}
+    config = committed()["properties"]["config"]
+    names = {field.alias or name for name, field in StackConfig.model_fields.items()}
+    assert set(config["properties"]) == {f"fleet:{name}" for name in names}
     assert names == {*CLUSTER_KEYS, *SHARED_KEYS, *SECRET_KEYS}
     # A cluster without tenants is one; what it gets itself has to be said.
-    assert decisions["required"] == [f"fleet:{key}" for key in CLUSTER_KEYS if key != "tenants"]
+    assert config["required"] == [f"fleet:{key}" for key in CLUSTER_KEYS if key != "tenants"]
 
 
 def test_it_is_closed_and_explains_every_key() -> None:

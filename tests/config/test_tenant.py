@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config import definitions, load, tenant
-from fleet.config.tenant import LIMITS, QUOTA, Team
+from fleet.config import definitions, load
+from fleet.config.tenant import LIMITS, QUOTA, Tenant, tenants_of
 from fleet.errors import ConfigError
 from fleet.kube import quantity
 from tests.support import PROJECT, helm_release, stack_file, write
@@ -19,7 +19,7 @@ TOKEN = "  fleet:tenantCredentials: {billing: {token: {secure: c2VjcmV0}}}\n"  #
 
 def team(
     root: Path, more: str = "", defaults: str = "{}", credentials: str = "", environment: str = ""
-) -> Team:
+) -> Tenant:
     """Return the team of a checkout whose stack dev has the tenant billing alone."""
     text = stack_file("dev", more=f"  fleet:tenants:\n    - {{{BILLING}{more}}}\n{credentials}")
     if environment:
@@ -27,7 +27,7 @@ def team(
         text = text.replace("podinfo/overlays/dev", "podinfo/base")
     shared = f"{PROJECT}  fleet:tenantDefaults:\n    value: {defaults}\n"
     write(root, {"Pulumi.yaml": shared, "Pulumi.dev.yaml": text})
-    (found,) = tenant.teams(load.stack(root, "dev"))
+    (found,) = tenants_of(load.stack(root, "dev"))
     return found
 
 
@@ -69,7 +69,7 @@ def test_a_repository_is_created_by_one_stack_only(checkout: Path) -> None:
         load.stack(checkout, "prod")
     only_key = create.replace("create: true", "deployKey: 1")
     write(checkout, {"Pulumi.prod.yaml": stack_file("prod", more=only_key)})
-    found = [tenant.teams(stack)[0] for stack in load.stacks(checkout)]
+    found = [tenants_of(stack)[0] for stack in load.stacks(checkout)]
     assert [(t.create, t.deploy_key, t.reads_with_secret) for t in found] == [
         (True, 1, True),
         (False, 1, True),
@@ -133,7 +133,7 @@ def test_the_order_in_the_file_means_nothing(checkout: Path) -> None:
     for first, second in ((BILLING, other), (other, BILLING)):
         more = f"  fleet:tenants:\n    - {{{first}}}\n    - {{{second}}}\n"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
-        found = tenant.teams(load.stack(checkout, "dev"))
+        found = tenants_of(load.stack(checkout, "dev"))
         assert [team.name for team in found] == ["audit", "billing"]
 
 

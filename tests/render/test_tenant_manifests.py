@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from fleet.check.run import check_stacks
-from fleet.config import load, tenant
+from fleet.config import load
 from fleet.config.models import Stack
-from fleet.config.tenant import Team
+from fleet.config.tenant import Tenant, tenants_of
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
 from fleet.render import commits, tenant_manifests, tree
 from tests.render.test_tree import TENANCY, document, listed
@@ -24,16 +24,16 @@ def stack() -> Stack:
 
 
 @pytest.fixture(params=["audit", "billing", "legacy"])
-def team(stack: Stack, request: pytest.FixtureRequest) -> Team:
-    (found,) = (team for team in tenant.teams(stack) if team.name == request.param)
+def team(stack: Stack, request: pytest.FixtureRequest) -> Tenant:
+    (found,) = (team for team in tenants_of(stack) if team.name == request.param)
     return found
 
 
-def objects(team: Team, kind: str) -> list[dict[str, Any]]:
+def objects(team: Tenant, kind: str) -> list[dict[str, Any]]:
     return [item for item in tenant_manifests.documents(team) if item["kind"] == kind]
 
 
-def one(team: Team, kind: str) -> dict[str, Any]:
+def one(team: Tenant, kind: str) -> dict[str, Any]:
     (found,) = objects(team, kind)
     return found
 
@@ -68,11 +68,11 @@ def test_a_team_is_listed_after_its_file_is_there(stack: Stack) -> None:
 
 def test_a_change_of_one_team_is_a_change_of_one_file(stack: Stack) -> None:
     before = tree.render(stack, None)
-    text = stack.decisions.model_dump(by_alias=True, mode="json")
+    text = stack.config.model_dump(by_alias=True, mode="json")
     for tenant in text["tenants"]:
         tenant["suspend"] = True if tenant["name"] == "billing" else tenant["suspend"]
     changed = type(stack)(
-        name=stack.name, file=stack.file, decisions=type(stack.decisions).model_validate(text)
+        name=stack.name, file=stack.file, config=type(stack.config).model_validate(text)
     )
     after = tree.render(changed, None)
     assert [path for path in after if after[path] != before[path]] == [
@@ -80,7 +80,7 @@ def test_a_change_of_one_team_is_a_change_of_one_file(stack: Stack) -> None:
     ]
 
 
-def test_all_of_it_is_in_the_teams_namespace(team: Team) -> None:
+def test_all_of_it_is_in_the_teams_namespace(team: Tenant) -> None:
     """Save the wiring of a team that asked for it by name."""
     wiring = {"ServiceAccount", "GitRepository", "Kustomization"}
     for item in tenant_manifests.documents(team):
@@ -93,7 +93,7 @@ def test_all_of_it_is_in_the_teams_namespace(team: Team) -> None:
     assert (team.flux_namespace == "flux-system") is (team.name == "legacy")
 
 
-def test_its_rights_do_not_reach_the_fence(team: Team) -> None:
+def test_its_rights_do_not_reach_the_fence(team: Tenant) -> None:
     role, binding, account = (one(team, k) for k in ("Role", "RoleBinding", "ServiceAccount"))
     assert binding["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
@@ -118,13 +118,13 @@ def test_its_rights_do_not_reach_the_fence(team: Team) -> None:
         assert not any("/" in resource for resource in rule["resources"])
 
 
-def test_a_role_may_reach_the_outside_only_when_published(team: Team) -> None:
+def test_a_role_may_reach_the_outside_only_when_published(team: Tenant) -> None:
     resources = {name for rule in one(team, "Role")["rules"] for name in rule["resources"]}
     assert ({"ingresses", "httproutes"} <= resources) is (team.name == "audit")
     assert ("certificates" in resources) is (team.name == "audit")
 
 
-def test_nothing_in_and_nothing_out_but_dns_and_its_own_pods(team: Team) -> None:
+def test_nothing_in_and_nothing_out_but_dns_and_its_own_pods(team: Tenant) -> None:
     deny, own = objects(team, "NetworkPolicy")
     assert deny["spec"]["podSelector"] == own["spec"]["podSelector"] == {}
     assert deny["spec"]["policyTypes"] == ["Ingress", "Egress"]
@@ -138,7 +138,7 @@ def test_nothing_in_and_nothing_out_but_dns_and_its_own_pods(team: Team) -> None
     assert own["spec"]["egress"] == [{"to": [{"podSelector": {}}]}]
 
 
-def test_what_it_may_use(team: Team) -> None:
+def test_what_it_may_use(team: Tenant) -> None:
     quota, critical = objects(team, "ResourceQuota")
     assert quota["spec"]["hard"] == team.quota
     assert quota["spec"]["hard"]["pods"] == ("40" if team.name == "audit" else "15")
@@ -148,7 +148,7 @@ def test_what_it_may_use(team: Team) -> None:
     assert limits == {"type": "Container", **team.limits}
 
 
-def test_the_pair(team: Team) -> None:
+def test_the_pair(team: Tenant) -> None:
     source, kustomization = tenant_manifests.sync(team)
     assert kustomization["spec"]["sourceRef"] == {
         "kind": "GitRepository",
@@ -170,7 +170,7 @@ def test_the_pair(team: Team) -> None:
 
 def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
     """Its names, intervals, path and target; and an account, which the lockdown asks for."""
-    (legacy,) = (team for team in tenant.teams(stack) if team.in_flux_system)
+    (legacy,) = (team for team in tenants_of(stack) if team.in_flux_system)
     source, kustomization = tenant_manifests.sync(legacy)
     assert (source["metadata"]["name"], source["metadata"]["namespace"]) == (
         "legacy-repo",
@@ -198,7 +198,7 @@ def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
 
 def test_of_a_team_to_keep_only_the_wiring_may_go(stack: Stack) -> None:
     kept, others = "kustomize.toolkit.fluxcd.io/prune", {"billing": False, "audit": True}
-    for found in tenant.teams(stack):
+    for found in tenants_of(stack):
         stays = {
             f"{item['kind']}/{item['metadata']['name']}"
             for item in tenant_manifests.documents(found)
@@ -233,7 +233,7 @@ def test_nothing_is_wrong_with_it(stack: Stack) -> None:
 def test_a_mistake_in_it_would_be_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = tenant_manifests.documents
 
-    def broken(team: Team) -> list[tenant_manifests.Document]:
+    def broken(team: Tenant) -> list[tenant_manifests.Document]:
         found = documents(team)
         found[-1]["spec"]["targetNamespce"] = found[-1]["spec"].pop("targetNamespace")
         return found

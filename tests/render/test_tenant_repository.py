@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from fleet.config import load, stack_files, tenant
+from fleet.config import load, stack_files
+from fleet.config.tenant import tenants_of
 from fleet.kube import kustomize
 from fleet.process import run
 from fleet.render import tenant_repository
@@ -40,7 +41,7 @@ def registered(root: Path) -> list[str]:
         text = f"config: {{fleet:cluster: {cluster}, fleet:tenants: {tenants_of_it}}}\n"
         write(root, {f"Pulumi.{name}.yaml": text})
     write(root, {"Pulumi.broken.yaml": "config: ["})
-    (team,) = tenant.teams(load.stack(root, "dev"))
+    (team,) = tenants_of(load.stack(root, "dev"))
     return tenant_repository.environments(stack_files.all_own(root), team)
 
 
@@ -50,7 +51,7 @@ def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout:
 
 def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) -> None:
     environments = registered(checkout)
-    (team,) = tenant.teams(load.stack(checkout, "dev"))
+    (team,) = tenants_of(load.stack(checkout, "dev"))
     files = tenant_repository.starting_files(team, environments)
     # What tells of the rest comes first.
     assert list(files) == [

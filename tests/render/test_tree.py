@@ -212,8 +212,8 @@ def test_an_empty_list_leaves_its_stage_out(
 
 def test_sync_is_for_exactly_this_clusters_path(shipped: Stack) -> None:
     source, root = flux.sync(shipped)
-    assert source["spec"]["url"] == shipped.decisions.repository.pull_url
-    assert source["spec"]["ref"] == {"branch": shipped.decisions.repository.branch}
+    assert source["spec"]["url"] == shipped.config.repository.pull_url
+    assert source["spec"]["ref"] == {"branch": shipped.config.repository.branch}
     assert "secretRef" not in source["spec"]
     assert root["spec"]["path"] == f"./clusters/{shipped.name}"
     assert root["spec"]["sourceRef"] == {"kind": source["kind"], "name": "flux-system"}
@@ -355,7 +355,7 @@ def test_a_commit_message_changes_only_with_its_text(change: str, checkout: Path
     before = stack_of(checkout, stack_file("dev"))
     after = stack_of(checkout, stack_file("dev").replace(*CHANGES[change]))
     # As in reality, another Flux comes with other components.
-    trees = [tree.render(s, f"{COMPONENTS}# {s.decisions.flux.version}\n") for s in (before, after)]
+    trees = [tree.render(s, f"{COMPONENTS}# {s.config.flux.version}\n") for s in (before, after)]
     old, new = (
         commits.messages(stack, files) for stack, files in zip((before, after), trees, strict=True)
     )

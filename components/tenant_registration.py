@@ -26,7 +26,7 @@ class DeployKeyArgs:
 
     key: DeployKey
     cluster: str
-    team: str
+    tenant: str
     repository: str
     generation: int
     known_hosts: str
@@ -34,7 +34,7 @@ class DeployKeyArgs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TenantArgs:
+class TenantRegistrationArgs:
     """Where a team's credentials go, and what they are.
 
     `namespace` and `source` are the team's Namespace and GitRepository, as in the tree, and
@@ -50,7 +50,7 @@ class TenantArgs:
     deploy_key: DeployKeyArgs | None = None
 
 
-class Tenant(pulumi.ComponentResource):
+class TenantRegistration(pulumi.ComponentResource):
     """The credentials with which Flux reads a team's repository, in the cluster only.
 
     All else of a team is in the tree and Git's to own, the namespace too: it is planted here, as
@@ -61,7 +61,7 @@ class Tenant(pulumi.ComponentResource):
     """What has to be there before the team's file is committed."""
 
     def __init__(
-        self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: TenantRegistrationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("fleet:index:Tenant", name, None, opts)
         self.resources = []
@@ -75,7 +75,7 @@ class Tenant(pulumi.ComponentResource):
     def _secret(
         self,
         name: str,
-        args: TenantArgs,
+        args: TenantRegistrationArgs,
         data: pulumi.Input[Mapping[str, str]],
         after: Sequence[pulumi.Resource],
     ) -> None:
@@ -89,7 +89,7 @@ class Tenant(pulumi.ComponentResource):
         )
         self.resources = [namespace, secret]
 
-    def _deploy_key(self, name: str, args: TenantArgs, made: DeployKeyArgs) -> None:
+    def _deploy_key(self, name: str, args: TenantRegistrationArgs, made: DeployKeyArgs) -> None:
         mine, former = self._on_github(made)
         suspended = args.source["spec"].get("suspend")
         if suspended and former:
@@ -155,4 +155,4 @@ def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
 
 def _titles(made: DeployKeyArgs) -> str:
     """How the titles begin of all keys of one team in one cluster."""
-    return f"fleet: {made.cluster}/{made.team} "
+    return f"fleet: {made.cluster}/{made.tenant} "

@@ -10,7 +10,7 @@ import pulumi_github as github
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeamRepositoryArgs:
+class GitHubRepositoryArgs:
     """The repository's name and branch, what it starts with, and who may write to it.
 
     `files` maps a path to its text; `github_team` is a team's slug, or None.
@@ -22,7 +22,7 @@ class TeamRepositoryArgs:
     github_team: str | None
 
 
-class TeamRepository(pulumi.ComponentResource):
+class GitHubRepository(pulumi.ComponentResource):
     """A private repository with something to deploy in each environment.
 
     What is there already is taken as it is: nothing that the team makes is ever undone, and a run
@@ -34,7 +34,7 @@ class TeamRepository(pulumi.ComponentResource):
     """The repository and what it starts with."""
 
     def __init__(
-        self, name: str, args: TeamRepositoryArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: GitHubRepositoryArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("fleet:index:TeamRepository", name, None, opts)
         there = github.get_repository(
@@ -66,7 +66,7 @@ class TeamRepository(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _file(
-        self, args: TeamRepositoryArgs, path: str, text: str, there: bool
+        self, args: GitHubRepositoryArgs, path: str, text: str, there: bool
     ) -> github.RepositoryFile:
         import_id = f"{args.repository}:{path}:{args.branch}" if there else None
         return github.RepositoryFile(
@@ -80,7 +80,7 @@ class TeamRepository(pulumi.ComponentResource):
             opts=self._theirs(import_id, self.resources),
         )
 
-    def _found(self, args: TeamRepositoryArgs, path: str) -> github.GetRepositoryFileResult:
+    def _found(self, args: GitHubRepositoryArgs, path: str) -> github.GetRepositoryFileResult:
         """What is at a path; of a path that is not there, nor its repository, the id is none."""
         return github.get_repository_file(
             repository=args.repository,
