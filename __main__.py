@@ -20,6 +20,7 @@ from fleet.config import engine, load, stack_files
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.errors import FleetError
+from fleet.kube import namespaces
 from fleet.render import (
     commits,
     flux,
@@ -62,7 +63,7 @@ def main() -> None:
     installation = FluxInstallation(
         stack.name,
         FluxInstallationArgs(
-            namespace=tree.FLUX_NAMESPACE,
+            namespace=namespaces.FLUX_NAMESPACE,
             waves=flux.apply_waves(planted),
             pull_secret=layout.PULL_SECRET,
             pull_token=pulumi.Config("fleet").get_secret("pullToken"),
@@ -188,7 +189,7 @@ def _export(stack: Stack) -> None:
     pulumi.export(
         "look",
         {
-            "sync": f"{kubectl} -n {tree.FLUX_NAMESPACE} get gitrepositories,kustomizations",
+            "sync": f"{kubectl} -n {namespaces.FLUX_NAMESPACE} get gitrepositories,kustomizations",
             "releases": f"{kubectl} get helmreleases -A",
             "workloads": f"{kubectl} get deployments,daemonsets -A",
         },

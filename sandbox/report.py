@@ -13,13 +13,14 @@ from typing import Any
 from fleet.check.build import build_cluster
 from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
-from fleet.render import layout, tree
+from fleet.kube import namespaces
+from fleet.render import layout
 from sandbox import platform_repository
 from sandbox.kubernetes import clusters
 from sandbox.sandbox_error import SandboxError
 
 # Flux puts it on everything that it applies; teams' own Kustomizations are in other namespaces.
-_APPLIED_FOR_PLATFORM = f"kustomize.toolkit.fluxcd.io/namespace={tree.FLUX_NAMESPACE}"
+_APPLIED_FOR_PLATFORM = f"kustomize.toolkit.fluxcd.io/namespace={namespaces.FLUX_NAMESPACE}"
 _KINDS = {
     "Namespace": "namespaces",
     "Deployment": "deployments",
@@ -85,7 +86,10 @@ def _by_thing(objects: Iterable[Mapping[str, Any]], values: Mapping[str, Value])
         kind, metadata = content.get("kind", ""), content["metadata"]
         namespace = metadata.get("namespace")
         # Flux's own are planted and awaited by `up` itself.
-        planted = kind != "HelmRelease" and tree.FLUX_NAMESPACE in (metadata["name"], namespace)
+        planted = kind != "HelmRelease" and namespaces.FLUX_NAMESPACE in (
+            metadata["name"],
+            namespace,
+        )
         if kind in values and not planted:
             where = f" in {namespace}" if namespace else ""
             things[f"{kind} {metadata['name']}{where}"] = values[kind](content)
@@ -139,7 +143,7 @@ def not_converged(state: Path, name: str, revision: str) -> list[str]:
     """Return what is not Ready at the commit, with the reason it gives."""
     waiting: list[str] = []
     for content in get(state, name, ["kustomizations.kustomize.toolkit.fluxcd.io"]):
-        if content["metadata"]["namespace"] != tree.FLUX_NAMESPACE:
+        if content["metadata"]["namespace"] != namespaces.FLUX_NAMESPACE:
             continue  # a team's, which the platform does not wait for
         applied = content.get("status", {}).get("lastAppliedRevision", "")
         ours = content["spec"]["sourceRef"]["name"] == layout.SYNC_NAME

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fleet.check.findings import Built, Finding
-from fleet.check.run import SHARED_FOLDERS
+from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.errors import CommandError
 from fleet.kube import kustomize
@@ -58,7 +58,7 @@ def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
     try:
         return [Built(path=path, content=content) for content in kustomize.build(copy, path)]
     except CommandError as error:
-        findings.append(Finding(file=path, object="", problem=f"does not build_cluster: {error}"))
+        findings.append(Finding(file=path, object="", problem=f"does not build: {error}"))
         return []
 
 

@@ -11,7 +11,7 @@ from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube import namespaces, yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.render import layout, stages, tree
+from fleet.render import layout, stages
 
 
 def stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def missing_namespaces(
     """Yield a finding for each object whose namespace this cluster does not create in time."""
     order = _order(stack)
     created: dict[str, int] = dict.fromkeys(
-        namespaces.BUILT_IN_NAMESPACES | {tree.FLUX_NAMESPACE}, -1
+        namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}, -1
     )
     for built in objects:
         if built.api == ("v1", "Namespace"):
@@ -138,7 +138,7 @@ def refused_by_lockdown(objects: Iterable[Built]) -> Iterator[Finding]:
                 file=built.path,
                 object=built.name,
                 problem="spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {tree.FLUX_NAMESPACE} name {layout.PLATFORM_ACCOUNT}",
+                f"in {namespaces.FLUX_NAMESPACE} name {layout.PLATFORM_ACCOUNT}",
             )
         chart = spec.get("chart")
         chart_spec = chart.get("spec") if isinstance(chart, dict) else None

@@ -15,8 +15,6 @@ from fleet.check.findings import Built, Report
 from fleet.config import definitions
 from fleet.config.models import Stack
 
-SHARED_FOLDERS = definitions.SHARED_FOLDERS
-
 
 def check_stacks(
     root: Path,

@@ -30,7 +30,7 @@ def folder() -> Path:
     """Return the folder of JSON Schemas of Kubernetes, Flux, Kyverno and Gateway API."""
     folder = cache.schemas()
     if not folder.is_dir():
-        raise CommandError("JSON folder: not at hand; run `make tools`")
+        raise CommandError("JSON schemas: not at hand; run `make tools`")
     return folder
 
 

@@ -18,10 +18,10 @@ def parse(text: str) -> Fraction:
     """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024, 1e3 is 1000."""
     match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
     if match is None:
-        raise ValueError(f"{text!r} is no parse")
+        raise ValueError(f"{text!r} is no quantity")
     if match[2] in _UNITS:
         return Fraction(match[1]) * _UNITS[match[2]]
     try:
         return Fraction(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no parse") from None
+        raise ValueError(f"{text!r} is no quantity") from None

@@ -10,9 +10,9 @@ import yaml
 
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant
+from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render.layout import PLATFORM_ACCOUNT, PULL_SECRET, SYNC_NAME, TENANTS
 from fleet.render.stages import Stage
-from fleet.render.tree import FLUX_NAMESPACE
 
 
 def sync(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:

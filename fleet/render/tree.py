@@ -21,8 +21,6 @@ from fleet.render.layout import (
     TENANTS,
 )
 
-FLUX_NAMESPACE = namespaces.FLUX_NAMESPACE
-
 
 def render(stack: Stack, components: str | None) -> dict[str, str]:
     """Return the files of `clusters/<stack>`, path in the repository to text, sorted.
@@ -65,7 +63,7 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
 def _tenant(tenant: Tenant) -> str:
     text = yaml_writer.dump(*tenant_manifests.documents(tenant))
     if tenant.in_flux_system is not None:
-        return f"# In {FLUX_NAMESPACE}: {tenant.in_flux_system.because}\n{text}"
+        return f"# In {namespaces.FLUX_NAMESPACE}: {tenant.in_flux_system.because}\n{text}"
     return text
 
 
