@@ -25,10 +25,11 @@ test: tools ## all tests; brings a sandbox of its own up and takes it down
 test-unit: $(VENV)/installed ## only the tests that need no sandbox
 	$(BIN)/python -m pytest tests --ignore=tests/e2e
 
-lint: $(VENV)/installed ## formatting, lint and types
+lint: $(VENV)/installed ## formatting, lint, types and the GitHub Actions workflow
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes= .github/workflows/*.yml
 
 format: $(VENV)/installed ## format the code
 	$(BIN)/ruff format $(SOURCES)
