@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleet import cache
-from sandbox.build import flux_manifests, json_schemas, parts
+from sandbox.build import flux_manifests, json_schemas, parts, public_sources
 from sandbox.host import files
-from sandbox.internet import upstream
 
 Say = Callable[[str], None]
 
@@ -23,12 +22,12 @@ def manifests() -> Path:
 
 def charts() -> Path:
     """Return the folder that stands in for Kyverno's chart repository."""
-    return _made("charts", "site", upstream, files)
+    return _made("charts", "site", public_sources, files)
 
 
 def public_repositories() -> Path:
     """Return the folder of bare repositories that stand in for those on github.com."""
-    return _made("public-repositories", "git", upstream, files)
+    return _made("public-repositories", "git", public_sources, files)
 
 
 def build(say: Say, names: tuple[str, ...] = tuple(parts.PARTS)) -> None:
@@ -36,8 +35,8 @@ def build(say: Say, names: tuple[str, ...] = tuple(parts.PARTS)) -> None:
     parts.build(names, say)
     for what, path, make in (
         ("Flux's manifests", manifests(), flux_manifests.build),
-        ("charts", charts(), upstream.build_charts),
-        ("public repositories", public_repositories(), upstream.build_gateway_api),
+        ("charts", charts(), public_sources.build_charts),
+        ("public repositories", public_repositories(), public_sources.build_gateway_api),
         ("JSON schemas", _schemas(), json_schemas.build),
     ):
         if not path.exists():

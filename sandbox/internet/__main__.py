@@ -6,7 +6,7 @@ import argparse
 import threading
 from pathlib import Path
 
-from sandbox.internet.server import InternetServer, Proxy
+from sandbox.internet.hosts import InternetServer, Proxy
 from sandbox.internet.web import serve_until_terminated
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository_keys import DeployKeys
 from sandbox.github.server import Accounts, GitHubServer
-from tests.sandbox.servers import Certificate, run_git, serving
+from tests.sandbox.server_support import Certificate, run_git, serving
 
 WRITE = "write-token"
 READ = "read-token"

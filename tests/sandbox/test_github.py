@@ -21,7 +21,7 @@ from sandbox.github.repositories import Repositories
 from sandbox.host import certificates
 from sandbox.internet.web import RequestError
 from tests.sandbox.github_client import READ, WRITE, Client, github
-from tests.sandbox.servers import Certificate, make_certificate
+from tests.sandbox.server_support import Certificate, make_certificate
 
 REPO = "/repos/example/tree"
 

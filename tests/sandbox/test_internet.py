@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.internet.server import InternetServer, Proxy
-from tests.sandbox.servers import Certificate, make_certificate, run_git, serving
+from sandbox.internet.hosts import InternetServer, Proxy
+from tests.sandbox.server_support import Certificate, make_certificate, run_git, serving
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from sandbox.github.repository_keys import DeployKeys
 from sandbox.host import certificates
 from sandbox.sandbox_error import SandboxError
 from tests.sandbox.github_client import READ, Client, Reply, github
-from tests.sandbox.servers import Certificate, make_certificate
+from tests.sandbox.server_support import Certificate, make_certificate
 
 TREE, OTHER = "example/tree", "example/other"
 READS = "git-upload-pack 'example/tree.git'"
