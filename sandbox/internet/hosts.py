@@ -1,26 +1,18 @@
-"""A stand-in for the parts of the internet that the clusters take things from.
+"""An HTTPS server that answers for several host names, each from a folder of its own.
 
-One HTTPS server on 127.0.0.1 answers for a few host names, each from a folder: plain files, or
-bare Git repositories to be cloned. Beside it, a proxy that knows the way to these hosts and to no
-other, so that a program with `HTTPS_PROXY` reaches them by the addresses it always uses, and
-nothing else. Its certificate has to name the hosts.
+A folder holds plain files, or bare Git repositories that can be cloned. The server's certificate
+must name all hosts.
 """
 
 from __future__ import annotations
 
 import mimetypes
 import shutil
-import socket
-import socketserver
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.internet import smart_http
-from sandbox.internet.web import Handler, RequestError, TlsServer, segments
-
-MOST_HEAD = 8192
-HEAD_TIMEOUT = 10.0
+from sandbox.internet.web import Handler, RequestError, ServerCertificate, TlsServer, segments
 
 
 class InternetServer(TlsServer):
@@ -29,18 +21,16 @@ class InternetServer(TlsServer):
     def __init__(
         self,
         port: int,
-        *,
-        certificate: Path,
-        key: Path,
+        certificate: ServerCertificate,
         sites: Mapping[str, Path],
         public_git: Mapping[str, Path],
     ) -> None:
-        super().__init__(port, InternetHandler, certificate=certificate, key=key)
+        super().__init__(port, InternetHandler, certificate)
         self.sites = {host.lower(): folder.resolve() for host, folder in sites.items()}
         self.public_git = {host.lower(): folder.resolve() for host, folder in public_git.items()}
 
     def hosts(self) -> frozenset[str]:
-        """Return the names it answers for."""
+        """Return the host names that this server answers for."""
         return frozenset(self.sites) | frozenset(self.public_git)
 
 
@@ -50,7 +40,7 @@ class InternetHandler(Handler):
     server: InternetServer
 
     def answer(self) -> None:
-        """Look in the folder of the host that is asked for."""
+        """Serve from the folder of the host that the request names."""
         host = self.headers.get("Host", "").partition(":")[0].lower()
         path, _, query = self.path.partition("?")
         if host in self.server.public_git:
@@ -59,21 +49,21 @@ class InternetHandler(Handler):
                 self._serve_git(self.server.public_git[host], request, query)
                 return
         if host not in self.server.sites:
-            raise RequestError(404, f"{host or 'no host'}: nothing here at {path}")
+            raise RequestError(404, f"{host or 'no host'}: nothing is served at {path}")
         if self.command not in ("GET", "HEAD"):
-            raise RequestError(405, "files can only be read")
+            raise RequestError(405, "files are read-only; use GET or HEAD")
         self._serve_file(self.server.sites[host], path)
 
     def _serve_git(self, folder: Path, request: smart_http.GitRequest, query: str) -> None:
         directory = folder.joinpath(*request.repository[:-1], f"{request.repository[-1]}.git")
         if request.service != "git-upload-pack":
-            raise RequestError(403, "this repository can only be read")
+            raise RequestError(403, "public repositories are read-only; clone or fetch")
         if not (directory / "HEAD").is_file() or not directory.resolve().is_relative_to(folder):
             raise RequestError(404, "no such repository")
         smart_http.serve(self, request, directory, query=query, user=None)
 
     def _serve_file(self, folder: Path, path: str) -> None:
-        # Links may lead out of the folder; what they lead to is not served.
+        # A symbolic link may lead out of the folder; such a file is not served.
         file = folder.joinpath(*segments(path)).resolve()
         if not file.is_relative_to(folder) or not file.is_file():
             raise RequestError(404, "no such file")
@@ -85,82 +75,3 @@ class InternetHandler(Handler):
             self.end_headers()
             if self.command == "GET":
                 shutil.copyfileobj(content, self.wfile)
-
-
-class Proxy(socketserver.ThreadingTCPServer):
-    """An HTTP proxy on 127.0.0.1 that only tunnels, only to port 443 of `hosts`.
-
-    All tunnels end at `target`, a port of this machine.
-    """
-
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, *, hosts: frozenset[str], target: int) -> None:
-        super().__init__(("127.0.0.1", port), Tunnel)
-        self.hosts = hosts
-        self.target = target
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Pass over a connection that broke, which is no error of ours."""
-
-
-class Tunnel(socketserver.BaseRequestHandler):
-    """One connection through the proxy."""
-
-    server: Proxy
-    request: socket.socket
-
-    def handle(self) -> None:
-        """Read the CONNECT, open the tunnel, and stay until both directions are at their end."""
-        self.request.settimeout(HEAD_TIMEOUT)
-        wanted = self._wanted()
-        if wanted not in {f"{host}:443" for host in self.server.hosts}:
-            print(f"CONNECT {ascii(wanted)[1:-1]} 403", flush=True)
-            self._say("403 Forbidden")
-            return
-        print(f"CONNECT {wanted} 200", flush=True)
-        with socket.create_connection(("127.0.0.1", self.server.target)) as target:
-            self._say("200 Connection established")
-            # No limit of ours: the server behind the tunnel ends what is idle.
-            for connection in (self.request, target):
-                connection.settimeout(None)
-            back = threading.Thread(target=_relay, args=(target, self.request), daemon=True)
-            back.start()
-            _relay(self.request, target)
-            back.join()
-
-    def _wanted(self) -> str:
-        """Return `HOST:PORT` of a CONNECT, and nothing for any other request."""
-        head = b""
-        while b"\r\n\r\n" not in head and len(head) < MOST_HEAD:
-            # Nothing is lost behind the head: a client sends no more until it has its answer.
-            piece = self.request.recv(MOST_HEAD)
-            if not piece:
-                return ""
-            head += piece
-        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        return words[1].lower() if len(words) == 3 and words[0] == "CONNECT" else ""
-
-    def _say(self, status: str) -> None:
-        self.request.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
-
-
-def _relay(source: socket.socket, target: socket.socket) -> None:
-    """Copy one direction of a connection to its end, and pass that end on."""
-    try:
-        while piece := source.recv(1 << 16):
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        # The other direction must not wait for a peer that is gone.
-        for connection in (source, target):
-            _hang_up(connection)
-
-
-def _hang_up(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return

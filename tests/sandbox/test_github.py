@@ -10,37 +10,17 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from sandbox.github.bare_repository import BareRepository
 from sandbox.github.repositories import Repositories
 from sandbox.host import certificates
-from sandbox.internet.web import RequestError
-from tests.sandbox.github_client import READ, WRITE, Client, github
-from tests.sandbox.server_support import Certificate, make_certificate
-
-REPO = "/repos/example/tree"
-
-
-@pytest.fixture(autouse=True)
-def isolated() -> None:
-    """Instead of the rule that unit tests use no network: these stay on loopback."""
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture
-def client(tmp_path: Path, certificate: Certificate) -> Iterator[Client]:
-    """A server with one repository, example/tree, that has a first commit."""
-    with github(tmp_path / "repositories", certificate) as client:
-        yield client
+from sandbox.internet.web import RequestError, ServerCertificate
+from tests.sandbox.github_client import READ, REPO, WRITE, Client
 
 
 def test_an_owner_is_an_organization_unless_the_tokens_are_theirs(client: Client) -> None:
@@ -317,20 +297,18 @@ def test_writers_at_the_same_time_all_succeed(client: Client) -> None:
 def test_a_branch_that_git_moved_meanwhile_is_a_conflict(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sandbox.github import repositories
-
     repository = Repositories(client.directory).get("example", "tree")
-    head = repository.ref("heads/main")
+    head = repository.git.ref("heads/main")
     assert head is not None
-    real = repositories.Repository._move
+    move_ref = BareRepository.move_ref
     other = client.put("b", "1").document["commit"]["sha"]
     client.git("-C", str(repository.directory), "update-ref", "refs/heads/main", head)
 
-    def move_late(self: repositories.Repository, name: str, new: str, old: str) -> str | None:
+    def move_late(self: BareRepository, name: str, new: str, old: str) -> str | None:
         client.git("-C", str(repository.directory), "update-ref", f"refs/{name}", other)
-        return real(self, name, new, old)
+        return move_ref(self, name, new, old)
 
-    monkeypatch.setattr(repositories.Repository, "_move", move_late)
+    monkeypatch.setattr(BareRepository, "move_ref", move_late)
     reply = client.put("a", "1")
     assert reply.status == 409
     assert reply.document["message"] == f"refs/heads/main is at {other} but expected {head}"
@@ -449,7 +427,7 @@ def test_locks_of_a_killed_process_are_removed(client: Client) -> None:
     assert not (client.directory / ".new-x").exists()
 
 
-def test_it_runs_as_a_process(tmp_path: Path, certificate: Certificate) -> None:
+def test_it_runs_as_a_process(tmp_path: Path, certificate: ServerCertificate) -> None:
     for name, token in (("token", WRITE), ("read", READ), ("empty", "\n")):
         (tmp_path / name).write_text(token)
     command: list[str | Path] = [
@@ -484,7 +462,10 @@ def test_it_runs_as_a_process(tmp_path: Path, certificate: Certificate) -> None:
         cwd=root,
     )
     assert failed.returncode == 1
-    assert failed.stderr == f"sandbox.github: {tmp_path / 'empty'}: holds no token\n"
+    assert (
+        failed.stderr
+        == f"sandbox.github: {tmp_path / 'empty'}: holds no token; write one into it\n"
+    )
 
 
 def test_a_repository_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Deploy keys of the GitHub stand-in, and Git over SSH with them."""
+"""Tests of deploy keys in the GitHub stand-in, and of Git over SSH with them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from sandbox.github import ssh
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository_keys import DeployKeys
 from sandbox.host import certificates
+from sandbox.internet.web import ServerCertificate
 from sandbox.sandbox_error import SandboxError
 from tests.sandbox.github_client import READ, Client, Reply, github
-from tests.sandbox.server_support import Certificate, make_certificate
 
 TREE, OTHER = "example/tree", "example/other"
 READS = "git-upload-pack 'example/tree.git'"
@@ -98,18 +98,8 @@ class Hub:
         return self.use(key, do)
 
 
-@pytest.fixture(autouse=True)
-def isolated() -> None:
-    """Instead of the rule that unit tests use no network: these stay on loopback."""
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
 @pytest.fixture
-def hub(tmp_path: Path, certificate: Certificate) -> Iterator[Hub]:
+def hub(tmp_path: Path, certificate: ServerCertificate) -> Iterator[Hub]:
     host_key = certificates.ssh_host_key(tmp_path, "sandbox", "github")
     directory = tmp_path / "repositories"
     keys = DeployKeys(Repositories(directory))
