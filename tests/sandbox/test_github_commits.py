@@ -11,7 +11,7 @@ from sandbox.github.repositories import Repositories
 from tests.sandbox.github_client import REPO, Client
 
 
-def test_branches(client: Client) -> None:
+def test_a_branch_is_created_read_renamed_and_deleted(client: Client) -> None:
     head = client.call("GET", f"{REPO}/git/ref/heads/main").document["object"]["sha"]
     new = {"ref": "refs/heads/team/x", "sha": head}
     assert client.call("POST", f"{REPO}/git/refs", new).status == 201
@@ -35,7 +35,7 @@ def test_branches(client: Client) -> None:
     assert client.call("GET", f"{REPO}/branches/main~0").status == 404
 
 
-def test_commits_say_what_they_changed(client: Client) -> None:
+def test_a_commit_lists_the_files_that_it_changed(client: Client) -> None:
     sha = client.put("dir/ü", "1").document["content"]["sha"]
     client.put("b", "1")
     body = {"message": "Away", "sha": sha}
@@ -57,13 +57,13 @@ def test_writers_at_the_same_time_all_succeed(client: Client) -> None:
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda n: client.put(f"f{n}", str(n)), range(16)))
     assert {reply.status for reply in replies} == {201}
-    # One line of commits: nothing was lost.
+    # 16 commits follow the first one, so no writer has replaced the commit of another.
     commits = client.call("GET", f"{REPO}/commits?per_page=100").document
     assert len(commits) == 17
     assert len(client.call("GET", f"{REPO}/contents/").document) == 17
 
 
-def test_a_branch_that_git_moved_meanwhile_is_a_conflict(
+def test_a_branch_that_git_moves_during_a_write_is_a_conflict(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = Repositories(client.directory).get("example", "tree")

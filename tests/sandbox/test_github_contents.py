@@ -37,7 +37,7 @@ def test_a_file_is_created_updated_and_deleted(client: Client) -> None:
     assert client.call("DELETE", path, body).status == 404
 
 
-def test_a_file_is_only_replaced_by_who_knows_it(client: Client) -> None:
+def test_a_file_is_only_replaced_with_its_current_sha(client: Client) -> None:
     sha = client.put("a", "1").document["content"]["sha"]
     blind = client.put("a", "2")
     assert blind.status == 422
@@ -65,7 +65,7 @@ def test_a_file_is_only_replaced_by_who_knows_it(client: Client) -> None:
         ("a\0b", {}, 404),
     ],
 )
-def test_what_github_refuses_is_refused(
+def test_a_write_that_github_refuses_is_refused(
     client: Client, path: str, more: dict[str, object], status: int
 ) -> None:
     before = client.call("GET", f"{REPO}/git/ref/heads/main").document
@@ -73,7 +73,7 @@ def test_what_github_refuses_is_refused(
     assert client.call("GET", f"{REPO}/git/ref/heads/main").document == before
 
 
-def test_who_wrote_a_commit_is_kept(client: Client) -> None:
+def test_a_commit_keeps_its_author_and_committer(client: Client) -> None:
     author = {"name": "A", "email": "a@example.com", "date": "2024-02-03T04:05:06+00:00"}
     committer = {"name": "C", "email": "c@example.com"}
     made = client.put("a", "1", author=author, committer=committer).document["commit"]
@@ -97,7 +97,7 @@ def test_a_folder_lists_what_is_in_it(client: Client) -> None:
 
 
 @pytest.mark.parametrize("size", [600_000, (1 << 20) + 1])
-def test_content_above_one_megabyte_is_not_given(client: Client, size: int) -> None:
+def test_content_above_one_megabyte_is_left_out(client: Client, size: int) -> None:
     assert client.put("large", "x" * size).status == 201
     read = client.call("GET", f"{REPO}/contents/large").document
     assert read["size"] == size
@@ -107,7 +107,7 @@ def test_content_above_one_megabyte_is_not_given(client: Client, size: int) -> N
         assert base64.b64decode(read["content"]) == b"x" * size
 
 
-def test_the_first_file_makes_the_default_branch(client: Client) -> None:
+def test_the_first_file_creates_the_default_branch(client: Client) -> None:
     client.call("POST", "/orgs/example/repos", {"name": "empty"})
     path = "/repos/example/empty"
     assert client.call("GET", f"{path}/branches/main").status == 404

@@ -11,7 +11,7 @@ from sandbox.internet.web import RequestError
 from tests.sandbox.github_client import REPO, Client
 
 
-def test_an_owner_is_an_organization_unless_the_tokens_are_theirs(client: Client) -> None:
+def test_every_owner_but_the_user_is_an_organization(client: Client) -> None:
     assert client.call("GET", "/orgs/example").document["type"] == "Organization"
     assert client.call("GET", "/orgs/someone").status == 404
     assert client.call("GET", "/users/someone").document["type"] == "User"
@@ -70,6 +70,6 @@ def test_locks_of_a_killed_process_are_removed(client: Client) -> None:
     assert not (client.directory / ".new-x").exists()
 
 
-def test_a_repository_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="Not Found"):
         Repositories(tmp_path).get("a", "b")

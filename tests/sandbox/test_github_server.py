@@ -31,7 +31,8 @@ def test_an_unchanged_answer_is_not_sent_again(client: Client) -> None:
 def test_git_clones_and_pushes(client: Client, tmp_path: Path) -> None:
     work = str(tmp_path / "work")
     client.git("clone", f"{client.url()}.git", work, token=READ)
-    (tmp_path / "work/large").write_bytes(os.urandom(3 << 20))  # above http.postBuffer: chunked
+    # Git sends a push above http.postBuffer in chunks.
+    (tmp_path / "work/large").write_bytes(os.urandom(3 << 20))
     client.git("-C", work, "add", ".")
     client.git("-C", work, "commit", "-m", "By git")
     refused = client.git("-C", work, "push", "origin", "main", token=READ, fails=True)
@@ -42,12 +43,12 @@ def test_git_clones_and_pushes(client: Client, tmp_path: Path) -> None:
     client.put("a", "1")
     client.git("-C", work, "pull", "--rebase", token=READ)
     assert (tmp_path / "work/a").read_text() == "1"
-    # Without .git, and with the old protocol, as other clients do.
+    # Other clients leave out .git, or use the old protocol.
     client.git("-c", "protocol.version=0", "clone", "--depth=1", client.url(), f"{work}2")
     assert client.git("-C", f"{work}2", "rev-list", "--count", "HEAD").strip() == "1"
 
 
-def test_git_requests_may_be_compressed(client: Client) -> None:
+def test_git_can_compress_requests(client: Client) -> None:
     connection = client.connect()
     headers = {
         "Authorization": f"Bearer {READ}",
@@ -73,7 +74,7 @@ def test_git_needs_a_token(client: Client, tmp_path: Path) -> None:
     answer = connection.getresponse()
     answer.read()
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Basic realm="GitHub"')
-    # Nothing but the smart protocol: no file of the repository is given away.
+    # Only the smart protocol is served, so no file of the repository can be read.
     basic = {"Authorization": f"Bearer {WRITE}"}
     for path in ("/example/tree.git/HEAD", "/example/tree.git/info/refs", "/example/tree.git"):
         connection.request("GET", path, headers=basic)
@@ -96,7 +97,7 @@ def test_the_api_needs_a_token(client: Client) -> None:
     assert client.call("GET", "/nothing").status == 404
 
 
-def test_a_connection_is_used_again(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_connection_is_reused(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     connection = client.connect()
     headers = {"Authorization": f"Bearer {WRITE}"}
@@ -130,7 +131,7 @@ def test_a_silent_client_delays_nobody(client: Client) -> None:
         assert client.call("GET", REPO).status == 200
 
 
-def test_it_runs_as_a_process(tmp_path: Path, certificate: ServerCertificate) -> None:
+def test_the_stand_in_runs_as_a_process(tmp_path: Path, certificate: ServerCertificate) -> None:
     for name, token in (("token", WRITE), ("read", READ), ("empty", "\n")):
         (tmp_path / name).write_text(token)
     command: list[str | Path] = [

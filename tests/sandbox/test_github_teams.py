@@ -35,7 +35,7 @@ def test_a_team_gets_access_to_a_repository(client: Client) -> None:
     assert client.call("GET", access).status == client.call("DELETE", access).status == 404
 
 
-def test_teams_that_github_refuses_are_refused(client: Client) -> None:
+def test_a_team_or_permission_that_github_refuses_is_refused(client: Client) -> None:
     client.call("POST", "/orgs/other/repos", {"name": "tree"})
     team = client.call("POST", "/orgs/example/teams", {"name": "billing"}).document["id"]
     twice = client.call("POST", "/orgs/example/teams", {"name": "Billing"})

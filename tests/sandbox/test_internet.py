@@ -99,7 +99,7 @@ def test_a_public_repository_is_cloned_without_a_token(internet: Internet) -> No
         "nonsense",
     ],
 )
-def test_the_proxy_knows_no_other_way(internet: Internet, request_line: str) -> None:
+def test_the_proxy_refuses_every_other_destination(internet: Internet, request_line: str) -> None:
     with socket.create_connection(("127.0.0.1", internet.proxy_port), timeout=20) as connection:
         connection.sendall(f"{request_line} HTTP/1.1\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 403 Forbidden\r\n")
