@@ -80,8 +80,9 @@ def _copy_sources(manifests: Path, work: Path) -> None:
     for component in COMPONENTS:
         module = f"github.com/fluxcd/{component}"
         base = work / "bases" / component
+        config = parts.source(module) / "config"
         for folder in _SOURCE_FOLDERS.values():
-            _copy(parts.source(module) / "config" / folder, base / folder)
+            _copy(config / folder, base / folder)
         kustomization = base / "kustomization.yaml"
         content = yaml.safe_load(kustomization.read_text())
         content["resources"] = [

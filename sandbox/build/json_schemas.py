@@ -105,8 +105,8 @@ def without_templating(text: str) -> str:
 def from_openapi(document: Mapping[str, Any]) -> dict[str, Schema]:
     """Return the definitions of an OpenAPI v2 document as closed schemas.
 
-    The definition of a kind has its `location` under `x-kind`. Lists have none, because nobody
-    writes a list object into a tree.
+    The definition of a kind has its `location` under `x-kind`. Lists have none, because a tree
+    holds no list object.
     """
     definitions: dict[str, Schema] = {}
     for name, definition in document["definitions"].items():
