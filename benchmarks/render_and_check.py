@@ -78,7 +78,7 @@ def _shell_loop(root: Path) -> float:
         for path in (cluster, *(cluster / stage.value for stage in stages.Stage)):
             if path == cluster and not (cluster / layout.COMPONENTS_FILE).exists():
                 continue
-            _kubeconform("-", stdin=run([*kustomize.kustomize(), str(path)], timeout=60))
+            _kubeconform("-", stdin=run([*kustomize.command(), str(path)], timeout=60))
         for file in _tenants(cluster):
             _kubeconform(str(file))
     return 0

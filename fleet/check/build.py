@@ -54,7 +54,7 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
 
 
 def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
-    kustomize.complete(copy / path)
+    kustomize.write_missing_kustomization(copy / path)
     try:
         return [Built(path=path, content=content) for content in kustomize.build(copy, path)]
     except CommandError as error:

@@ -30,23 +30,23 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
     files: dict[str, str] = {}
     if components is not None:
         files[COMPONENTS_FILE] = components
-    files[SYNC_FILE] = yaml_writer.dump(*flux.sync(stack))
-    files[ACCOUNT_FILE] = yaml_writer.dump(*flux.platform_account())
+    files[SYNC_FILE] = yaml_writer.to_yaml(*flux.sync(stack))
+    files[ACCOUNT_FILE] = yaml_writer.to_yaml(*flux.platform_account())
     files["flux-system/kustomization.yaml"] = _kustomization(
         [file.rpartition("/")[2] for file in (COMPONENTS_FILE, ACCOUNT_FILE, SYNC_FILE)]
-    ) + yaml_writer.dump({"patches": flux.flag_patches()})
+    ) + yaml_writer.to_yaml({"patches": flux.flag_patches()})
     earlier: list[str] = []
     staged = stages.entries_by_stage(stack)
     for stage, pairs in staged.items():
         files[f"{stage.value}/kustomization.yaml"] = _entries(pairs, stack)
-        files[f"{stage.value}.yaml"] = yaml_writer.dump(
+        files[f"{stage.value}.yaml"] = yaml_writer.to_yaml(
             flux.stage_kustomization(stack, stage, earlier)
         )
         earlier.append(stage.value)
     delivered = [f"./{stage.value}.yaml" for stage in staged]
     if found := tenants_of(stack):
         for tenant in found:
-            files[f"{TENANTS}/{tenant.name}.yaml"] = yaml_writer.dump(
+            files[f"{TENANTS}/{tenant.name}.yaml"] = yaml_writer.to_yaml(
                 flux.tenant_kustomization(stack, staged, tenant)
             )
             files[f"{TENANTS}/{tenant.name}/{TENANT_FILE}"] = _tenant(tenant)
@@ -61,7 +61,7 @@ def render(stack: Stack, components: str | None) -> dict[str, str]:
 
 
 def _tenant(tenant: Tenant) -> str:
-    text = yaml_writer.dump(*tenant_manifests.documents(tenant))
+    text = yaml_writer.to_yaml(*tenant_manifests.documents(tenant))
     if tenant.in_flux_system is not None:
         return f"# In {namespaces.FLUX_NAMESPACE}: {tenant.in_flux_system.because}\n{text}"
     return text

@@ -968,7 +968,7 @@ class TestProgram:
         recording = self.record(here)
         write(here, tree.render(load.stack(here, "dev"), MANIFESTS))
         folder = here / "clusters/dev/flux-system"
-        in_git = list(yaml.safe_load_all(process.run([*kustomize.kustomize(), folder], timeout=60)))
+        in_git = list(yaml.safe_load_all(process.run([*kustomize.command(), folder], timeout=60)))
         planted = [
             dict(r.inputs)
             for r in recording.resources

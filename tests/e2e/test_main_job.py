@@ -143,7 +143,7 @@ def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
             folders = [cluster, *(cluster / file.stem for file in cluster.glob("*.yaml"))]
             for folder in folders:
                 if folder.name != "kustomization":
-                    run([*kustomize.kustomize(), str(folder)], timeout=60)
+                    run([*kustomize.command(), str(folder)], timeout=60)
                     built += 1
     assert len(revisions) > 3 * 10
     assert built > len(revisions)

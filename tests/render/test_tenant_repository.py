@@ -61,7 +61,7 @@ def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) ->
     write(tmp_path, files)
     for environment in environments:
         built = yaml.safe_load(
-            run([*kustomize.kustomize(), tmp_path / "deploy" / environment], timeout=60)
+            run([*kustomize.command(), tmp_path / "deploy" / environment], timeout=60)
         )
         assert (built["kind"], built["metadata"]["name"]) == ("ConfigMap", "hello")
         assert built["data"] == {"environment": environment, "team": "billing"}
