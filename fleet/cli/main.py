@@ -102,7 +102,7 @@ def _write_tree(out: Path, stack: Stack, files: Mapping[str, str]) -> None:
     kept = {*files, f"{stack.path}/{layout.COMPONENTS_FILE}"}
     for file in (out / stack.path).rglob("*.yaml"):
         stale = file.relative_to(out).as_posix() not in kept
-        if stale and file.read_text(encoding="utf-8").startswith(layout.header(stack)):
+        if stale and file.read_text(encoding="utf-8").startswith(tree.first_line(stack)):
             file.unlink()
 
 
@@ -128,7 +128,9 @@ def _components(stacks: Sequence[Stack], root: Path) -> dict[str, str | None]:
 
 def _check(args: argparse.Namespace) -> int:
     if args.tenants is not None and not args.tenants.is_dir():
-        raise FleetError(f"--tenants {args.tenants}: is no folder; name the one with teams' clones")
+        raise FleetError(
+            f"--tenants {args.tenants}: is not a folder; name the folder with the tenants' clones"
+        )
     stacks = load.stacks(args.root)
     components = _components(stacks, args.root)
     report = check_stacks(

@@ -523,7 +523,7 @@ class TestFluxManifests:
             *flux.sync(stack),
         ]
 
-        def key(item: dict[str, Any]) -> tuple[str, str]:
+        def key(item: Mapping[str, Any]) -> tuple[str, str]:
             return item["kind"], item["metadata"]["name"]
 
         assert sorted(planted, key=key) == sorted(built, key=key)

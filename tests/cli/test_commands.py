@@ -300,7 +300,7 @@ class TestFetch:
     ) -> None:
         """It is not fetched again, and `render` uses it."""
         flux = load.stack(checkout, "dev").config.flux
-        path = flux_release._path(flux, checkout).relative_to(empty_cache).as_posix()
+        path = flux_release.local_path(flux, checkout).relative_to(empty_cache).as_posix()
         write(empty_cache, {path: MANIFESTS})
         ended = fleet("fetch", "--root", checkout)
         assert ended.code == 0

@@ -918,7 +918,7 @@ class TestProgram:
         files = tree.render(stack, MANIFESTS)
         assert sorted(names(recording.all(FILE))) == sorted(files)
         assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
-        messages = commits.messages(stack, files)
+        messages = commits.commit_messages(stack, files)
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
         planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
         assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC, {PULLED})
