@@ -136,8 +136,8 @@ def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage])
 
     It waits for the stages before apps, as far as they are `present`; no other one waits for it.
     """
-    # A tenant has a Kustomization of its own, so a broken tenant affects nobody else. Many
-    # tenants in one build would also be slow: kustomize's time grows with the square of them.
+    # A tenant has a Kustomization of its own, so a broken tenant affects nobody else. One build
+    # of all tenants would also be slow: its time grows with the square of its objects.
     earlier = [stage for stage in present if stage is not Stage.APPS]
     path = f"{stack.path}/{TENANTS}/{tenant.name}"
     return _platform_kustomization(f"tenant-{tenant.name}", path, earlier, wait=False)
