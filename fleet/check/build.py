@@ -12,7 +12,7 @@ from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.errors import CommandError
 from fleet.kube import kustomize
-from fleet.render import layout, tree
+from fleet.render import flux, layout, tree
 
 
 def build_cluster(
@@ -54,7 +54,7 @@ def _write(root: Path, copy: Path, files: Mapping[str, str], stack: Stack) -> No
 
 
 def _build(copy: Path, path: str, findings: list[Finding]) -> list[Built]:
-    kustomize.complete(copy / path)
+    kustomize.write_missing_kustomization(copy / path)
     try:
         return [Built(path=path, content=content) for content in kustomize.build(copy, path)]
     except CommandError as error:
@@ -68,7 +68,7 @@ def _flux_paths(objects: Iterable[Built], copy: Path, findings: list[Finding]) -
             continue
         spec = built.content.get("spec") or {}
         source = spec.get("sourceRef") or {}
-        if (source.get("kind"), source.get("name")) != ("GitRepository", layout.SYNC_NAME):
+        if (source.get("kind"), source.get("name")) != ("GitRepository", flux.SYNC_NAME):
             continue  # another repository's content is not here to be built
         path = Path(str(spec.get("path", ".")))
         if (copy / path).is_dir():

@@ -11,7 +11,7 @@ from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube import namespaces, yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.render import layout, stages
+from fleet.render import flux, stages
 
 
 def stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
@@ -138,7 +138,7 @@ def refused_by_lockdown(objects: Iterable[Built]) -> Iterator[Finding]:
                 file=built.path,
                 object=built.name,
                 problem="spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {namespaces.FLUX_NAMESPACE} name {layout.PLATFORM_ACCOUNT}",
+                f"in {namespaces.FLUX_NAMESPACE} name {flux.PLATFORM_ACCOUNT}",
             )
         chart = spec.get("chart")
         chart_spec = chart.get("spec") if isinstance(chart, dict) else None

@@ -14,6 +14,7 @@ from fleet.check import build, cluster_rules, schemas, tenant_findings
 from fleet.check.findings import Built, Report
 from fleet.config import definitions
 from fleet.config.models import Stack
+from fleet.kube import kustomize
 
 
 def check_stacks(
@@ -34,6 +35,8 @@ def check_stacks(
     if report.findings:
         # Building would go to the network.
         return report
+    # A missing program is one error here, not a finding for every path.
+    kustomize.command()
     schemas.require()
     homes = definitions.namespace_homes(root)
     objects: list[Built] = []

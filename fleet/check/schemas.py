@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fleet import cache
-from fleet.check import schemas
+from fleet import cache, process
 from fleet.check.findings import Built, Finding, Report
 from fleet.errors import CommandError
-from fleet.kube import kustomize
-from fleet.process import run
 
 # Where the schema of a kind is; kubeconform fills it in, with "v1" for the core group.
 SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
@@ -21,7 +18,7 @@ SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.js
 
 def kubeconform() -> str:
     """Return the path of kubeconform."""
-    if found := kustomize._find("kubeconform"):
+    if found := process.find_program("kubeconform"):
         return found
     raise CommandError("kubeconform: not found; put it on PATH or run `make tools`")
 
@@ -35,8 +32,7 @@ def folder() -> Path:
 
 
 def require() -> None:
-    """Raise CommandError when one is absent: one line, before it is a finding for every path."""
-    kustomize.kustomize()
+    """Raise CommandError when kubeconform or its schemas are missing."""
     kubeconform()
     folder()
 
@@ -48,21 +44,21 @@ _COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
 _COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
 
 
-def validate(objects: Sequence[Built], folder: Path, report: Report) -> None:
+def validate(objects: Sequence[Built], workspace: Path, report: Report) -> None:
     """Validate every object against its schema; the same text in many clusters only once."""
     files: dict[str, list[Built]] = {}
     for built in objects:
         files.setdefault(json.dumps(built.content, default=str, sort_keys=True), []).append(built)
-    target = folder / "objects"
+    target = workspace / "objects"
     target.mkdir()
     named = {f"{index}.json": builts for index, builts in enumerate(files.values())}
     for name, text in zip(named, files, strict=True):
         (target / name).write_text(text, encoding="utf-8")
-    out = run(
+    out = process.run(
         [
-            schemas.kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
+            kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
             "-output", "json", "-n", "4",
-            "-schema-location", f"{schemas.folder()}/{schemas.SCHEMA_TEMPLATE}",
+            "-schema-location", f"{folder()}/{SCHEMA_TEMPLATE}",
             target,
         ],
         timeout=600,

@@ -21,7 +21,8 @@ from fleet.check.findings import Built
 from fleet.check.pods import items
 from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize, yaml_reader
-from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization, manifests
+from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
+from fleet.kube.manifest import Manifest
 from fleet.kube.yaml_reader import Loader
 
 # What Flux fetches of no repository, as far as a build can depend on it.
@@ -61,7 +62,7 @@ _UNCHECKED = "cannot be checked here"
 class Build:
     """The objects that Flux applies, and (object, problem) of what it refuses or moves."""
 
-    contents: list[dict[str, Any]] = field(default_factory=list)
+    contents: list[Manifest] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -98,7 +99,7 @@ def build(clone: Path, copy: Path, path: str, namespace: str) -> Build:
         where = folder.relative_to(copy)
         problem = f"{where} {_absent(clone, where)}, or ask the platform for another path"
         return Build(problems=[("", problem)])
-    if not kustomization(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
+    if not kustomization_file(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
         return Build(problems=[("", f"does not build: {KUSTOMIZATION_FILES[0]} is no file")])
     if problems := sorted(set(_strays(clone, copy, folder))):
         return Build(problems=problems)  # building would go elsewhere, also to the network
@@ -110,11 +111,11 @@ def build(clone: Path, copy: Path, path: str, namespace: str) -> Build:
 
 def _build(copy: Path, folder: Path, namespace: str) -> Build:
     """Build it as it is, which tells what namespaces it names, and in the namespace, as Flux."""
-    found = kustomization(folder)
+    found = kustomization_file(folder)
     kept = found.read_bytes() if found else None
     file = found or folder / KUSTOMIZATION_FILES[0]
     # Flux lists what there is where nobody did.
-    content = _read(file, Loader) if found else {"resources": list(manifests(folder))}
+    content = _read(file, Loader) if found else {"resources": list(generated_resources(folder))}
     content = {_CANONICAL.get(key.casefold(), key): value for key, value in content.items()}
     if not content.get("resources"):
         content["buildMetadata"] = ["originAnnotations"]  # as Flux, for else it may be "empty"
@@ -169,7 +170,7 @@ def _name(item: Mapping[str, Any]) -> str:
     return Built(path="", content=item).name
 
 
-def _objects(copy: Path, folder: Path) -> list[dict[str, Any]]:
+def _objects(copy: Path, folder: Path) -> list[Manifest]:
     # Flux lets a build use all of the repository; `_strays` has seen that it stays there.
     options = ("--load-restrictor", "LoadRestrictionsNone")
     return kustomize.build(copy, folder.relative_to(copy).as_posix(), *options)
@@ -199,14 +200,14 @@ def _strays(clone: Path, copy: Path, start: Path) -> Iterator[tuple[str, str]]:
     todo, seen = [start], set()
     while todo:
         folder = todo.pop()
-        file = kustomization(folder)
+        file = kustomization_file(folder)
         if folder in seen or (file is None and folder != start):
             continue
         seen.add(folder)
         where = (file or folder / KUSTOMIZATION_FILES[0]).relative_to(copy)
         try:
             # As Flux lists what there is where nobody did.
-            listed = {"resources": list(manifests(folder))}
+            listed = {"resources": list(generated_resources(folder))}
             content = _folded(_read(file, yaml_reader.Texts) if file else listed)
         except CommandError as error:
             yield str(where), f"{_UNCHECKED}: {error}"

@@ -102,7 +102,7 @@ class Fence:
 def fence(stack: str, tenant: Tenant) -> Fence:
     """Return the fence of a team."""
     documents: dict[str, list[Content]] = {}
-    for document in tenant_manifests.documents(tenant):
+    for document in tenant_manifests.manifests_of(tenant):
         documents.setdefault(document["kind"], []).append(document)
     return Fence(stack=stack, tenant=tenant, documents=documents)
 

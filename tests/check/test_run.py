@@ -405,7 +405,7 @@ class TestPrograms:
 
     def test_absent(self) -> None:
         with pytest.raises(CommandError, match=r"^kustomize: not found; put it .*`make tools`$"):
-            kustomize.kustomize()
+            kustomize.command()
         with pytest.raises(CommandError, match=r"^kubeconform: not found; put it .*`make tools`$"):
             schemas.kubeconform()
         with pytest.raises(CommandError, match=r"^JSON schemas: not at hand; run `make tools`$"):
@@ -415,12 +415,12 @@ class TestPrograms:
         (tmp_path / "kubectl").write_text("#!/bin/sh\n")
         (tmp_path / "kubectl").chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path))
-        assert kustomize.kustomize() == [str(tmp_path / "kubectl"), "kustomize"]
+        assert kustomize.command() == [str(tmp_path / "kubectl"), "kustomize"]
 
     def test_what_was_built_is_used(self, empty_cache: Path) -> None:
         built = empty_cache / "bin" / "kustomize"
         write(empty_cache, {"bin/kustomize": ""})
-        assert kustomize.kustomize() == [str(built), "build"]
+        assert kustomize.command() == [str(built), "build"]
 
 
 class TestReport:
@@ -515,7 +515,7 @@ class TestFluxManifests:
         stack = load.stack(REPOSITORY, "dev")
         manifests = flux_release.read_for_review(stack.config.flux, REPOSITORY)
         write(tmp_path, tree.render(stack, manifests))
-        text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
+        text = run([*kustomize.command(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
         planted = [
             *flux.with_flags(manifests),
@@ -523,7 +523,7 @@ class TestFluxManifests:
             *flux.sync(stack),
         ]
 
-        def key(item: dict[str, Any]) -> tuple[str, str]:
+        def key(item: Mapping[str, Any]) -> tuple[str, str]:
             return item["kind"], item["metadata"]["name"]
 
         assert sorted(planted, key=key) == sorted(built, key=key)

@@ -17,12 +17,20 @@ from fleet.config import load
 from fleet.errors import FleetError
 from fleet.kube import kustomize
 from fleet.render import flux_release
-from tests.cli.test_commands import Run, with_manifests
 from tests.e2e import test_tenant_attacks as attacks
 from tests.e2e.conftest import Sandbox
 from tests.e2e.conftest import Team as SandboxTeam
-from tests.render.test_tree import TENANCY
-from tests.support import REPOSITORY, config_map, kustomization, manifest, stack_file, write
+from tests.support import (
+    REPOSITORY,
+    TENANCY,
+    Run,
+    config_map,
+    kustomization,
+    manifest,
+    stack_file,
+    with_manifests,
+    write,
+)
 
 FOLDER = "deploy/dev"
 FILE = f"billing-apps/{FOLDER}"
@@ -854,7 +862,8 @@ class TestCommand:
         ended = fleet("check", "--root", checkout, "--tenants", checkout / "none")
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == (
-            f"--tenants {checkout}/none: is no folder; name the one with teams' clones\n"
+            f"--tenants {checkout}/none: is not a folder; "
+            "name the folder with the tenants' clones\n"
         )
 
 

@@ -918,7 +918,7 @@ class TestProgram:
         files = tree.render(stack, MANIFESTS)
         assert sorted(names(recording.all(FILE))) == sorted(files)
         assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
-        messages = commits.messages(stack, files)
+        messages = commits.commit_messages(stack, files)
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
         planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
         assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC, {PULLED})
@@ -968,7 +968,7 @@ class TestProgram:
         recording = self.record(here)
         write(here, tree.render(load.stack(here, "dev"), MANIFESTS))
         folder = here / "clusters/dev/flux-system"
-        in_git = list(yaml.safe_load_all(process.run([*kustomize.kustomize(), folder], timeout=60)))
+        in_git = list(yaml.safe_load_all(process.run([*kustomize.command(), folder], timeout=60)))
         planted = [
             dict(r.inputs)
             for r in recording.resources
