@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.planting import Document, plant
+from components.apply_once import Document, plant
 
 
 @dataclass(frozen=True, kw_only=True)

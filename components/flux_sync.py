@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.planting import Document, plant
+from components.apply_once import Document, plant
 from components.reconciliation import reconcile_source
 
 

@@ -11,7 +11,7 @@ import pulumi_github as github
 import pulumi_kubernetes as kubernetes
 from pulumi_github import outputs
 
-from components.planting import Document, plant
+from components.apply_once import Document, plant
 from components.reconciliation import reconcile_source
 from fleet.deploy_keys import DeployKey
 

@@ -17,13 +17,13 @@ import pulumi_kubernetes as kubernetes
 import pytest
 import yaml
 
+from components.apply_once import type_token
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.github_repository import GitHubRepository, GitHubRepositoryArgs
-from components.planting import type_token
 from components.reconciliation import reconcile_source
 from components.tenant_registration import DeployKeyArgs, TenantRegistration, TenantRegistrationArgs
 from fleet import deploy_keys, process
