@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.components.helpers import MANIFESTS
 from tests.components.recording import run
-from tests.components.test_components import MANIFESTS
 from tests.support import FIXTURES, REPOSITORY, write
 
 SEED = "x" * 44
