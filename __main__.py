@@ -37,9 +37,8 @@ def main() -> None:
     root = Path.cwd()  # the engine runs a program in its project's folder
     stack = load.stack(root, pulumi.get_stack())
     config = stack.config
-    engine.refuse_ambient(os.environ, stack)
-    engine.same_as_engine(stack, root, _engine_config())
-    engine.require_context(stack)
+    given = pulumi.Config(stack_files.PROJECT)
+    engine.refuse_conflicts(stack, root, os.environ, given.get_object)
     components = flux_release.read(config.flux, root)
     files = tree.render(stack, components)
 
@@ -47,7 +46,7 @@ def main() -> None:
         stack.name,
         ClusterConnectionArgs(
             cluster=stack.name,
-            kubeconfig=str(engine.path(stack)),
+            kubeconfig=str(engine.kubeconfig_path(stack)),
             context=config.cluster.context,
         ),
     )
@@ -171,16 +170,10 @@ def _team_repository(
     return GitHubRepository(tenant.name, args, opts)
 
 
-def _engine_config() -> dict[str, Any]:
-    given = pulumi.Config(stack_files.PROJECT)
-    keys = (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS)
-    return {key: given.get_object(key) for key in keys}
-
-
 def _export(stack: Stack) -> None:
     repository = stack.config.repository
     context = stack.config.cluster.context
-    kubectl = f"kubectl --kubeconfig {engine.path(stack)} --context {context}"
+    kubectl = f"kubectl --kubeconfig {engine.kubeconfig_path(stack)} --context {context}"
     pulumi.export("path", stack.path)
     pulumi.export("repository", f"{repository.owner}/{repository.name}")
     pulumi.export("branch", repository.branch)

@@ -294,16 +294,16 @@ class TestProgram:
 
     def test_another_cluster_behind_the_kubeconfig_is_refused(self, here: Path) -> None:
         write(here, {"kubeconfig": "contexts: [{name: k3d-prod}]"})
-        assert self.refused(here).endswith("contexts there: k3d-prod")
+        assert self.refused(here).endswith("name a context of it: k3d-prod")
 
     def test_an_ambient_owner_is_refused(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GITHUB_OWNER", "other")
         assert self.refused(here).endswith("unset GITHUB_OWNER")
 
-    def test_other_decisions_than_the_files_are_refused(self, here: Path) -> None:
+    def test_another_config_than_the_files_is_refused(self, here: Path) -> None:
         assert self.refused(here, {"apps": ["podinfo/base"]}) == (
-            "Pulumi.dev.yaml: fleet:apps: is not what the engine was given; decide in this file "
-            "and run without --config-file"
+            "Pulumi.dev.yaml: fleet:apps: differs from the value that the engine was given; "
+            "set it in this file and run without --config-file"
         )
 
     def test_missing_manifests_are_one_line(self, here: Path) -> None:
