@@ -1,38 +1,41 @@
-"""Objects that Pulumi plants and Git grows."""
+"""Objects that Pulumi applies once and that Flux owns from then on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pulumi
 
-Document = Mapping[str, Any]
+from fleet.kube.manifest import Manifest
 
-FIELD_MANAGER = "pulumi.com/patchFieldManager"
-FLUX = "kustomize-controller"
+FIELD_MANAGER_ANNOTATION = "pulumi.com/patchFieldManager"
+FLUX_FIELD_MANAGER = "kustomize-controller"
 
 
-def plant(
-    document: Document,
+def apply_once(
+    manifest: Manifest,
     *,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
-    whose: str = "",
+    prefix: str = "",
 ) -> pulumi.CustomResource:
-    """Apply a document of the tree once: later changes reach the cluster through Flux alone.
+    """Apply an object of the tree once; Flux owns it from then on.
 
-    It is applied in the name of Flux: what another manager has set, Git could never take away.
-    It stays when it leaves the program: who removes it is Flux, from Git. Components' names are no
-    part of their children's identity; `whose` is, for objects that two components may plant.
+    Pulumi ignores later changes of the object and leaves it in the cluster when it leaves the
+    program: Flux changes it and removes it, from Git. Pulumi uses Flux's field manager, because
+    Flux cannot remove a field that another manager has set. A URN does not hold the parent's name,
+    so two components that may apply the same object need a `prefix` each.
     """
-    metadata = document["metadata"]
-    names = (whose, document["kind"], metadata.get("namespace"), metadata["name"])
-    annotations = {**metadata.get("annotations", {}), FIELD_MANAGER: FLUX}
+    metadata = manifest["metadata"]
+    name_parts = (prefix, manifest["kind"], metadata.get("namespace"), metadata["name"])
+    annotations = {
+        **metadata.get("annotations", {}),
+        FIELD_MANAGER_ANNOTATION: FLUX_FIELD_MANAGER,
+    }
     return pulumi.CustomResource(
-        type_token(document["apiVersion"], document["kind"]),
-        "/".join(filter(None, names)),
-        {**document, "metadata": {**metadata, "annotations": annotations}},
+        type_token(manifest["apiVersion"], manifest["kind"]),
+        "/".join(filter(None, name_parts)),
+        {**manifest, "metadata": {**metadata, "annotations": annotations}},
         pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(after),
@@ -43,6 +46,6 @@ def plant(
 
 
 def type_token(api_version: str, kind: str) -> str:
-    """Return the Kubernetes provider's type of an object, as kubernetes:apps/v1:Deployment."""
+    """Return the Kubernetes provider's type token, for example kubernetes:apps/v1:Deployment."""
     group_version = api_version if "/" in api_version else f"core/{api_version}"
     return f"kubernetes:{group_version}:{kind}"

@@ -51,18 +51,11 @@ def record_flux(
         opts = pulumi.ResourceOptions(provider=connection.provider)
         flux = FluxInstallation(
             "dev",
-            FluxInstallationArgs(
-                namespace="flux-system",
-                waves=waves,
-                pull_secret="flux-system",  # noqa: S106 - a name
-                pull_token=unknown() if token == UNKNOWN else token,
-            ),
+            FluxInstallationArgs(waves=waves, pull_token=unknown() if token == UNKNOWN else token),
             opts,
         )
-        source, root = sync
         args = FluxSyncArgs(
-            source=source,
-            root=root,
+            manifests=sync,
             flux=flux.resources,
             tree=[committed],
             digest=unknown() if preview else "abc",

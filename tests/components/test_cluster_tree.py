@@ -47,7 +47,6 @@ class TestClusterTree:
                 files=files,
                 messages={path: f"dev: {path}" for path in self.FILES},
                 waves=self.WAVES,
-                entrypoint="clusters/dev/kustomization.yaml",
             )
             tree = ClusterTree("dev", args, options_on_github())
             assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]

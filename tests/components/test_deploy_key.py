@@ -9,7 +9,8 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
-from components.tenant_registration import DeployKeyArgs, TenantRegistration, TenantRegistrationArgs
+from components.deploy_key import DeployKeyArgs
+from components.tenant_registration import TenantRegistration, TenantRegistrationArgs
 from fleet import deploy_keys
 from tests.components.helpers import (
     DEPLOY_KEY,
@@ -168,5 +169,5 @@ class TestDeployKey:
         recording = self.record(suspend=True)
         assert not recording.all(PULL)
         assert not recording.all(SOURCE)
-        with pytest.raises(pulumi.RunError, match=r"billing: .* while it is suspended; take"):
+        with pytest.raises(pulumi.RunError, match=r"billing: .* with suspend: true, .*; remove"):
             self.record(2, on_github=[self.FORMER], suspend=True)
