@@ -39,10 +39,10 @@ class ClusterTree(pulumi.ComponentResource):
     digest: pulumi.Output[str]
     """A short text that changes with every run that commits something.
 
-    It covers the contents, because a run that was interrupted may have committed what no state
-    knows. It covers the commits, because a file that somebody changed by hand gets its old content
-    back. It does not cover removed files: they go last, long after the commit that dropped the
-    reference to them.
+    The contents are part of it, because a run that was interrupted may have committed files that
+    the state does not know. The commits are part of it, because a file that somebody changed by
+    hand gets its old contents back. Removed files are not: Pulumi removes them at the end, and the
+    files that referred to them have changed before.
     """
 
     def __init__(

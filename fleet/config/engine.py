@@ -15,9 +15,10 @@ from fleet.errors import ConfigError
 def refuse_conflicts(
     stack: Stack, root: Path, environ: Mapping[str, str], given: Callable[[str], object]
 ) -> None:
-    """Refuse a run in which the stack file does not decide. Raises ConfigError with every problem.
+    """Refuse a run that would not do what the stack file says. Raises ConfigError.
 
-    `given` returns the engine's value of a key below `fleet:`, None where the engine has none.
+    The error holds every problem. `given` returns the value that the engine has for a key below
+    `fleet:`, or None.
     """
     problems = [
         *_owner_problems(stack, environ),
@@ -43,7 +44,7 @@ def kubeconfig_path(stack: Stack) -> Path:
 
 
 def _owner_problems(stack: Stack, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a problem for each variable that the GitHub provider prefers to its own argument."""
+    """Yield a problem for each variable that the GitHub provider would take the owner from."""
     owner = stack.config.repository.owner
     for variable in ("GITHUB_OWNER", "GITHUB_ORGANIZATION"):
         if environ.get(variable) not in (None, "", owner):
@@ -56,7 +57,7 @@ def _owner_problems(stack: Stack, environ: Mapping[str, str]) -> Iterator[str]:
 def _config_problems(stack: Stack, root: Path, given: Callable[[str], object]) -> Iterator[str]:
     """Yield a problem for each key in which the engine and the stack files differ.
 
-    They differ under --config-file: the engine then runs what is not in Git.
+    They differ when somebody uses --config-file. The engine would then run what Git does not hold.
     """
     in_files = stack_files.shared(root, []) | stack_files.own(root, stack.file, [])
     for key in (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS):

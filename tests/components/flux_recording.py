@@ -65,7 +65,7 @@ def record_flux(
     return run(program, preview=preview)
 
 
-def planted(recording: Recording) -> list[Resource]:
+def applied_objects(recording: Recording) -> list[Resource]:
     return [
         r
         for r in recording.resources

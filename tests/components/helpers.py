@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi
+import yaml
 
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
-from tests.components.recording import UNKNOWN, Resource, unknown
-from tests.support import manifest
+from tests.components.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
+from tests.support import REPOSITORY, manifest
 
 STACK = "pulumi:pulumi:Stack"
 CONNECTION = "fleet:index:ClusterConnection"
@@ -30,6 +33,13 @@ DEPLOY_KEY = "github:index/repositoryDeployKey:RepositoryDeployKey"
 REPOSITORY_ON_GITHUB = "github:index/repository:Repository"
 TEAM_ACCESS = "github:index/teamRepository:TeamRepository"
 
+SECRET_KEYS = (
+    "github:token",
+    "fleet:pullToken",
+    "fleet:deployKeySeed",
+    "fleet:tenantCredentials",
+)
+
 LABELS = "  labels:\n    app.kubernetes.io/version: v2.9.2\n"
 MANIFESTS = "---\n".join(
     [
@@ -44,8 +54,8 @@ MANIFESTS = "---\n".join(
         manifest("v1", "Namespace", "flux-system"),
     ]
 )
-# In the order in which Kubernetes can take them.
-PLANTED = [
+# The objects of MANIFESTS, in the order in which Kubernetes accepts them.
+APPLY_WAVES = [
     {
         "CustomResourceDefinition/gitrepositories.source.toolkit.fluxcd.io",
         "Namespace/flux-system",
@@ -75,8 +85,8 @@ def names(resources: list[Resource]) -> list[str]:
     return [resource.name for resource in resources]
 
 
-def planted_as(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document as it is planted: in the name of Flux, so that Git can change it all."""
+def as_applied(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the object as `apply_once` sends it: Flux has to be the manager of all its fields."""
     annotations = {"pulumi.com/patchFieldManager": "kustomize-controller"}
     metadata = document["metadata"]
     annotations |= metadata.get("annotations", {})
@@ -84,12 +94,12 @@ def planted_as(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decoded(value: object) -> object:
-    """A provider's inputs that are no text travel as JSON."""
+    """Return an input of a provider; inputs that are no text travel as JSON."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def options_on_github(token: str = "hunter2") -> pulumi.ResourceOptions:  # noqa: S107 - a test's
-    """Return options for what is on GitHub."""
+    """Return options with a connection to GitHub."""
     args = GitHubConnectionArgs(
         api_url="https://api.github.com/",
         owner="acme",
@@ -98,5 +108,27 @@ def options_on_github(token: str = "hunter2") -> pulumi.ResourceOptions:  # noqa
     return pulumi.ResourceOptions(provider=GitHubConnection("dev", args).provider)
 
 
+def engine_config(root: Path) -> dict[str, str]:
+    """Return the config of stack dev as the engine reads it from the files in `root`."""
+    project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    own = yaml.safe_load((root / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
+    shared = {key: item["value"] for key, item in project.items()}
+    return {key: json.dumps(value) for key, value in (shared | own).items()}
+
+
+def run_program(
+    values: Mapping[str, str],
+    *,
+    preview: bool = False,
+    found: Mapping[str, Answer] | None = None,
+) -> Recording:
+    """Run `__main__.py` in the current folder; `values` is the config that the engine gives it."""
+
+    def program() -> None:
+        runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
+
+    return run(program, preview=preview, values=values, secret_keys=SECRET_KEYS, found=found)
+
+
 def void(_: object) -> None:
-    """A program must return nothing; the engine would await it."""
+    """Return nothing: the engine would await what a program returns."""

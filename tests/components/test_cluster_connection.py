@@ -44,7 +44,7 @@ class TestClusterConnection:
         assert recording.by_urn(recording.one(CONNECTION).parent).type == STACK
 
     def test_a_kubeconfig_that_only_an_up_will_know(self) -> None:
-        """The context and the identity are known all the same."""
+        """A preview still knows the context and the identity."""
         inputs = self.record(UNKNOWN, preview=True).one(KUBERNETES).inputs
         assert inputs["kubeconfig"] == UNKNOWN
         assert (inputs["context"], inputs["clusterIdentifier"]) == ("k3d-dev", "dev")

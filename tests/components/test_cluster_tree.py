@@ -38,7 +38,7 @@ class TestClusterTree:
         files: Mapping[str, str] = FILES,
         commits: Mapping[str, str] | None = None,
     ) -> Recording:
-        """`commits` are those that the provider knows of files, by path."""
+        """Record a tree; `commits` are the commits that the provider knows, by path."""
 
         def program() -> None:
             args = ClusterTreeArgs(
@@ -73,7 +73,7 @@ class TestClusterTree:
             assert file.provider == recording.one(GITHUB).urn
             assert recording.by_urn(file.parent).type == TREE
             assert not file.secrets
-            # Without its entrypoint a running Flux would prune what it runs.
+            # Flux would prune everything that it runs if the entrypoint went.
             entrypoint = file.name == "clusters/dev/kustomization.yaml"
             assert file.protect is entrypoint
             assert file.retain_on_delete is entrypoint
@@ -81,7 +81,7 @@ class TestClusterTree:
 
     @pytest.mark.parametrize("preview", [False, True])
     def test_what_is_referenced_is_committed_before(self, preview: bool) -> None:
-        """And, as Pulumi deletes the other way round, removed after."""
+        """Pulumi deletes in the reverse order, so a file is removed after what refers to it."""
         recording = self.record(preview=preview)
         earlier: set[str] = set()
         for wave in self.WAVES:
@@ -106,17 +106,17 @@ class TestClusterTree:
         digest = self.digest()
         assert re.fullmatch(r"[0-9a-f]{12}", digest)
         assert self.digest() == digest
-        # A preview knows the commits of files that it leaves as they are.
+        # A preview knows the commits of files that do not change.
         assert self.digest(preview=True) == digest
 
     @pytest.mark.parametrize("path", FILES)
     def test_any_commit_is_another_digest(self, path: str) -> None:
-        """Also where the contents are as before, as after somebody's edit by hand."""
+        """A file that somebody edited by hand is committed with its old contents."""
         assert self.digest(commits={**self.COMMITS, path: "f" * 40}) != self.digest()
 
     @pytest.mark.parametrize("path", FILES)
     def test_other_contents_are_another_digest(self, path: str) -> None:
-        """Also where the state does not know the commit, as after an interrupted run."""
+        """A run that was interrupted commits contents without a commit in the state."""
         assert self.digest(files={**self.FILES, path: "other\n"}) != self.digest()
 
     def test_the_digest_of_what_only_an_up_will_commit(self) -> None:

@@ -32,7 +32,7 @@ class TestDeployKey:
         )
         for number in (1, 2)
     )
-    # What GitHub has: title and key.
+    # Keys on GitHub: title and public key.
     FORMER = ("fleet: dev/billing 1", KEYS[0].public)
     MINE = ("fleet: dev/billing 2", KEYS[1].public)
 
@@ -44,7 +44,7 @@ class TestDeployKey:
         on_github: Sequence[tuple[str, str]] | None = (),
         suspend: bool = False,
     ) -> Recording:
-        """`on_github` are titles and keys there; None where there is no repository."""
+        """Record a tenant; `on_github` lists titles and keys, None stands for no repository."""
 
         def program() -> None:
             connection = ClusterConnection(
@@ -77,7 +77,7 @@ class TestDeployKey:
             {"id": number, "key": key, "title": title, "verified": True}
             for number, (title, key) in enumerate(on_github or (), start=41)
         ]
-        # Nobody may ask for the keys of a repository that is not there.
+        # GitHub answers with an error for the keys of a repository that does not exist.
         answers: dict[str, Answer] = {"getRepository": lambda _: {}}
         if on_github is not None:
             answers = {
@@ -100,7 +100,7 @@ class TestDeployKey:
         assert key.import_id == ""
 
     def test_the_cluster_gets_the_private_half_as_a_secret(self) -> None:
-        """Encrypted in the state, and nowhere else."""
+        """The private key is encrypted in the state, and nowhere else."""
         recording = self.record()
         secret = recording.one(SECRET)
         assert secret.inputs["stringData"] == {
@@ -113,8 +113,8 @@ class TestDeployKey:
             assert resource.type == SECRET or private not in str(resource)
 
     @pytest.mark.parametrize("preview", [False, True])
-    def test_the_key_is_seen_to_work(self, preview: bool) -> None:
-        """Flux tries it, when GitHub and the cluster have it, and the run waits for that."""
+    def test_flux_tries_the_key(self, preview: bool) -> None:
+        """Flux tries the key after GitHub and the cluster have it, and the run waits for that."""
         recording = self.record(preview=preview)
         pull, source = recording.one(PULL), recording.one(SOURCE)
         key = recording.one(DEPLOY_KEY).name
@@ -132,7 +132,7 @@ class TestDeployKey:
         [
             ([FORMER], True),
             ([FORMER, MINE], True),
-            # Made of another seed, or for another repository.
+            # This key comes from another seed, or is for another repository.
             ([("fleet: dev/billing 2", KEYS[0].public)], True),
             ([MINE], False),
             ([], False),
@@ -143,21 +143,21 @@ class TestDeployKey:
     def test_it_is_tried_in_every_run_until_the_former_key_is_gone(
         self, on_github: list[tuple[str, str]] | None, again: bool, preview: bool
     ) -> None:
-        """A run that failed is forgotten by the next one's refresh, the former key is not."""
+        """The next refresh forgets a run that failed; the former key on GitHub stays known."""
         runs = [self.record(2, preview=preview, on_github=on_github) for _ in range(2)]
         first, second = (found.one(PULL) for found in runs)
         assert first.inputs != second.inputs
         assert first.ignore_changes == (() if again else ("*",))
 
     def test_a_key_that_github_has_already_is_taken_over(self) -> None:
-        """After an interrupted run, or with another state; under whatever title."""
+        """GitHub has the key after an interrupted run or a lost state, under any title."""
         renamed = ("by hand", self.KEYS[1].public)
         key = self.record(2, on_github=[self.FORMER, renamed]).one(DEPLOY_KEY)
         assert key.import_id == "billing-apps:42"
         assert key.inputs["title"] == "by hand"
 
     def test_another_generation_is_another_key_and_the_same_secret(self) -> None:
-        """So the engine removes the former key last, when the new one was seen to work."""
+        """The engine removes the former key last, after Flux has pulled with the new one."""
         first, second = self.record(), self.record(2, on_github=[self.FORMER])
         assert first.one(DEPLOY_KEY).urn != second.one(DEPLOY_KEY).urn
         assert first.one(DEPLOY_KEY).inputs["key"] != second.one(DEPLOY_KEY).inputs["key"]

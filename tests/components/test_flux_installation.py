@@ -1,23 +1,23 @@
-"""Flux in a cluster, and the objects with which it pulls."""
+"""The installation of Flux in a cluster."""
 
 from __future__ import annotations
 
 import pytest
 import yaml
 
-from tests.components.flux_recording import FLUX_WAVES, planted, record_flux
+from tests.components.flux_recording import FLUX_WAVES, applied_objects, record_flux
 from tests.components.helpers import (
+    APPLY_WAVES,
     FLUX,
     FLUX_SYNC,
     KUBERNETES,
     MANIFESTS,
-    PLANTED,
     PULL,
     PULLED,
     SECRET,
     SYNC,
+    as_applied,
     names,
-    planted_as,
 )
 from tests.components.recording import UNKNOWN
 
@@ -25,7 +25,7 @@ from tests.components.recording import UNKNOWN
 class TestFluxInstallation:
     def test_the_documents_as_they_are(self) -> None:
         recording = record_flux()
-        types = {resource.name: resource.type for resource in planted(recording)}
+        types = {resource.name: resource.type for resource in applied_objects(recording)}
         assert types == {
             "Namespace/flux-system": "kubernetes:core/v1:Namespace",
             "CustomResourceDefinition/gitrepositories.source.toolkit.fluxcd.io": (
@@ -39,16 +39,16 @@ class TestFluxInstallation:
         }
         documents = list(yaml.safe_load_all(MANIFESTS))
         deployment = recording.one("kubernetes:apps/v1:Deployment")
-        assert dict(deployment.inputs) == planted_as(documents[0])
+        assert dict(deployment.inputs) == as_applied(documents[0])
 
     def test_on_the_given_cluster_and_left_to_git(self) -> None:
-        """Never through a default provider; later changes and removal are not Pulumi's."""
+        """Pulumi uses the given provider, and leaves later changes and the removal to Flux."""
         recording = record_flux(token="hunter2")  # noqa: S106 - a test's
-        for resource in [*planted(recording), recording.one(SECRET)]:
+        for resource in [*applied_objects(recording), recording.one(SECRET)]:
             assert resource.provider == recording.one(KUBERNETES).urn
             owner = FLUX_SYNC if resource.name in SYNC else FLUX
             assert recording.by_urn(resource.parent).type == owner
-        for resource in planted(recording):
+        for resource in applied_objects(recording):
             assert resource.ignore_changes == ("*",)
             assert resource.retain_on_delete
         assert recording.one(SECRET).retain_on_delete
@@ -56,16 +56,16 @@ class TestFluxInstallation:
     @pytest.mark.parametrize("preview", [False, True])
     def test_in_an_order_that_kubernetes_can_take(self, preview: bool) -> None:
         recording = record_flux(preview=preview)
-        by_name = {resource.name: resource for resource in planted(recording)}
+        by_name = {resource.name: resource for resource in applied_objects(recording)}
         earlier: set[str] = set()
-        for wave in PLANTED:
+        for wave in APPLY_WAVES:
             for name in wave:
                 assert recording.before(by_name[name]) == earlier
             earlier |= wave
-        # What is pulled has to be there before Flux is told to pull it.
+        # The files must be committed before Flux pulls them.
         earlier |= {"committed"}
         by_name[PULLED] = recording.one(PULL)
-        # What keeps Flux from pulling is said by the source, not by what waits for it.
+        # The GitRepository reports why a pull failed, so the Kustomization comes after the pull.
         for name in (SYNC[0], PULLED, SYNC[1]):
             assert recording.before(by_name[name]) == earlier
             earlier |= {name}
@@ -73,17 +73,17 @@ class TestFluxInstallation:
     def test_a_wave_without_documents_does_not_lose_the_order(self) -> None:
         recording = record_flux(waves=(FLUX_WAVES[0], (), FLUX_WAVES[2]))
         deployment = recording.one("kubernetes:apps/v1:Deployment")
-        assert recording.before(deployment) == PLANTED[0]
+        assert recording.before(deployment) == APPLY_WAVES[0]
 
     def test_the_pull_token_is_a_secret(self) -> None:
-        """There before Flux pulls, and nowhere but in that one value."""
+        """The Secret exists before Flux pulls, and no other value holds the token."""
         recording = record_flux(token="hunter2")  # noqa: S106 - a test's
         secret = recording.one(SECRET)
         assert secret.name == "Secret/flux-system/flux-system"
         assert secret.inputs["metadata"] == {"name": "flux-system", "namespace": "flux-system"}
         assert secret.inputs["stringData"] == {"username": "git", "password": "hunter2"}
         assert "stringData" in secret.secrets or "stringData.password" in secret.secrets
-        assert recording.before(secret) == set().union(*PLANTED)
+        assert recording.before(secret) == set().union(*APPLY_WAVES)
         source = recording.one("kubernetes:source.toolkit.fluxcd.io/v1:GitRepository")
         assert secret.name in recording.before(source)
         others = [r for r in recording.resources if r.type != SECRET]
@@ -95,4 +95,4 @@ class TestFluxInstallation:
     def test_a_pull_token_that_only_an_up_will_know(self) -> None:
         recording = record_flux(token=UNKNOWN, preview=True)
         assert UNKNOWN in str(recording.one(SECRET).inputs["stringData"])
-        assert names(planted(recording))[-2:] == SYNC
+        assert names(applied_objects(recording))[-2:] == SYNC

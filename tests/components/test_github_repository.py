@@ -26,9 +26,9 @@ class TestTeamRepository:
     }
 
     def record(
-        self, github_team: str | None = None, there: Sequence[str] | None = None
+        self, github_team: str | None = None, existing: Sequence[str] | None = None
     ) -> Recording:
-        """`there` are the paths of files and folders; None where there is no repository."""
+        """Record a repository; `existing` lists its files and folders, None means no repository."""
         args = GitHubRepositoryArgs(
             repository="billing-apps", branch="main", files=self.FILES, github_team=github_team
         )
@@ -37,9 +37,11 @@ class TestTeamRepository:
             GitHubRepository("billing", args, options_on_github())
 
         def file(args: Mapping[str, Any]) -> Mapping[str, Any]:
-            return {"id": f"billing-apps/{args['file']}"} if args["file"] in (there or ()) else {}
+            return (
+                {"id": f"billing-apps/{args['file']}"} if args["file"] in (existing or ()) else {}
+            )
 
-        repository = {} if there is None else {"nodeId": "R_1"}
+        repository = {} if existing is None else {"nodeId": "R_1"}
         return run(
             program, found={"getRepository": lambda _: repository, "getRepositoryFile": file}
         )
@@ -67,9 +69,9 @@ class TestTeamRepository:
             earlier |= {file.name}
 
     @pytest.mark.parametrize(
-        ("there", "expected"),
+        ("existing", "expected"),
         [
-            # A run that was interrupted.
+            # A run was interrupted before the first file.
             ([], {"deploy/README.md": "", "deploy/dev/kustomization.yaml": ""}),
             (
                 ["deploy", "deploy/README.md"],
@@ -78,7 +80,7 @@ class TestTeamRepository:
                     "deploy/dev/kustomization.yaml": "",
                 },
             ),
-            # The team's own files, whatever is in them.
+            # The tenant has files of its own.
             (
                 ["deploy", "deploy/dev", "deploy/dev/kustomization.yaml"],
                 {
@@ -91,17 +93,17 @@ class TestTeamRepository:
         ],
     )
     def test_what_is_there_is_taken_as_it_is(
-        self, there: list[str], expected: dict[str, str]
+        self, existing: list[str], expected: dict[str, str]
     ) -> None:
-        recording = self.record(there=there)
+        recording = self.record(existing=existing)
         assert recording.one(REPOSITORY_ON_GITHUB).import_id == "billing-apps"
         found = {file.inputs["file"]: file.import_id for file in recording.all(FILE)}
         assert found == expected
         for file in recording.all(FILE):
             assert "overwriteOnCreate" not in file.inputs
 
-    def test_from_then_on_it_is_the_teams(self) -> None:
-        """What they change is not undone; no code is removed with the stack or the team."""
+    def test_from_then_on_it_is_the_tenants(self) -> None:
+        """Pulumi undoes no change, and removes no code with the stack or the tenant."""
         recording = self.record(github_team="billing-devs")
         made = [r for r in recording.resources if r.custom and r.type != GITHUB]
         assert len(made) == 4
@@ -112,7 +114,7 @@ class TestTeamRepository:
             assert resource.retain_on_delete is not access
             assert resource.ignore_changes == (() if access else ("*",))
 
-    def test_the_team_may_write(self) -> None:
+    def test_the_github_team_may_write(self) -> None:
         access = self.record(github_team="billing-devs").one(TEAM_ACCESS)
         assert dict(access.inputs) == {
             "repository": "billing-apps",

@@ -21,6 +21,7 @@ from fleet.kube import kustomize
 from fleet.render import commits, tree
 from tests.components.helpers import (
     ACCOUNT,
+    APPLY_WAVES,
     CONNECTION,
     FILE,
     FLUX,
@@ -29,7 +30,6 @@ from tests.components.helpers import (
     GITHUB_CONNECTION,
     KUBERNETES,
     MANIFESTS,
-    PLANTED,
     PULL,
     PULLED,
     SECRET,
@@ -37,37 +37,19 @@ from tests.components.helpers import (
     SYNC,
     TENANT,
     TREE,
+    as_applied,
+    engine_config,
     names,
-    planted_as,
-    void,
+    run_program,
 )
 from tests.components.recording import Recording, run
 from tests.support import REPOSITORY, stack_file, write
 
-KUBECONFIG = "contexts: [{name: k3d-dev}, {name: k3d-prod}]\n"
-
 
 class TestProgram:
-    """`__main__.py` as `pulumi up -s dev` runs it: in the checkout, with the files' config."""
+    """Tests that run `__main__.py` as `pulumi up -s dev` does."""
 
     TOKEN = "hunter2"  # noqa: S105 - a test's
-
-    @pytest.fixture(autouse=True)
-    def here(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        project = (checkout / "Pulumi.yaml").read_text()
-        project = project.replace("v2.9.2\n", "v2.9.2\n      manifests: flux.yaml\n")
-        policies = "namespaces/common policies/shared"
-        write(
-            checkout,
-            {
-                "Pulumi.yaml": project,
-                "Pulumi.dev.yaml": stack_file("dev", infrastructure=policies),
-                "flux.yaml": MANIFESTS,
-                "kubeconfig": KUBECONFIG,
-            },
-        )
-        monkeypatch.chdir(checkout)
-        return checkout
 
     def record(
         self,
@@ -77,21 +59,12 @@ class TestProgram:
         pull_token: str = "",
         given: Mapping[str, object] | None = None,
     ) -> Recording:
-        """Run the program with the config that the engine would read, but for what is `given`."""
-        project = yaml.safe_load((root / "Pulumi.yaml").read_text())["config"]
-        values = {key: json.dumps(item["value"]) for key, item in project.items()}
-        own = yaml.safe_load((root / "Pulumi.dev.yaml").read_text())["config"]
-        values |= {key: json.dumps(value) for key, value in own.items()}
-        values["github:token"] = self.TOKEN
+        """Run the program with the config of the files; `given` replaces keys of it."""
+        values = engine_config(root) | {"github:token": self.TOKEN}
         if pull_token:
             values["fleet:pullToken"] = pull_token
         values |= {f"fleet:{key}": json.dumps(value) for key, value in (given or {}).items()}
-        return run(
-            lambda: void(runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")),
-            preview=preview,
-            values=values,
-            secret_keys=("github:token", "fleet:pullToken", "fleet:tenantCredentials"),
-        )
+        return run_program(values, preview=preview)
 
     @pytest.mark.parametrize("preview", [False, True])
     def test_the_resources(self, preview: bool, here: Path) -> None:
@@ -107,9 +80,9 @@ class TestProgram:
         assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
         messages = commits.messages(stack, files)
         assert {f.name: f.inputs["commitMessage"] for f in recording.all(FILE)} == messages
-        planted = [r for r in recording.resources if r.type.startswith("kubernetes:")]
-        assert {r.name for r in planted} == set().union(*PLANTED, ACCOUNT, SYNC, {PULLED})
-        assert len(recording.resources) == len(kinds) + 2 + len(files) + len(planted)
+        applied = [r for r in recording.resources if r.type.startswith("kubernetes:")]
+        assert {r.name for r in applied} == set().union(*APPLY_WAVES, ACCOUNT, SYNC, {PULLED})
+        assert len(recording.resources) == len(kinds) + 2 + len(files) + len(applied)
 
     def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
         recording = self.record(here)
@@ -132,7 +105,7 @@ class TestProgram:
                 assert resource.provider == providers[package], resource.name
 
     def test_the_order(self, here: Path) -> None:
-        """Leaves, lists, entrypoint; Flux is told to pull when all of it is committed."""
+        """Flux has to pull when every file is committed, the entrypoint last."""
         recording = self.record(here)
         files = set(names(recording.all(FILE)))
         entrypoint = recording.one(FILE, "clusters/dev/kustomization.yaml")
@@ -145,9 +118,9 @@ class TestProgram:
         assert {d for d in pull.dependencies if recording.by_urn(d).name in files} == {
             file.urn for file in recording.all(FILE)
         }
-        assert recording.before(pull) == files | set().union(*PLANTED, ACCOUNT) | {SYNC[0]}
+        assert recording.before(pull) == files | set().union(*APPLY_WAVES, ACCOUNT) | {SYNC[0]}
         assert recording.before(root) == recording.before(pull) | {PULLED}
-        # Nothing of the cluster waits for Git but what needs it.
+        # Objects that do not need Git must not wait for it.
         deployment = recording.one("kubernetes:apps/v1:Deployment")
         assert not recording.before(deployment) & files
 
@@ -156,14 +129,14 @@ class TestProgram:
         write(here, tree.render(load.stack(here, "dev"), MANIFESTS))
         folder = here / "clusters/dev/flux-system"
         in_git = list(yaml.safe_load_all(process.run([*kustomize.kustomize(), folder], timeout=60)))
-        planted = [
+        applied = [
             dict(r.inputs)
             for r in recording.resources
             if r.type.startswith("kubernetes:") and r.type != PULL
         ]
-        assert sorted(planted, key=identity) == sorted(map(planted_as, in_git), key=identity)
+        assert sorted(applied, key=identity) == sorted(map(as_applied, in_git), key=identity)
 
-    def test_the_connection_is_the_decided_one(self, here: Path) -> None:
+    def test_the_connection_is_that_of_the_stack_file(self, here: Path) -> None:
         inputs = self.record(here).one(KUBERNETES).inputs
         assert inputs["kubeconfig"] == str(here / "kubeconfig")
         assert inputs["context"] == "k3d-dev"
@@ -197,7 +170,7 @@ class TestProgram:
 
     @pytest.mark.parametrize("preview", [False, True])
     def test_tenants(self, preview: bool, here: Path) -> None:
-        """A team's credentials are there before its file is, and in no file."""
+        """The credentials of a tenant must exist before its file does, and be in no file."""
         write(here, {"Pulumi.dev.yaml": stack_file("dev", more=self.TENANTS)})
         recording = self.record(
             here,
@@ -217,18 +190,18 @@ class TestProgram:
         }
         for name, secret in found.items():
             assert "stringData" in secret.secrets
-            team = name.partition("/")[0]
-            file = recording.one(FILE, f"clusters/dev/tenants/{team}/tenant.yaml")
+            tenant = name.partition("/")[0]
+            file = recording.one(FILE, f"clusters/dev/tenants/{tenant}/tenant.yaml")
             assert name in recording.before(file)
-            # One team's trouble with its cluster keeps no other file from being committed.
+            # A failure in one tenant must not keep the files of another from being committed.
             other = recording.one(FILE, "clusters/dev/tenants/public/tenant.yaml")
             assert name not in recording.before(other)
         assert [file for file in recording.all(FILE) if file.secrets] == []
         others = [r for r in recording.resources if r.type != SECRET]
         assert "-hunter2" not in str(others)
-        planted = recording.one("kubernetes:core/v1:Namespace", "billing/Namespace/billing-dev")
+        applied = recording.one("kubernetes:core/v1:Namespace", "billing/Namespace/billing-dev")
         text = recording.one(FILE, "clusters/dev/tenants/billing/tenant.yaml").inputs["content"]
-        assert dict(planted.inputs) == planted_as(next(yaml.safe_load_all(text)))
+        assert dict(applied.inputs) == as_applied(next(yaml.safe_load_all(text)))
 
     PUBLIC = (
         "  fleet:tenants:\n"
@@ -237,7 +210,7 @@ class TestProgram:
     )
 
     @pytest.mark.parametrize(
-        "decided",
+        "changed",
         [
             {"more": PUBLIC[: PUBLIC.index("    - {name: b")]},
             {"more": ""},
@@ -245,9 +218,9 @@ class TestProgram:
         ],
     )
     def test_flux_pulls_what_only_removes_something(
-        self, decided: dict[str, str], here: Path
+        self, changed: dict[str, str], here: Path
     ) -> None:
-        """A team of several, the only ones, a whole stage: some list that stays says so."""
+        """Remove one tenant of several, all tenants, or a stage: a list that stays changes."""
 
         def record() -> tuple[Mapping[str, Any], dict[str, Any]]:
             recording = self.record(here)
@@ -258,7 +231,7 @@ class TestProgram:
         write(here, {"Pulumi.dev.yaml": stack_file("dev", **policies, more=self.PUBLIC)})
         pull, before = record()
         assert record() == (pull, before)
-        write(here, {"Pulumi.dev.yaml": stack_file("dev", **{**policies, **decided})})
+        write(here, {"Pulumi.dev.yaml": stack_file("dev", **{**policies, **changed})})
         pull_after, after = record()
         assert after.keys() < before.keys()
         assert [path for path in after if after[path] != before[path]]
@@ -282,7 +255,7 @@ class TestProgram:
     def refused(self, here: Path, given: Mapping[str, object] | None = None) -> str:
         with pytest.raises(pulumi.RunError) as caught:
             self.record(here, given=given)
-        # The engine shows the text of a RunError, and what caused it where it is chained.
+        # The engine shows the text of a RunError and of its cause; the user needs one of them.
         assert caught.value.__suppress_context__
         return str(caught.value)
 
@@ -322,19 +295,12 @@ class TestProgram:
         assert [r.type for r in recordings[0].resources] == [STACK]
 
     def test_a_missing_token_is_one_line(self, here: Path) -> None:
-        project = yaml.safe_load((here / "Pulumi.yaml").read_text())["config"]
-        values = {key: json.dumps(item["value"]) for key, item in project.items()}
-        own = yaml.safe_load((here / "Pulumi.dev.yaml").read_text())["config"]
-        values |= {key: json.dumps(value) for key, value in own.items()}
         with pytest.raises(pulumi.RunError, match=r"github:token"):
-            run(
-                lambda: void(runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")),
-                values=values,
-            )
+            run_program(engine_config(here))
 
 
 def test_only_components_and_the_program_import_pulumi() -> None:
-    """`fleet render` and `fleet check` need no Pulumi, so they work where it is not installed."""
+    """Run a `fleet` command without Pulumi, because people may use it where it is not installed."""
     code = (
         "import sys; sys.modules['pulumi'] = None; "
         "import fleet.cli.main, fleet.check.run, fleet.config.schema; "

@@ -45,7 +45,7 @@ class TestReconcileSource:
         assert pull.provider == recording.one(KUBERNETES).urn
         assert recording.before(pull) == {"committed"}
         assert pull.retain_on_delete
-        # A new token has to get through.
+        # Ignored changes would keep a new token from Flux.
         assert not pull.ignore_changes
 
     def test_it_is_awaited_for_two_minutes(self) -> None:
@@ -65,7 +65,7 @@ class TestReconcileSource:
         assert pull.timeouts == {"create": "2m", "update": "2m"}
 
     def test_the_sandbox_waits_for_the_same(self) -> None:
-        """The stand-in for the official plugin understands what is asked of it."""
+        """The sandbox's stand-in for the official plugin reads the same annotations."""
         pull = self.record().one(PULL)
         assert objects.is_patch(pull.urn, "GitRepository")
         assert objects.awaited(dict(pull.inputs)) == (

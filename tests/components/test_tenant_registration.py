@@ -17,7 +17,7 @@ from tests.components.helpers import (
     SOURCE_MANIFEST,
     STACK,
     TENANT,
-    planted_as,
+    as_applied,
 )
 from tests.components.recording import UNKNOWN, Recording, run, unknown
 
@@ -28,23 +28,23 @@ class TestTenant:
         credentials: Mapping[str, str] | str | None,
         *,
         preview: bool = False,
-        teams: tuple[str, ...] = ("billing",),
+        tenants: tuple[str, ...] = ("billing",),
     ) -> Recording:
         def program() -> None:
             connection = ClusterConnection(
                 "dev",
                 ClusterConnectionArgs(cluster="dev", kubeconfig="/kubeconfig", context="k3d-dev"),
             )
-            for team in teams:
+            for tenant_name in tenants:
                 given: Any = unknown() if credentials == UNKNOWN else credentials
                 args = TenantRegistrationArgs(
                     namespace=NAMESPACE,
                     source=SOURCE_MANIFEST,
-                    secret=f"{team}-repo",
+                    secret=f"{tenant_name}-repo",
                     credentials=given,
                 )
                 opts = pulumi.ResourceOptions(provider=connection.provider)
-                tenant = TenantRegistration(team, args, opts)
+                tenant = TenantRegistration(tenant_name, args, opts)
                 expected = [] if credentials is None else 2 * [pulumi.CustomResource]
                 assert all(map(isinstance, tenant.resources, expected))
                 assert len(tenant.resources) == len(expected)
@@ -64,7 +64,7 @@ class TestTenant:
     def test_the_credentials_are_a_secret_in_the_cluster(
         self, credentials: Mapping[str, str], data: Mapping[str, str]
     ) -> None:
-        """Encrypted in the state though they came in plain, and nowhere else."""
+        """The state encrypts credentials that came as plain text; no other resource has them."""
         recording = self.record(credentials)
         secret = recording.one(SECRET)
         assert secret.name == "billing/Secret/billing-dev/billing-repo"
@@ -74,18 +74,18 @@ class TestTenant:
         others = [r for r in recording.resources if r.type != SECRET]
         assert "hunter2" not in str(others)
 
-    def test_the_namespace_is_planted_for_it_and_left_to_git(self) -> None:
+    def test_the_namespace_is_applied_once_and_owned_by_flux(self) -> None:
         recording = self.record({"token": "hunter2"})
-        planted = recording.one("kubernetes:core/v1:Namespace")
-        assert dict(planted.inputs) == planted_as(NAMESPACE)
-        assert planted.ignore_changes == ("*",)
-        assert planted.retain_on_delete
+        applied = recording.one("kubernetes:core/v1:Namespace")
+        assert dict(applied.inputs) == as_applied(NAMESPACE)
+        assert applied.ignore_changes == ("*",)
+        assert applied.retain_on_delete
         secret = recording.one(SECRET)
-        assert recording.before(secret) == {planted.name}
-        # Ours alone, and gone with the team.
+        assert recording.before(secret) == {applied.name}
+        # Only Pulumi manages the Secret, and removes it with the tenant.
         assert not secret.retain_on_delete
         assert not secret.ignore_changes
-        for resource in (planted, secret):
+        for resource in (applied, secret):
             assert resource.provider == recording.one(KUBERNETES).urn
             assert recording.by_urn(resource.parent).type == TENANT
 
@@ -95,9 +95,9 @@ class TestTenant:
         assert not recording.all(SECRET)
         assert not recording.all("kubernetes:core/v1:Namespace")
 
-    def test_teams_of_one_namespace_are_told_apart(self) -> None:
-        """As several in flux-system are."""
-        recording = self.record({"token": "hunter2"}, teams=("billing", "audit"))
+    def test_tenants_of_one_namespace_have_urns_of_their_own(self) -> None:
+        """Several tenants may share flux-system."""
+        recording = self.record({"token": "hunter2"}, tenants=("billing", "audit"))
         urns = [resource.urn for resource in recording.resources]
         assert len(urns) == len(set(urns))
         assert len(recording.all(SECRET)) == 2

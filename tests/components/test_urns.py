@@ -1,17 +1,16 @@
-"""Hold the URNs of the shipped dev stack: the engine replaces what gets another URN."""
+"""The URNs of the shipped dev stack: the engine replaces a resource that gets another URN."""
 
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.components.helpers import MANIFESTS
-from tests.components.recording import run
+from tests.components.helpers import MANIFESTS, engine_config, run_program
+from tests.components.recording import Answer
 from tests.support import FIXTURES, REPOSITORY, write
 
 SEED = "x" * 44
@@ -40,7 +39,7 @@ SECRETS = {
 
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shipped stack dev, with a tenant of each kind."""
+    """Return a checkout of the shipped dev stack, with a tenant of each kind."""
     for folder in ("apps", "infrastructure"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder)
     project = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text(encoding="utf-8"))
@@ -62,22 +61,9 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_no_urn_changes(shipped: Path) -> None:
-    project = yaml.safe_load((shipped / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
-    own = yaml.safe_load((shipped / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
-    values = {
-        key: json.dumps(item["value"]) for key, item in project.items() if isinstance(item, dict)
-    }
-    values |= {key: json.dumps(value) for key, value in own.items()} | SECRETS
-
-    def program() -> None:
-        runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
-
-    recording = run(
-        program,
-        values=values,
-        secret_keys=tuple(SECRETS),
-        found={"getRepository": lambda _: {}, "getRepositoryFile": lambda _: {}},
-    )
+    # GitHub has none of the repositories yet.
+    found: dict[str, Answer] = {"getRepository": lambda _: {}, "getRepositoryFile": lambda _: {}}
+    recording = run_program(engine_config(shipped) | SECRETS, found=found)
     urns = sorted(resource.urn for resource in recording.resources)
     expected = (FIXTURES / "urns.txt").read_text(encoding="utf-8").splitlines()
     assert urns == expected
