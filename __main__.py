@@ -11,7 +11,7 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
-from fleet.config import engine, load
+from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
 from fleet.render import commits, flux, flux_release, outputs, tree
 
@@ -20,7 +20,7 @@ def main() -> None:
     """Register all resources of the stack that the engine runs."""
     root = Path.cwd()  # The engine runs a program in the folder of its project.
     stack = load.stack(root, pulumi.get_stack())
-    config = pulumi.Config("fleet")
+    config = pulumi.Config(stack_files.PROJECT)
     engine.refuse_conflicts(stack, root, os.environ, config.get_object)
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
     repository = stack.config.repository

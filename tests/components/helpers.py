@@ -33,13 +33,6 @@ DEPLOY_KEY = "github:index/repositoryDeployKey:RepositoryDeployKey"
 REPOSITORY_ON_GITHUB = "github:index/repository:Repository"
 TEAM_ACCESS = "github:index/teamRepository:TeamRepository"
 
-SECRET_KEYS = (
-    "github:token",
-    "fleet:pullToken",
-    "fleet:deployKeySeed",
-    "fleet:tenantCredentials",
-)
-
 LABELS = "  labels:\n    app.kubernetes.io/version: v2.9.2\n"
 MANIFESTS = "---\n".join(
     [
@@ -127,7 +120,7 @@ def run_program(
     def program() -> None:
         runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
 
-    return run(program, preview=preview, values=values, secret_keys=SECRET_KEYS, found=found)
+    return run(program, preview=preview, values=values, found=found)
 
 
 def void(_: object) -> None:

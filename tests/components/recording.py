@@ -14,6 +14,13 @@ from google.protobuf.message import Message
 from pulumi.runtime import config, mocks, rpc, settings, stack
 
 UNKNOWN = rpc.UNKNOWN
+STACK_NAME = "dev"
+SECRET_KEYS = (
+    "github:token",
+    "fleet:pullToken",
+    "fleet:deployKeySeed",
+    "fleet:tenantCredentials",
+)
 # A function of a provider: from its arguments to its result.
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -170,23 +177,21 @@ def _plain(properties: Message) -> tuple[dict[str, Any], frozenset[str]]:
 def run(
     program: Callable[[], None],
     *,
-    name: str = "dev",
     preview: bool = False,
     values: Mapping[str, str] | None = None,
-    secret_keys: tuple[str, ...] = (),
     computed: Mapping[str, Mapping[str, Any]] | None = None,
     found: Mapping[str, Answer] | None = None,
 ) -> Recording:
-    """Run a Pulumi program for the stack `name`, with an event loop and settings of its own.
+    """Run a Pulumi program for the stack dev, with an event loop and settings of its own.
 
     `values` is the stack's config as the engine gives it: key with namespace to text or JSON.
-    `computed` is what a provider adds to a resource's outputs, by the name of the resource; what
-    is not there is unknown in a preview. `found` is what a provider's functions answer, by name.
+    `computed` maps the name of a resource to the outputs that its provider adds; a preview does
+    not know the others. `found` maps the name of a provider's function to the function.
     """
-    monitor = _Monitor(name, preview, computed or {}, found or {})
+    monitor = _Monitor(STACK_NAME, preview, computed or {}, found or {})
 
     def inside() -> None:
-        config.set_all_config(dict(values or {}), list(secret_keys))
+        config.set_all_config(dict(values or {}), list(SECRET_KEYS))
         settings.configure(
             mocks.MockSettings(  # type: ignore[no-untyped-call]
                 monitor=monitor,
@@ -195,7 +200,7 @@ def run(
                 ),
                 engine=mocks.MockEngine(None),
                 project="fleet",
-                stack=name,
+                stack=STACK_NAME,
                 dry_run=preview,
                 organization=None,
             )
