@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+from fleet import cache
 from fleet.errors import CommandError
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a program on PATH or among those that `make tools` built, else None."""
+    built = cache.programs() / name
+    return shutil.which(name) or (str(built) if built.exists() else None)
 
 
 def run(

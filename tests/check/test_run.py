@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from fleet.check import schemas
-from fleet.check.findings import Built, Finding, Report
+from fleet.check.built_object import BuiltObject
+from fleet.check.findings import Finding, Report
 from fleet.check.run import check_stacks
 from fleet.config import load
 from fleet.config.models import Flux, Stack
@@ -171,7 +172,7 @@ class TestDelivery:
         files = definition("apps/a", flux_kustomization("a", "", path="./apps/b"))
         assert check(checkout, files, apps="a") == [
             f"{APPS}: Kustomization flux-system/a: spec.path ./apps/b does not exist for this "
-            "cluster"
+            "cluster; correct it"
         ]
 
     def test_a_flux_path_of_another_repository_is_not_ours_to_build(self, checkout: Path) -> None:
@@ -408,7 +409,7 @@ class TestPrograms:
             kustomize.kustomize()
         with pytest.raises(CommandError, match=r"^kubeconform: not found; put it .*`make tools`$"):
             schemas.kubeconform()
-        with pytest.raises(CommandError, match=r"^JSON schemas: not at hand; run `make tools`$"):
+        with pytest.raises(CommandError, match=r"^JSON schemas: not found; run `make tools`$"):
             schemas.folder()
 
     def test_kubectl_does_as_well(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +452,7 @@ class TestReport:
         ],
     )
     def test_names(self, content: dict[str, Any], name: str) -> None:
-        assert Built(path="clusters/dev", content=content).name == name
+        assert BuiltObject(path="clusters/dev", manifest=content).display_name == name
 
 
 class TestFluxManifests:

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from fleet.check import schemas, tenant_findings
+from fleet.check.built_object import plural
 from fleet.check.run import check_stacks
-from fleet.check.tenant_findings import Checked
+from fleet.check.tenant_findings import CheckedTenants
 from fleet.config import load
 from fleet.errors import FleetError
 from fleet.kube import kustomize
@@ -65,10 +66,10 @@ def folder(*objects: Mapping[str, Any] | str, **more: object) -> dict[str, str]:
     }
 
 
-def check(checkout: Path, files: Files) -> Checked:
+def check(checkout: Path, files: Files) -> CheckedTenants:
     if "fleet:tenants" not in (checkout / "Pulumi.dev.yaml").read_text():
         register(checkout)
-    return tenant_findings.check(clone(checkout, files), [load.stack(checkout, "dev")])
+    return tenant_findings.check_tenants(clone(checkout, files), [load.stack(checkout, "dev")])
 
 
 def found(checkout: Path, files: Files) -> list[str]:
@@ -105,7 +106,7 @@ class TestBuild:
         result = check(checkout, healthy())
         assert result.findings == []
         assert (result.checked, result.not_checked) == (1, [])
-        assert [(built.path, built.name) for built in result.objects] == [
+        assert [(built.path, built.display_name) for built in result.objects] == [
             (FILE, "ConfigMap billing-dev/app"),
             (FILE, "Deployment billing-dev/app"),
         ]
@@ -122,7 +123,7 @@ class TestBuild:
 
     def test_the_path_is_missing(self, checkout: Path) -> None:
         assert found(checkout, {"deploy/test/kustomization.yaml": kustomization("a.yaml")}) == [
-            "deploy/dev is not in what Flux fetches of the clone; add it, or ask the platform for "
+            "deploy/dev is not among the files that Flux fetches; add it, or ask the platform for "
             "another path"
         ]
 
@@ -136,7 +137,7 @@ class TestBuild:
     def test_another_path(self, checkout: Path) -> None:
         register(checkout, more=", path: ./")
         result = check(checkout, {"a.yaml": config_map("a", "")})
-        assert [(built.path, built.name) for built in result.objects] == [
+        assert [(built.path, built.display_name) for built in result.objects] == [
             ("billing-apps", "ConfigMap billing-dev/a")
         ]
 
@@ -152,12 +153,14 @@ class TestBuild:
         where = f"{FOLDER}/kustomization.yaml: {UNCHECKED}: kustomization.yaml"
         assert said.startswith(f"{where}: while parsing ")
         assert found(checkout, {f"{FOLDER}/kustomization.yaml": "- a\n"}) == [
-            f"{where} is not one mapping"
+            f"{where} is not one mapping; make it one"
         ]
 
     def test_a_kustomization_that_is_a_folder(self, checkout: Path) -> None:
         files = {f"{FOLDER}/kustomization.yaml/a.yaml": config_map("a", "")}
-        assert found(checkout, files) == ["does not build: kustomization.yaml is no file"]
+        assert found(checkout, files) == [
+            "does not build: kustomization.yaml is not a file; make it one"
+        ]
 
     @pytest.mark.parametrize(
         "broken",
@@ -190,7 +193,7 @@ class TestBuild:
         files = folder(config_map("a", ""), Namespace="billing-dev", commonLabels={"A": "b"})
         result = check(checkout, files)
         assert result.findings == []
-        assert [built.name for built in result.objects] == ["ConfigMap billing-dev/a"]
+        assert [built.display_name for built in result.objects] == ["ConfigMap billing-dev/a"]
 
     def test_without_a_kustomization(self, checkout: Path) -> None:
         """Flux lists what is there, folders with a kustomization of their own as one."""
@@ -248,7 +251,7 @@ class TestBuild:
         files = folder(config_map("a", ""), transformers=[labels], patchesStrategicMerge=[inline])
         (built,) = check(checkout, files).objects
         assert built.metadata["labels"] == {"a": "b"}
-        assert built.content["data"] == {"key": "a" * 300}
+        assert built.manifest["data"] == {"key": "a" * 300}
 
     def test_a_clone_that_cannot_be_read(
         self, checkout: Path, monkeypatch: pytest.MonkeyPatch
@@ -264,11 +267,11 @@ class TestBuild:
         """As in Kubernetes; this one is no day."""
         text = manifest("v1", "ConfigMap", "a", "", "data: {a: 2026-99-99}\n")
         (built,) = check(checkout, folder(text)).objects
-        assert built.content["data"] == {"a": "2026-99-99"}
+        assert built.manifest["data"] == {"a": "2026-99-99"}
 
 
 class TestReferences:
-    REMOTE = "is remote, and Flux takes nothing from elsewhere; copy it into the repository"
+    REMOTE = "is remote, and Flux builds from the repository alone; copy it into the repository"
 
     @pytest.fixture(autouse=True)
     def nothing_is_built(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,8 +383,8 @@ class TestReferences:
     def test_two_keys_that_are_one(self, key: str, other: str, checkout: Path) -> None:
         text = yaml.safe_dump({key: ["https://a.b/c"], other: []}, sort_keys=False)
         assert found(checkout, {f"{FOLDER}/kustomization.yaml": text}) == [
-            f"{FOLDER}/kustomization.yaml: {UNCHECKED}: key {other} is there twice, in "
-            "another case; keep one"
+            f"{FOLDER}/kustomization.yaml: {UNCHECKED}: key {other} is set twice, in "
+            "different cases; keep one"
         ]
 
     @pytest.mark.parametrize(
@@ -430,7 +433,7 @@ class TestReferences:
         text = yaml.safe_dump(
             {"kind": kind, "items": [{"kind": "ConfigMapGenerator", "files": ["/etc/hostname"]}]}
         )
-        said = f"{UNCHECKED}: kind {kind} is no plugin of kustomize's own; remove it"
+        said = f"{UNCHECKED}: kind {kind} is not a built-in plugin of kustomize; remove it"
         where = f"{FOLDER}/kustomization.yaml: {key}"
         files = {f"{FOLDER}/kustomization.yaml": yaml.safe_dump({key: [text]})}
         assert found(checkout, files) == [f"{where}: {said}"]
@@ -449,21 +452,23 @@ class TestReferences:
             f"{FOLDER}/{name}": "",
         }
         (said,) = found(checkout, files)
-        assert said.endswith(f"{UNCHECKED}: may be no file, but the content itself; rename it")
+        assert said.endswith(
+            f"{UNCHECKED}: may be read as content instead of a file name; rename it"
+        )
 
     @pytest.mark.parametrize("text", ["../../../other", "/etc/passwd", "../../../clone-of-other"])
     def test_outside_the_repository(self, text: str, checkout: Path) -> None:
         files = {f"{FOLDER}/kustomization.yaml": kustomization(text)}
         assert found(checkout, files) == [
-            f"{FOLDER}/kustomization.yaml: resources: {text}: leaves the repository, which Flux "
-            "refuses; name something within it"
+            f"{FOLDER}/kustomization.yaml: resources: {text}: is outside the repository, which "
+            "Flux refuses; name a file or folder inside it"
         ]
 
     @pytest.mark.parametrize("text", ["a" * 300, "a\0b", "a\nb", "{" + "a" * 300])
     def test_no_name_of_a_file(self, text: str, checkout: Path) -> None:
         files = {f"{FOLDER}/kustomization.yaml": yaml.safe_dump({"resources": [text]})}
         (said,) = found(checkout, files)
-        assert said.endswith("is not in what Flux fetches of the clone; add it")
+        assert said.endswith("is not among the files that Flux fetches; add it")
 
     def test_a_symbolic_link(self, checkout: Path) -> None:
         """Also to a file of the repository itself, and a folder on the way."""
@@ -482,8 +487,8 @@ class TestReferences:
 
     def test_what_is_not_there(self, checkout: Path) -> None:
         assert found(checkout, {f"{FOLDER}/kustomization.yaml": kustomization("a.yaml")}) == [
-            f"{FOLDER}/kustomization.yaml: resources: a.yaml: is not in what Flux fetches of the "
-            "clone; add it"
+            f"{FOLDER}/kustomization.yaml: resources: a.yaml: is not among the files that Flux "
+            "fetches; add it"
         ]
 
 
@@ -491,7 +496,7 @@ class TestNamespaces:
     def test_of_an_object(self, checkout: Path) -> None:
         objects = [config_map("a", "billing-dev"), config_map("b", "flux-system")]
         result = check(checkout, folder(*objects))
-        assert [built.name for built in result.objects] == [
+        assert [built.display_name for built in result.objects] == [
             "ConfigMap billing-dev/a",
             "ConfigMap billing-dev/b",
         ]
@@ -504,7 +509,7 @@ class TestNamespaces:
         """One finding, not one for each object."""
         files = folder(config_map("a", ""), config_map("b", ""), namespace="billing")
         assert found(checkout, files) == [
-            "namespace: billing: Flux puts all into billing-dev instead; remove it"
+            "namespace: billing: Flux puts all objects into billing-dev instead; remove it"
         ]
 
     def test_two_that_become_one(self, checkout: Path) -> None:
@@ -512,8 +517,8 @@ class TestNamespaces:
         secret = manifest("v1", "Secret", "a", "one", "stringData: {a: hidden}\n")
         result = found(checkout, folder(secret, secret.replace("one", "billing-dev")))
         assert result == [
-            "Secret one/a: is Secret billing-dev/a once both are in one namespace; remove or "
-            "rename one",
+            "Secret one/a: has the name of Secret billing-dev/a, and Flux puts both into one "
+            "namespace; remove or rename one",
             "Secret one/a: names namespace one; Flux puts it into billing-dev; remove "
             "metadata.namespace",
         ]
@@ -525,15 +530,15 @@ class TestNamespaces:
         )
         files = folder(config_map("a", ""), transformers=[transformer])
         assert found(checkout, files) == [
-            "ConfigMap flux-system/a: ends up in namespace flux-system, where the team has no "
-            "rights; keep it here",
+            "ConfigMap flux-system/a: is applied to namespace flux-system, where the tenant has no "
+            "rights; keep it in billing-dev",
             "ConfigMap flux-system/a: names namespace flux-system; Flux puts it into billing-dev; "
             "remove metadata.namespace",
         ]
 
 
 class TestKinds:
-    NEVER = "are the platform's, and refused to the team; remove it"
+    NEVER = "are reserved for the platform; remove it"
     NOT_YET = "; remove it, or ask the platform for another role or for extraKinds"
 
     @pytest.mark.parametrize(
@@ -545,18 +550,18 @@ class TestKinds:
             ("v1", "LimitRange", f"limitranges {NEVER}"),
             ("networking.k8s.io/v1", "NetworkPolicy", f"networkpolicies.networking.k8s.io {NEVER}"),
             (attacks.HELM, "HelmRelease", f"helmreleases.helm.toolkit.fluxcd.io {NEVER}"),
-            ("v1", "ServiceAccount", f"the team's role has no serviceaccounts{NOT_YET}"),
-            ("apps/v1", "DaemonSet", f"the team's role has no daemonsets.apps{NOT_YET}"),
+            ("v1", "ServiceAccount", f"the tenant's role does not allow serviceaccounts{NOT_YET}"),
+            ("apps/v1", "DaemonSet", f"the tenant's role does not allow daemonsets.apps{NOT_YET}"),
             (
                 "networking.k8s.io/v1",
                 "Ingress",
-                f"the team's role has no ingresses.networking.k8s.io{NOT_YET}",
+                f"the tenant's role does not allow ingresses.networking.k8s.io{NOT_YET}",
             ),
             # The group counts, not only the name.
             (
                 "example.com/v1",
                 "ConfigMap",
-                f"the team's role has no configmaps.example.com{NOT_YET}",
+                f"the tenant's role does not allow configmaps.example.com{NOT_YET}",
             ),
         ],
     )
@@ -570,7 +575,7 @@ class TestKinds:
     def test_what_it_may_only_see(self, checkout: Path) -> None:
         """Reading alone applies nothing."""
         (said,) = found(checkout, folder(thing("v1", "Pod", spec=pod())))
-        assert "has no pods" in said
+        assert "does not allow pods" in said
 
     def test_more_kinds(self, checkout: Path) -> None:
         extra = (
@@ -596,8 +601,8 @@ class TestKinds:
         extra = ", extraKinds: [{apiGroup: storage.k8s.io, resources: [storageclasses]}]"
         register(checkout, more=extra)
         assert found(checkout, folder(thing("storage.k8s.io/v1", "StorageClass"))) == [
-            "StorageClass a: storageclasses.storage.k8s.io are of the whole cluster, where the "
-            "team has no rights; remove it"
+            "StorageClass a: storageclasses.storage.k8s.io are cluster-wide, and the tenant has "
+            "rights only in its namespace; remove it"
         ]
 
     def test_line_breaks_stay_out_of_what_is_told(self, checkout: Path) -> None:
@@ -609,8 +614,8 @@ class TestKinds:
         """Whatever kinds the team may have."""
         register(checkout, more=", extraKinds: [{apiGroup: '', resources: [serviceaccounts]}]")
         assert found(checkout, folder(thing("v1", "ServiceAccount", "tenant"))) == [
-            "ServiceAccount billing-dev/tenant: is part of the team's fence, which the platform "
-            "keeps; remove it"
+            "ServiceAccount billing-dev/tenant: is part of the tenant's fence, which only the "
+            "platform changes; remove it"
         ]
 
     def test_what_is_refused_uses_nothing(self, checkout: Path) -> None:
@@ -650,7 +655,7 @@ class TestKinds:
         kinds = named - {"status", "apiversions", "apigroup"}  # answers, not objects
         assert {"gateway", "httproute", "deployment", "kustomization", *self.PLURALS} <= kinds
         for kind in kinds:
-            assert tenant_findings.plural(kind) == self.PLURALS.get(kind, f"{kind}s")
+            assert plural(kind) == self.PLURALS.get(kind, f"{kind}s")
 
     def test_plurals_as_crds_say(self) -> None:
         stack = load.stack(REPOSITORY, "dev")
@@ -663,7 +668,7 @@ class TestKinds:
         ]
         assert len(names) > 8
         for name in names:
-            assert tenant_findings.plural(name["kind"]) == name["plural"]
+            assert plural(name["kind"]) == name["plural"]
 
 
 class TestPods:
@@ -692,14 +697,14 @@ class TestPods:
         asked = workload(pod(resources={"limits": {"memory": "256Mi"}}))
         assert found(checkout, folder(asked)) == [
             "Deployment billing-dev/a: accepted, but its pods are refused: container a: "
-            "limits.memory 256Mi is more than the 128Mi of one container; lower it"
+            "limits.memory 256Mi exceeds the 128Mi of one container; lower it"
         ]
 
     @pytest.mark.parametrize("name", ["system-node-critical", "system-cluster-critical"])
     def test_priority(self, name: str, checkout: Path) -> None:
         assert found(checkout, folder(workload(pod() | {"priorityClassName": name}))) == [
             "Deployment billing-dev/a: accepted, but its pods are refused: priorityClassName "
-            f"{name} is for the cluster's own pods; remove it"
+            f"{name} is reserved for the cluster's own pods; remove it"
         ]
         assert found(checkout, folder(workload(pod() | {"priorityClassName": "low"}))) == []
 
@@ -718,8 +723,8 @@ class TestPods:
         objects = [workload(pod(), replicas=2), workload(pod(), kind="StatefulSet")]
         assert found(checkout, folder(*objects)) == [
             "ResourceQuota tenant: 0.15 requests.cpu in all (Deployment billing-dev/a: 0.1, "
-            "StatefulSet billing-dev/a: 0.05), and the quota is 100m; Kubernetes accepts the "
-            "workloads and refuses the pods beyond it; need less, or ask the platform for more"
+            "StatefulSet billing-dev/a: 0.05) exceed the quota of 100m; Kubernetes accepts the "
+            "workloads and refuses the pods beyond it; use less, or ask the platform for more"
         ]
 
     @pytest.mark.parametrize(
@@ -732,7 +737,7 @@ class TestPods:
         """kube-root-ca.crt, and with what Flux reads the repository."""
         register(checkout, more=f", quota: {{{kind.lower()}s: 1}}", credentials=credentials)
         said = found(checkout, folder(thing("v1", kind)))
-        assert ["1 of them the platform's" in line for line in said] == ([True] if held else [])
+        assert ["the platform: 1)" in line for line in said] == ([True] if held else [])
 
 
 class TestTeams:
@@ -748,7 +753,7 @@ class TestTeams:
             ("legacy", "deploy/prod"),
         ):
             write(tmp_path, {f"{name}-apps/{path}/a.yaml": ingress})
-        result = tenant_findings.check(tmp_path, [self.stack()])
+        result = tenant_findings.check_tenants(tmp_path, [self.stack()])
         assert (result.checked, result.not_checked) == (3, [])
         assert [(finding.file, finding.object) for finding in sorted(result.findings)] == [
             ("billing-apps/deploy/prod", "Ingress billing-prod/a"),
@@ -757,7 +762,7 @@ class TestTeams:
 
     def test_one_without_a_clone(self, tmp_path: Path) -> None:
         write(tmp_path, {"billing-apps/deploy/prod/a.yaml": config_map("a", "")})
-        result = tenant_findings.check(tmp_path, [self.stack(), self.stack()])
+        result = tenant_findings.check_tenants(tmp_path, [self.stack(), self.stack()])
         assert result.findings == []
         assert (result.checked, len(result.objects)) == (2, 2)
         assert result.not_checked == [
@@ -785,10 +790,10 @@ class TestTeams:
         more = f"  fleet:tenants:\n{teams}"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
         (tmp_path / "apps").mkdir()
-        result = tenant_findings.check(tmp_path, [load.stack(checkout, "dev")])
+        result = tenant_findings.check_tenants(tmp_path, [load.stack(checkout, "dev")])
         assert (result.checked, result.findings) == (0, [])
         assert result.not_checked == [
-            f"{name}: {tmp_path}/apps may be one of https://github.com/one/apps and "
+            f"{name}: {tmp_path}/apps may be a clone of https://github.com/one/apps or "
             "https://github.com/two/apps, not checked"
             for name in ("one", "two")
         ]
@@ -803,8 +808,8 @@ class TestCommand:
     def test_nothing_found(self, checkout: Path, fleet: Run) -> None:
         ended = fleet("check", "--root", checkout, "--tenants", clone(checkout, healthy()))
         assert (ended.code, ended.err) == (0, "")
-        clusters, teams, _, findings = ended.out.split(", ")
-        assert (clusters, teams, findings) == ("2 clusters", "1 teams", "0 findings\n")
+        clusters, tenants, _, findings = ended.out.split(", ")
+        assert (clusters, tenants, findings) == ("2 clusters", "1 tenants", "0 findings\n")
 
     def test_without_the_option_nothing_is_different(self, checkout: Path, fleet: Run) -> None:
         clone(checkout, folder("broken"))
@@ -824,8 +829,8 @@ class TestCommand:
         assert (ended.code, ended.err) == (1, "")
         assert ended.out.splitlines()[:-1] == [
             f"{FILE}: ConfigMap billing-dev/a: additional properties 'dat' not allowed",
-            f"{FILE}: Namespace billing-dev: {WHERE}: namespaces are the platform's, and refused "
-            "to the team; remove it",
+            f"{FILE}: Namespace billing-dev: {WHERE}: namespaces are reserved for the platform; "
+            "remove it",
         ]
         assert ended.out.endswith(" 2 findings\n")
         assert fleet(*args) == ended
@@ -845,7 +850,7 @@ class TestCommand:
         args = ("check", "--root", checkout, "--tenants", tmp_path)
         ended = fleet(*args)
         assert (ended.code, ended.err) == (0, f"{line}\n")
-        assert ", 0 teams, " in ended.out
+        assert ", 0 tenants, " in ended.out
         ended = fleet(*args, "--json")
         report = json.loads(ended.out)
         assert (report["teams"], report["notChecked"]) == (0, [line])
@@ -893,7 +898,7 @@ def test_what_a_hostile_team_tries_is_found_before_it_is_pushed(
             file.symlink_to(content)
         else:
             file.write_text(str(content))
-    result = tenant_findings.check(tmp_path / "clones", [load.stack(checkout, "dev")])
+    result = tenant_findings.check_tenants(tmp_path / "clones", [load.stack(checkout, "dev")])
     assert result.findings
     names = {
         *(f"{item['kind']} " for item in attack.objects),
