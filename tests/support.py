@@ -115,3 +115,19 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+Run = Callable[..., Ended]
+
+# Enough of Flux's install manifests to be accepted.
+MANIFESTS = (
+    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n"
+    "  labels:\n    app.kubernetes.io/version: v2.9.2\n"
+)
+
+
+def with_manifests(root: Path) -> None:
+    """Give a checkout Flux's install manifests, so that none have to be fetched."""
+    project = (root / "Pulumi.yaml").read_text()
+    project = project.replace("v2.9.2\n", "v2.9.2\n      manifests: flux.yaml\n")
+    write(root, {"Pulumi.yaml": project, "flux.yaml": MANIFESTS})

@@ -7,26 +7,24 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fleet.config import load
 from fleet.render import flux_release, tree
-from tests.support import REPOSITORY, Ended, config_map, contents, definition, stack_file, write
-
-Run = Callable[..., Ended]
-MANIFESTS = (
-    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n"
-    "  labels:\n    app.kubernetes.io/version: v2.9.2\n"
+from tests.support import (
+    MANIFESTS,
+    REPOSITORY,
+    Ended,
+    Run,
+    config_map,
+    contents,
+    definition,
+    stack_file,
+    with_manifests,
+    write,
 )
-
-
-def with_manifests(root: Path) -> None:
-    project = (root / "Pulumi.yaml").read_text()
-    project = project.replace("v2.9.2\n", "v2.9.2\n      manifests: flux.yaml\n")
-    write(root, {"Pulumi.yaml": project, "flux.yaml": MANIFESTS})
 
 
 class TestHelp:
