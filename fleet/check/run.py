@@ -47,7 +47,7 @@ def check_stacks(
             report.findings += build.findings
             report.findings += cluster_rules.findings(stack, build.objects, definition_folders)
         if clones is not None:
-            progress("building what tenants would deploy")
+            progress("building the tenants' folders")
             tenants = tenant_findings.check_tenants(clones, [stack for stack, _ in stacks])
             objects += tenants.objects
             report.findings += tenants.findings

@@ -64,7 +64,7 @@ def _build(cloned: ClonedFolder, namespace: str) -> Build:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    """Return the kustomization of a folder, with the one that Flux makes if there is none."""
+    """Return the kustomization of a folder; Flux generates one if the folder has none."""
     file = kustomization(folder)
     if file is None:
         content: dict[str, Any] = {"resources": list(manifests(folder))}

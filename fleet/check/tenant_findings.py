@@ -1,6 +1,6 @@
-"""The check of clones of tenants' repositories: what would a cluster refuse to each tenant?
+"""The check of tenants' repositories, from clones, against the fence of each tenant.
 
-The answer comes from the tenant's fence. Other objects in its namespace are not known here.
+Only the fence and the clone are known here, not the other objects in the tenant's namespace.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class CheckedTenants:
 
 
 def check_tenants(clones: Path, stacks: Iterable[Stack]) -> CheckedTenants:
-    """Build the folder of every tenant of every stack, and find what would be refused.
+    """Build the folder of every tenant of every stack, and find the objects that its fence refuses.
 
     `clones` has the clones of the tenants' repositories, in folders named as `git clone` does.
     Raises FleetError for a clone that cannot be read.
@@ -83,7 +83,7 @@ def _check_clone(clone: Path, fences: Iterable[Fence]) -> Build:
 
 
 def _for_cluster(fence: Fence, finding: Finding) -> Finding:
-    """Return a finding that names its cluster, as one line whatever the tenant's manifests have."""
+    """Return a finding that names its cluster, without the line breaks that a manifest may have."""
     problem = f"stack {fence.stack}, namespace {fence.tenant.namespace}: {finding.problem}"
     name, problem = (" ".join(text.split()) for text in (finding.object, problem))
     return Finding(file=finding.file, object=name, problem=problem)

@@ -22,14 +22,15 @@ from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization, manifests
 
 # kustomize fetches such a reference from the network.
 _REMOTE = re.compile(r"(git::)?((ssh|https?|file)://|[a-z][a-z0-9-]*@|github\.com[/:])", re.I)
-# kustomize ignores the case of keys, so all keys here are case-folded. A kustomization names files
-# and folders directly in these lists, ...
+# kustomize ignores the case of keys, so all keys here are case-folded. These lists have the names
+# of files and folders as their items.
 _PLUGIN_LISTS = ("generators", "transformers", "validators")
 _LISTS = (
     "resources", "bases", "components", "crds", "configurations", "patchesstrategicmerge",
     "patches",
 )  # fmt: skip
-# ... and with `_FILE_KEYS` in the mappings of these lists and in the configurations of plugins.
+# These lists have mappings as their items, which name files with `_FILE_KEYS`. The configurations
+# of plugins do the same.
 _MAPPING_LISTS = (
     "patches", "patchesjson6902", "replacements", "configmapgenerator", "secretgenerator",
 )  # fmt: skip
@@ -78,7 +79,7 @@ class _Reference:
 
 
 def reference_findings(cloned: ClonedFolder) -> Iterator[Finding]:
-    """Yield a finding for each reference, from a folder on, that may leave the repository."""
+    """Yield a finding for each reference of the build that may leave the repository."""
     todo, seen = [cloned.folder], set[Path]()
     while todo:
         folder = todo.pop()
@@ -183,7 +184,7 @@ def _references(folder: Path, source: str) -> list[_Reference]:
 
 
 def _read(folder: Path) -> Fields:
-    """Return the kustomization of a folder by case-folded key; Flux makes one if there is none."""
+    """Return the kustomization of a folder by case-folded key; Flux generates one if needed."""
     file = kustomization(folder)
     if file is None:
         return {"resources": list(manifests(folder))}

@@ -1,4 +1,4 @@
-"""A checkout whose stack dev is checked."""
+"""The check of a checkout that has only the stack dev."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from fleet.config import load
 from tests.support import manifest, stack_file, write
 
 INFRA = "clusters/dev/infra"
-POLICIES = "clusters/dev/policies"
 APPS = "clusters/dev/apps"
 
 
 def check(root: Path, files: Mapping[str, str], **lists: str) -> list[str]:
-    """Return what is found in the checkout with `files` and the stack dev alone."""
+    """Return the findings in the checkout with these files; `lists` are lists of the stack dev."""
     (root / "Pulumi.prod.yaml").unlink()
     write(root, {"Pulumi.dev.yaml": stack_file("dev", **lists), **files})
     stacks = [(stack, None) for stack in load.stacks(root)]
@@ -24,6 +23,7 @@ def check(root: Path, files: Mapping[str, str], **lists: str) -> list[str]:
 
 
 def flux_kustomization(name: str, spec: str, path: str = "./apps/podinfo/base") -> str:
+    """Return a Flux Kustomization; `spec` is more lines of its spec."""
     more = (
         "spec:\n  interval: 5m\n  prune: true\n"
         f"  path: {path}\n"

@@ -28,8 +28,8 @@ MODEST: dict[str, Any] = {"name": "a", "image": "a", "securityContext": SECURITY
 
 def register(checkout: Path, more: str = "", credentials: str = "", url: str = URL) -> None:
     """Make billing the only tenant of the stack dev."""
-    team = f"name: billing, repository: {{url: {url}}}{more}"
-    tenants = f"  fleet:tenants:\n    - {{{team}}}\n{credentials}"
+    tenant = f"name: billing, repository: {{url: {url}}}{more}"
+    tenants = f"  fleet:tenants:\n    - {{{tenant}}}\n{credentials}"
     write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=tenants)})
 
 

@@ -14,13 +14,8 @@ from tests.support import config_map, definition, kustomization, stack_file
 
 
 class TestFluxPaths:
-    def test_the_same_object_twice_in_one_list(self, checkout: Path) -> None:
-        (found,) = check(checkout, {}, apps="podinfo/base podinfo/overlays/dev")
-        assert found.startswith(f"{APPS}: does not build: kustomize: exit 1: ")
-        assert "podinfo" in found
-
-    def test_a_flux_path_within_is_built_too(self, checkout: Path) -> None:
-        """A Flux Kustomization that a definition brings is followed."""
+    def test_a_flux_path_in_a_definition_is_built_too(self, checkout: Path) -> None:
+        """The build follows the Flux Kustomizations in shared definitions."""
         files = definition("apps/a", flux_kustomization("a", "", path="./apps/b"))
         files |= definition("apps/b", config_map("b", "nowhere"))
         (found,) = check(checkout, files, apps="a")
@@ -33,7 +28,7 @@ class TestFluxPaths:
             "cluster; correct it"
         ]
 
-    def test_a_flux_path_of_another_repository_is_not_ours_to_build(self, checkout: Path) -> None:
+    def test_a_flux_path_of_another_repository_is_not_built(self, checkout: Path) -> None:
         text = flux_kustomization("a", "", path="./deploy").replace(
             "name: flux-system}", "name: team-a}"
         )
@@ -41,8 +36,13 @@ class TestFluxPaths:
 
 
 class TestFiles:
+    def test_the_same_object_twice_in_one_list(self, checkout: Path) -> None:
+        (found,) = check(checkout, {}, apps="podinfo/base podinfo/overlays/dev")
+        assert found.startswith(f"{APPS}: does not build: kustomize: exit 1: ")
+        assert "podinfo" in found
+
     def test_an_import_of_another_clusters_folder(self, checkout: Path) -> None:
-        """Even if that folder is there: this cluster is built without it."""
+        """The checkout has that folder, but the copy of this cluster does not."""
         files = {
             "apps/a/kustomization.yaml": kustomization("../../clusters/prod/apps"),
             "clusters/prod/apps/kustomization.yaml": kustomization(),
@@ -77,7 +77,7 @@ class TestFiles:
 def test_the_copy_that_is_checked_is_the_tree_that_is_committed(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No second rendering that could differ."""
+    """The tree is rendered once, so that the two cannot differ."""
     rendered: list[str] = []
     render = tree.render
 

@@ -24,11 +24,11 @@ from tests.support import REPOSITORY
         ({"metadata": "odd"}, "object without kind "),
     ],
 )
-def test_names(content: dict[str, Any], name: str) -> None:
+def test_display_name(content: dict[str, Any], name: str) -> None:
     assert BuiltObject(path="clusters/dev", manifest=content).display_name == name
 
 
-# The kinds whose plural is not just an s more; a test must know them by itself.
+# The plurals that are more than the kind and an s, written out so that the test is independent.
 PLURALS: Mapping[str, str] = {
     "backendtlspolicy": "backendtlspolicies",
     "cleanuppolicy": "cleanuppolicies",
@@ -59,7 +59,8 @@ PLURALS: Mapping[str, str] = {
 
 def test_plurals_of_all_kinds() -> None:
     named = {file.name.rpartition("_")[0] for file in schemas.folder().rglob("*.json")}
-    kinds = named - {"status", "apiversions", "apigroup"}  # answers, not objects
+    # These are answers of the API, not objects.
+    kinds = named - {"status", "apiversions", "apigroup"}
     assert {"gateway", "httproute", "deployment", "kustomization", *PLURALS} <= kinds
     for kind in kinds:
         assert plural(kind) == PLURALS.get(kind, f"{kind}s")

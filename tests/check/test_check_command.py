@@ -35,7 +35,7 @@ def test_without_the_option_nothing_is_different(checkout: Path, fleet: Run) -> 
 
 
 def test_findings(checkout: Path, fleet: Run) -> None:
-    """Those of schemas too; always in the same order."""
+    """The command prints also the findings of schemas, and always in the same order."""
     objects: list[Mapping[str, Any] | str] = [
         thing("v1", "Namespace", "b"),
         manifest("v1", "ConfigMap", "a", "", "dat: {}\n"),
@@ -64,7 +64,7 @@ def test_json(checkout: Path, fleet: Run) -> None:
 
 
 def test_no_clone(checkout: Path, tmp_path: Path, fleet: Run) -> None:
-    """It is said, on standard error and to programs, and is no finding."""
+    """Standard error and the JSON name the tenant; it is not a finding."""
     line = f"billing: no clone in {tmp_path}/billing-apps, not checked"
     args = ("check", "--root", checkout, "--tenants", tmp_path)
     ended = fleet(*args)

@@ -12,7 +12,7 @@ from tests.support import config_map, definition, helm_release, kustomization, m
 
 class TestNamespaces:
     def test_the_first_promotion_without_its_namespace(self, checkout: Path) -> None:
-        """foo-app into dev, whose namespace is one of test alone."""
+        """The cluster dev gets foo-app, but only test has its namespace."""
         files = definition("apps/foo-app/base", config_map("foo", "foo"))
         assert check(checkout, files, apps="foo-app/base") == [
             f"{APPS}: ConfigMap foo/foo: namespace foo is not created in this cluster; "
@@ -20,7 +20,7 @@ class TestNamespaces:
             "(infrastructure/namespaces/test-only has it)"
         ]
 
-    def test_a_namespace_that_nothing_has(self, checkout: Path) -> None:
+    def test_a_namespace_that_no_definition_creates(self, checkout: Path) -> None:
         files = definition("apps/foo-app/base", config_map("foo", "bar"))
         (found,) = check(checkout, files, apps="foo-app/base")
         assert found.endswith("(no shared definition has it yet)")
@@ -36,26 +36,26 @@ class TestNamespaces:
         ]
 
     def test_in_the_same_stage(self, checkout: Path) -> None:
-        """Flux applies namespaces first."""
+        """Flux applies the namespaces of a stage first."""
         files = definition("apps/foo-app/base", namespace("foo") + "---\n" + config_map("a", "foo"))
         assert check(checkout, files, apps="foo-app/base") == []
 
     @pytest.mark.parametrize("name", ["default", "kube-system", "flux-system"])
-    def test_one_that_every_cluster_has(self, name: str, checkout: Path) -> None:
+    def test_a_namespace_of_every_cluster(self, name: str, checkout: Path) -> None:
         assert check(checkout, definition("apps/a", config_map("a", name)), apps="a") == []
 
-    def test_what_a_helm_release_fills(self, checkout: Path) -> None:
+    def test_the_target_of_a_helm_release(self, checkout: Path) -> None:
         release = helm_release("chart", "common", "  targetNamespace: foo\n")
         (found,) = check(checkout, definition("apps/a", release), apps="a")
         assert found.startswith(f"{APPS}: HelmRelease common/chart: namespace foo is not created")
 
-    def test_what_a_helm_release_creates(self, checkout: Path) -> None:
+    def test_a_target_that_helm_creates(self, checkout: Path) -> None:
         spec = "  targetNamespace: foo\n  install: {createNamespace: true}\n"
         release = helm_release("chart", "common", spec)
         assert check(checkout, definition("apps/a", release), apps="a") == []
 
-    def test_what_a_helm_release_itself_is_in(self, checkout: Path) -> None:
-        """Also when it creates the one that it fills."""
+    def test_the_namespace_of_a_helm_release_itself(self, checkout: Path) -> None:
+        """Helm creates the target namespace, not the release's own."""
         spec = "  targetNamespace: foo\n  install: {createNamespace: true}\n"
         release = helm_release("chart", "bar", spec)
         (found,) = check(checkout, definition("apps/a", release), apps="a")
@@ -93,7 +93,7 @@ class TestFluxObjects:
         ]
 
     def test_a_helm_release_that_depends_on_an_unknown_one(self, checkout: Path) -> None:
-        """A Kustomization of that name would not do."""
+        """The dependency must be a HelmRelease; infra is a Kustomization."""
         text = helm_release("a", "flux-system", "  dependsOn: [{name: infra}]\n")
         assert check(checkout, definition("apps/a", text), apps="a") == [
             f"{APPS}: HelmRelease flux-system/a: dependsOn infra, which this cluster does not have"
@@ -156,7 +156,7 @@ class TestCheckout:
         ],
     )
     def test_a_remote_base(self, key: str, base: str, checkout: Path) -> None:
-        """It is found before anything is built: building would fetch it."""
+        """The finding comes before any build, because a build would fetch the base."""
         text = kustomization("resource.yaml") + ("" if key == "resources" else f"{key}:\n")
         files = {
             "apps/a/kustomization.yaml": f"{text}  - {base}\n",

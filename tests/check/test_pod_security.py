@@ -1,4 +1,4 @@
-"""Each check of the Pod Security Standards, at both levels."""
+"""Test each check of the Pod Security Standards, at both levels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ POD = "spec.securityContext."
 
 
 def pod(*changes: tuple[str, Any]) -> dict[str, Any]:
-    """Return a pod that nothing is wrong with, but for a value at each path; None removes it."""
+    """Return a valid pod, changed by a value at each path; None removes the field."""
     changed = copy.deepcopy(MODEST)
     for path, value in changes:
         *parents, last = path.split(".")
@@ -48,7 +48,7 @@ def pod(*changes: tuple[str, Any]) -> dict[str, Any]:
 
 
 def problems(level: str, template: dict[str, Any]) -> list[str]:
-    """Return the problems that the level finds in a pod by itself."""
+    """Return the problems of a pod at a level."""
     built = BuiltObject(path="apps", manifest={"apiVersion": "v1", "kind": "Pod"})
     found = [*pod_security.findings(level, Pods(made_by=built, template=template, count=1))]
     prefix = f"refused: Pod Security {level}: "
@@ -218,7 +218,9 @@ def test_refused_only_when_restricted(path: str, value: object, said: str) -> No
     ("path", "value", "container"),
     [("runAsNonRoot", "true", True), ("seccompProfile", "RuntimeDefault", {"type": "Localhost"})],
 )
-def test_each_container_says_what_the_pod_does_not(path: str, value: str, container: Any) -> None:  # noqa: ANN401 - any YAML
+def test_each_container_sets_what_the_pod_does_not(
+    path: str, value: str, container: object
+) -> None:
     name = "seccompProfile.type" if path == "seccompProfile" else path
     assert refused("restricted", (f"{POD}{path}", None), (f"{CONTEXT}{path}", container)) == [
         f"container b: set securityContext.{name}: {value}, there or for the whole pod"
@@ -283,6 +285,6 @@ def test_windows_has_no_capabilities_to_drop() -> None:
     ],
     ids=str,
 )
-def test_nothing_malformed_ends_it(odd: dict[str, Any]) -> None:
-    """Schemas tell what is wrong with it."""
+def test_malformed_pods_raise_no_error(odd: dict[str, Any]) -> None:
+    """Schema validation reports them."""
     problems("restricted", odd)

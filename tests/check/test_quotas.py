@@ -1,4 +1,4 @@
-"""Limits, defaults and quotas, as Kubernetes counts them."""
+"""Test limits, defaults and quotas, as Kubernetes counts them."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ def problems(pod: Pods, **hard: str) -> list[str]:
 
 
 class TestContainers:
-    def test_one_that_says_nothing(self) -> None:
+    def test_one_without_resources(self) -> None:
         found = quotas.resources({"name": "a"}, [RANGE])
         assert found.limits == {"memory": "256Mi"}
         assert found.requests == {"cpu": "50m", "memory": "64Mi"}
         assert problems(pod({"name": "a"})) == []
 
     def test_a_limit_is_a_request(self) -> None:
-        """Before the defaults of the namespace are looked at."""
+        """The limit wins over the default request of the namespace."""
         found = quotas.resources(container(limits={"cpu": 1, "memory": "32Mi"}), [RANGE])
         assert found.requests == {"cpu": "1", "memory": "32Mi"}
 
-    def test_the_most_is_the_default_of_a_limit_and_that_of_a_request(self) -> None:
+    def test_the_maximum_is_the_default_limit_and_request(self) -> None:
         item = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "1m", "memory": "1Mi"}}
         found = quotas.resources({}, [item, {"type": "Pod", "max": {"memory": "1Gi"}}])
         assert (found.limits, found.requests) == ({"cpu": "2"}, {"cpu": "2", "memory": "1Mi"})
 
-    def test_more_than_the_most(self) -> None:
+    def test_above_the_maximum(self) -> None:
         assert problems(pod(container("a", limits={"memory": "64Gi"}))) == [
             "container a: limits.memory 64Gi exceeds the 4Gi of one container; lower it"
         ]
@@ -69,7 +69,7 @@ class TestContainers:
 
     @pytest.mark.parametrize("limits", [{}, {"memory": "256Mi"}])
     def test_a_request_above_its_limit(self, limits: dict[str, str]) -> None:
-        """Also when the limit is the namespace's default."""
+        """The limit is the container's own or the namespace's default."""
         asked = container("a", requests={"memory": "512Mi"}, limits=limits)
         assert problems(pod(asked)) == [
             "container a: requests.memory 512Mi exceeds its limit 256Mi; lower it, or set "
@@ -84,7 +84,7 @@ class TestContainers:
             "container a: requests.cpu 'few' is not a quantity; write it as 500m or 64Mi"
         ]
 
-    def test_what_a_quota_counts_has_to_be_said(self) -> None:
+    def test_what_a_quota_counts_has_to_be_set(self) -> None:
         silent = pod({"name": "a"})
         assert problems(silent, **{"limits.cpu": "4", "limits.ephemeral-storage": "1"}) == [
             "container a: does not set limits.cpu, which the quota counts; set it"
@@ -98,7 +98,7 @@ class TestContainers:
         assert quotas.forbidden_priorities([quota({"pods": "0"}), critical]) == {
             "system-node-critical"
         }
-        # It counts these pods only, so it neither demands nor limits anything of others.
+        # The quota counts only pods of these classes, so it sets no limit for any other pod.
         assert list(quotas.exceeded("apps", {"a": {"pods": Fraction(1)}}, {}, [critical])) == []
 
 
@@ -135,18 +135,18 @@ class TestUsage:
         ("init", "cpu"),
         [
             ([], "500m"),
-            ([{**BIG}], "2"),  # it has ended when the other begins
+            ([{**BIG}], "2"),  # ends before the other starts
             ([{**SMALL}], "500m"),
-            ([{**BIG, "restartPolicy": "Always"}], "2500m"),  # runs beside it
+            ([{**BIG, "restartPolicy": "Always"}], "2500m"),  # runs beside the other
             ([{**SMALL, "restartPolicy": "Always"}, {**BIG}], "2500m"),
             ([{**BIG}, {**SMALL, "restartPolicy": "Always"}], "2"),
         ],
     )
-    def test_what_a_pod_asks_for_while_it_starts(self, init: list[Any], cpu: str) -> None:
+    def test_a_pod_that_needs_more_to_start(self, init: list[Any], cpu: str) -> None:
         found = used("pods", "Pod", containers=[SMALL], initContainers=init)
         assert found["requests.cpu"] == parse(cpu)
 
-    def test_what_a_pod_asks_for_as_a_whole(self) -> None:
+    def test_resources_of_a_pod_as_a_whole(self) -> None:
         whole = {"requests": {"cpu": "3"}}
         assert used("pods", "Pod", containers=[SMALL], resources=whole)["requests.cpu"] == 3
 
@@ -220,7 +220,7 @@ class TestExceeded:
             )
         ]
 
-    def test_what_the_namespace_already_holds(self) -> None:
+    def test_objects_of_the_platform_count_too(self) -> None:
         shares = {"ConfigMap a": {"configmaps": Fraction(1)}}
         one = [quota({"configmaps": "1"})]
         assert list(quotas.exceeded("apps", shares, {}, one)) == []
@@ -229,13 +229,13 @@ class TestExceeded:
             "2 configmaps in all (ConfigMap a: 1, the platform: 1) exceed the quota of 1; "
             "Kubernetes refuses the objects beyond it; use less, or ask the platform for more"
         )
-        # A team that has none is not told of it.
+        # A tenant without a ConfigMap gets no finding.
         assert (
             list(quotas.exceeded("apps", {}, {"configmaps": 1}, [quota({"configmaps": "0"})])) == []
         )
 
     @pytest.mark.parametrize("name", get_args(QuotaName))
-    def test_whatever_can_be_decided_is_counted(self, name: str) -> None:
+    def test_every_quota_of_the_config_is_counted(self, name: str) -> None:
         objects = [
             used(resource, kind, **spec)
             for resource, kind, spec in (

@@ -17,7 +17,7 @@ def test_nothing_is_wrong_with_the_shipped_stacks() -> None:
     assert report.findings == []
     assert report.without_schema == Counter()
     assert report.clusters == 3
-    # Fewer would mean that something was not looked at.
+    # A lower number would mean that some objects were not checked.
     assert report.objects > 70
 
 
@@ -25,7 +25,7 @@ def test_nothing_is_wrong_with_the_small_checkout(checkout: Path) -> None:
     assert check(checkout, {}) == []
 
 
-def test_every_cluster_is_looked_at(checkout: Path) -> None:
+def test_every_cluster_is_checked(checkout: Path) -> None:
     write(checkout, {"apps/podinfo/overlays/prod/kustomization.yaml": kustomization("nothing")})
     said: list[str] = []
     stacks = [(stack, None) for stack in load.stacks(checkout)]
@@ -36,7 +36,7 @@ def test_every_cluster_is_looked_at(checkout: Path) -> None:
 
 
 def test_components_are_checked_too(checkout: Path) -> None:
-    """With Flux's manifests, the entrypoint is built as it will be in Git."""
+    """Flux's own manifests are part of the entrypoint, as in Git."""
     stack = load.stack(checkout, "dev")
     text = namespace("flux-system") + "---\n" + manifest("v1", "ConfigMap", "a", "flux-system")
     broken = text + "---\n" + manifest("v1", "ConfigMap", "b", "flux-system", "dat: {}\n")

@@ -59,7 +59,7 @@ class TestObjects:
             ("kustomize.toolkit.fluxcd.io/v1beta1", "Kustomization"),
         ],
     )
-    def test_a_kind_that_is_not(self, api: str, kind: str, checkout: Path) -> None:
+    def test_an_unknown_kind(self, api: str, kind: str, checkout: Path) -> None:
         found = check(checkout, definition("apps/a", manifest(api, kind, "a", "common")), apps="a")
         assert f"{APPS}: {kind} common/a: {api} has no kind {kind}; check apiVersion and kind" in (
             found
@@ -84,8 +84,8 @@ class TestObjects:
             f"{APPS}: ClusterPolicy a: spec.rules.0: additional properties 'validat' not allowed"
         )
 
-    def test_a_kind_of_somebody_else_is_counted(self, checkout: Path) -> None:
-        """It is no finding, but it is said."""
+    def test_a_kind_without_a_schema_is_counted(self, checkout: Path) -> None:
+        """The report counts it, but it is not a finding."""
         (checkout / "Pulumi.prod.yaml").unlink()
         text = manifest("example.com/v1", "Thing", "a", "common", "spec: {a: '='}\n")
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="a")})
@@ -101,10 +101,10 @@ class TestObjects:
 
 
 class TestPrograms:
-    """Their absence is one clear line."""
+    """A missing program is one error."""
 
     @pytest.fixture(autouse=True)
-    def nothing_at_hand(self, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_programs(self, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(empty_cache))
 
     def test_absent(self) -> None:
@@ -121,7 +121,7 @@ class TestPrograms:
         monkeypatch.setenv("PATH", str(tmp_path))
         assert kustomize.kustomize() == [str(tmp_path / "kubectl"), "kustomize"]
 
-    def test_what_was_built_is_used(self, empty_cache: Path) -> None:
+    def test_a_program_that_make_tools_built(self, empty_cache: Path) -> None:
         built = empty_cache / "bin" / "kustomize"
         write(empty_cache, {"bin/kustomize": ""})
         assert kustomize.kustomize() == [str(built), "build"]

@@ -25,7 +25,7 @@ from tests.support import config_map, kustomization, manifest
 
 
 class TestBuild:
-    def test_a_healthy_team(self, checkout: Path) -> None:
+    def test_a_healthy_tenant(self, checkout: Path) -> None:
         result = check(checkout, healthy_files())
         assert result.findings == []
         assert (result.checked, result.not_checked) == (1, [])
@@ -71,7 +71,7 @@ class TestBuild:
         assert str(checkout.parent) not in said
         assert "/fleet-tenants-" not in said
 
-    def test_a_kustomization_that_is_none(self, checkout: Path) -> None:
+    def test_a_broken_kustomization(self, checkout: Path) -> None:
         (said,) = found(checkout, {f"{FOLDER}/kustomization.yaml": "resources: [a\n"})
         where = f"{FOLDER}/kustomization.yaml: {UNCHECKED}: kustomization.yaml"
         assert said.startswith(f"{where}: while parsing ")
@@ -99,27 +99,27 @@ class TestBuild:
             b"\xff\xfe\0",
         ],
     )
-    def test_no_file_of_a_team_ends_the_check(self, broken: str | bytes, checkout: Path) -> None:
-        """Neither a kustomization nor the configuration of a plugin."""
+    def test_no_file_ends_the_check(self, broken: str | bytes, checkout: Path) -> None:
+        """Neither a kustomization nor the configuration of a plugin raises an error."""
         assert len(found(checkout, {f"{FOLDER}/kustomization.yaml": broken})) == 1
         files = {f"{FOLDER}/kustomization.yaml": "transformers: [a.yaml]\n"}
         assert len(found(checkout, {**files, f"{FOLDER}/a.yaml": broken})) == 1
 
     def test_a_manifest_too_deep(self, checkout: Path) -> None:
-        """That kustomize builds: what it returns is the team's as well."""
+        """The output of kustomize is the tenant's content too."""
         deep = "[" * 3000 + "]" * 3000
         (said,) = found(checkout, folder(manifest("v1", "A", "a", "", f"a: {deep}\n")))
         assert said == "does not build: kustomize's output: is nested more than 100 deep"
 
     def test_keys_in_any_case(self, checkout: Path) -> None:
-        """As kustomize takes them."""
+        """The case of keys makes no difference to kustomize."""
         files = folder(config_map("a", ""), Namespace="billing-dev", commonLabels={"A": "b"})
         result = check(checkout, files)
         assert result.findings == []
         assert [built.display_name for built in result.objects] == ["ConfigMap billing-dev/a"]
 
     def test_without_a_kustomization(self, checkout: Path) -> None:
-        """Flux lists what is there, folders with a kustomization of their own as one."""
+        """Flux lists all files, and a folder with a kustomization of its own as one."""
         files = {
             f"{FOLDER}/a.yaml": config_map("a", ""),
             f"{FOLDER}/README.md": "# A\n",
@@ -133,8 +133,8 @@ class TestBuild:
         assert [built.metadata["name"] for built in result.objects] == ["a", "b", "c"]
 
     @pytest.mark.parametrize("content", ["resources: []\n", "namespace: billing-dev\n"])
-    def test_nothing_any_more(self, content: str, checkout: Path) -> None:
-        """Flux removes what was there."""
+    def test_no_objects(self, content: str, checkout: Path) -> None:
+        """An empty kustomization is valid; Flux removes the objects of an earlier commit."""
         result = check(checkout, {f"{FOLDER}/kustomization.yaml": content})
         assert (result.objects, result.findings) == ([], [])
         assert check(checkout, {f"{FOLDER}/kustomization.yaml": "", "a": ""}).findings == []
@@ -167,7 +167,7 @@ class TestBuild:
         assert result.findings == []
         assert len(result.objects) == 2
 
-    def test_what_stands_in_the_kustomization_itself(self, checkout: Path) -> None:
+    def test_content_in_the_kustomization_itself(self, checkout: Path) -> None:
         labels = "apiVersion: builtin\nkind: LabelTransformer\nmetadata: {name: a}\n"
         labels += "labels: {a: b}\nfieldSpecs: [{path: metadata/labels, create: true}]\n"
         inline = json.dumps({**thing("v1", "ConfigMap"), "data": {"key": "a" * 300}})
@@ -187,7 +187,7 @@ class TestBuild:
             check(checkout, healthy_files())
 
     def test_a_date_is_a_text(self, checkout: Path) -> None:
-        """As in Kubernetes; this one is no day."""
+        """Kubernetes reads dates as texts, also one that is not in the calendar."""
         text = manifest("v1", "ConfigMap", "a", "", "data: {a: 2026-99-99}\n")
         (built,) = check(checkout, folder(text)).objects
         assert built.manifest["data"] == {"a": "2026-99-99"}
@@ -207,14 +207,14 @@ class TestNamespaces:
         ]
 
     def test_of_the_kustomization(self, checkout: Path) -> None:
-        """One finding, not one for each object."""
+        """The namespace is one finding, not one for each object."""
         files = folder(config_map("a", ""), config_map("b", ""), namespace="billing")
         assert found(checkout, files) == [
             "namespace: billing: Flux puts all objects into billing-dev instead; remove it"
         ]
 
     def test_two_that_become_one(self, checkout: Path) -> None:
-        """Said without what is in them."""
+        """The finding does not print the content of a Secret."""
         secret = manifest("v1", "Secret", "a", "one", "stringData: {a: hidden}\n")
         result = found(checkout, folder(secret, secret.replace("one", "billing-dev")))
         assert result == [
@@ -224,7 +224,7 @@ class TestNamespaces:
             "metadata.namespace",
         ]
 
-    def test_the_teams_own_transformer_comes_after_flux(self, checkout: Path) -> None:
+    def test_a_transformer_of_the_tenant_runs_after_flux(self, checkout: Path) -> None:
         transformer = (
             "apiVersion: builtin\nkind: NamespaceTransformer\n"
             "metadata: {name: a, namespace: flux-system}\n"

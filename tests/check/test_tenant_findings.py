@@ -10,6 +10,7 @@ import pytest
 from fleet.check import tenant_findings
 from fleet.check.run import check_stacks
 from fleet.config import load
+from fleet.config.models import Stack
 from tests.check.end_to_end import healthy_files
 from tests.check.tenant_support import (
     SECURITY,
@@ -51,7 +52,7 @@ class TestKinds:
                 "Ingress",
                 f"the tenant's role does not allow ingresses.networking.k8s.io{NOT_YET}",
             ),
-            # The group counts, not only the name.
+            # A role allows a kind of one API group, not the same kind of another.
             (
                 "example.com/v1",
                 "ConfigMap",
@@ -59,15 +60,15 @@ class TestKinds:
             ),
         ],
     )
-    def test_that_its_role_does_not_have(
+    def test_a_kind_that_is_not_allowed(
         self, api: str, kind: str, said: str, checkout: Path
     ) -> None:
         (line,) = found(checkout, folder(thing(api, kind)))
         assert line.endswith(f": {said}")
         assert line.startswith(f"{kind} ")
 
-    def test_what_it_may_only_see(self, checkout: Path) -> None:
-        """Reading alone applies nothing."""
+    def test_a_kind_that_it_may_only_read(self, checkout: Path) -> None:
+        """Rights to read a kind are not enough to apply it."""
         (said,) = found(checkout, folder(thing("v1", "Pod", spec=pod())))
         assert "does not allow pods" in said
 
@@ -91,7 +92,7 @@ class TestKinds:
         assert said.startswith("Pod billing-dev/a: refused: Pod Security restricted: ")
 
     def test_a_kind_of_the_whole_cluster(self, checkout: Path) -> None:
-        """No role of a namespace gives rights to it."""
+        """A Role never gives rights to such a kind."""
         extra = ", extraKinds: [{apiGroup: storage.k8s.io, resources: [storageclasses]}]"
         register(checkout, more=extra)
         assert found(checkout, folder(thing("storage.k8s.io/v1", "StorageClass"))) == [
@@ -99,20 +100,20 @@ class TestKinds:
             "rights only in its namespace; remove it"
         ]
 
-    def test_line_breaks_stay_out_of_what_is_told(self, checkout: Path) -> None:
+    def test_a_finding_has_no_line_breaks(self, checkout: Path) -> None:
         broken = pod() | {"priorityClassName": "a", "serviceAccountName": "b\nc: d"}
         (said,) = found(checkout, folder(workload(broken)))
         assert "ServiceAccount b c: d;" in said
 
-    def test_the_fences_own(self, checkout: Path) -> None:
-        """Whatever kinds the team may have."""
+    def test_an_object_of_the_fence(self, checkout: Path) -> None:
+        """The fence is protected even if extraKinds allow its kind."""
         register(checkout, more=", extraKinds: [{apiGroup: '', resources: [serviceaccounts]}]")
         assert found(checkout, folder(thing("v1", "ServiceAccount", "tenant"))) == [
             "ServiceAccount billing-dev/tenant: is part of the tenant's fence, which only the "
             "platform changes; remove it"
         ]
 
-    def test_what_is_refused_uses_nothing(self, checkout: Path) -> None:
+    def test_a_refused_object_uses_no_quota(self, checkout: Path) -> None:
         big = workload(pod(), kind="DaemonSet", replicas=1000)
         assert len(found(checkout, folder(big))) == 1
 
@@ -124,7 +125,7 @@ class TestPods:
          ("batch/v1", "CronJob")],
     )  # fmt: skip
     def test_pod_security(self, api: str, kind: str, checkout: Path) -> None:
-        """Kubernetes judges the pods, not what makes them."""
+        """Kubernetes accepts the workload and refuses its pods."""
         spec: dict[str, Any] = {"template": {"spec": pod() | {"hostNetwork": True}}}
         spec = {"jobTemplate": {"spec": spec}} if kind == "CronJob" else spec
         assert found(checkout, folder(thing(api, kind, spec=spec))) == [
@@ -132,7 +133,7 @@ class TestPods:
             "the pod has hostNetwork: true; remove it"
         ]
 
-    def test_the_teams_own_level(self, checkout: Path) -> None:
+    def test_the_level_of_the_tenant(self, checkout: Path) -> None:
         plain = workload({"containers": [{"name": "a", "image": "a"}]})
         assert len(found(checkout, folder(plain))) == 4
         register(checkout, more=", podSecurity: baseline")
@@ -154,7 +155,7 @@ class TestPods:
         ]
         assert found(checkout, folder(workload(pod() | {"priorityClassName": "low"}))) == []
 
-    def test_an_account_that_nobody_makes(self, checkout: Path) -> None:
+    def test_an_unknown_account(self, checkout: Path) -> None:
         assert found(checkout, folder(workload(pod() | {"serviceAccountName": "b"}))) == [
             "Deployment billing-dev/a: accepted, but its pods are refused: the namespace has no "
             "ServiceAccount b; remove serviceAccountName"
@@ -164,7 +165,7 @@ class TestPods:
             assert found(checkout, folder(own)) == []
 
     def test_quota(self, checkout: Path) -> None:
-        """Over all objects, with what the namespace's defaults add."""
+        """The quota counts all objects, with the default requests of the namespace."""
         register(checkout, more=", quota: {requests.cpu: 100m}")
         objects = [workload(pod(), replicas=2), workload(pod(), kind="StatefulSet")]
         assert found(checkout, folder(*objects)) == [
@@ -177,21 +178,21 @@ class TestPods:
         ("kind", "credentials", "held"),
         [("ConfigMap", "", True), ("Secret", TOKEN, True), ("Secret", "", False)],
     )
-    def test_quota_of_what_the_platform_has_there(
+    def test_quota_with_objects_of_the_platform(
         self, kind: str, credentials: str, held: bool, checkout: Path
     ) -> None:
-        """kube-root-ca.crt, and with what Flux reads the repository."""
+        """The namespace has kube-root-ca.crt, and the Secret with which Flux reads."""
         register(checkout, more=f", quota: {{{kind.lower()}s: 1}}", credentials=credentials)
         said = found(checkout, folder(thing("v1", kind)))
         assert ["the platform: 1)" in line for line in said] == ([True] if held else [])
 
 
-class TestTeams:
-    def stack(self) -> Any:  # noqa: ANN401 - what check takes
+class TestTenants:
+    def stack(self) -> Stack:
         return load.stack(TENANCY, "prod-us-east-1")
 
     def test_each_by_its_own_fence(self, tmp_path: Path) -> None:
-        """Two teams may do what the third may not, and one has its wiring elsewhere."""
+        """Only audit may have an Ingress. legacy is set up in flux-system."""
         ingress = manifest("networking.k8s.io/v1", "Ingress", "a")
         for name, path in (
             ("audit", "manifests/production"),
@@ -206,7 +207,7 @@ class TestTeams:
             ("legacy-apps/deploy/prod", "Ingress legacy-prod/a"),
         ]
 
-    def test_one_without_a_clone(self, tmp_path: Path) -> None:
+    def test_a_tenant_without_a_clone(self, tmp_path: Path) -> None:
         write(tmp_path, {"billing-apps/deploy/prod/a.yaml": config_map("a", "")})
         result = tenant_findings.check_tenants(tmp_path, [self.stack(), self.stack()])
         assert result.findings == []
@@ -229,11 +230,11 @@ class TestTeams:
         assert check(checkout, healthy_files()).checked == 1
 
     def test_one_folder_for_two_repositories(self, tmp_path: Path, checkout: Path) -> None:
-        teams = "".join(
+        tenants = "".join(
             f"    - {{name: {name}, repository: {{url: https://github.com/{name}/apps}}}}\n"
             for name in ("one", "two")
         )
-        more = f"  fleet:tenants:\n{teams}"
+        more = f"  fleet:tenants:\n{tenants}"
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
         (tmp_path / "apps").mkdir()
         result = tenant_findings.check_tenants(tmp_path, [load.stack(checkout, "dev")])
@@ -245,7 +246,7 @@ class TestTeams:
         ]
 
 
-def test_schemas_hold_for_what_teams_deploy(checkout: Path) -> None:
+def test_schemas_hold_for_tenants(checkout: Path) -> None:
     register(checkout)
     clones = clone(checkout, folder(thing("apps/v1", "Deploymnt")))
     stack = load.stack(checkout, "dev")

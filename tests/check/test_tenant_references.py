@@ -17,7 +17,7 @@ REMOTE = "is remote, and Flux builds from the repository alone; copy it into the
 
 @pytest.fixture(autouse=True)
 def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For that might go to the network, or read what is not the team's."""
+    """Fail on a build, which might use the network or read files of others."""
 
     def build(*_: object) -> None:
         raise AssertionError("built")
@@ -101,8 +101,8 @@ def test_in_a_base_and_in_the_file_of_a_generator(checkout: Path) -> None:
     ]
 
 
-def test_in_what_flux_lists(checkout: Path) -> None:
-    """Without a kustomization, folders that have one, and whatever their names are."""
+def test_in_a_folder_without_a_kustomization(checkout: Path) -> None:
+    """Flux lists folders with a kustomization, and a name of a file may look remote."""
     files = {
         f"{FOLDER}/a.yaml": config_map("a", ""),
         f"{FOLDER}/b/c/kustomization.yaml": kustomization("https://a.b/c"),
@@ -140,7 +140,7 @@ def test_two_keys_that_are_one(key: str, other: str, checkout: Path) -> None:
         ("x: &x {resources: [https://a.b/c]}\n! '<<': *x\n", "merge key << in "),
     ],
 )
-def test_what_programs_read_differently(text: str, said: str, checkout: Path) -> None:
+def test_yaml_that_programs_read_differently(text: str, said: str, checkout: Path) -> None:
     (problem,) = found(checkout, {f"{FOLDER}/kustomization.yaml": text})
     assert problem.startswith(
         f"{FOLDER}/kustomization.yaml: {UNCHECKED}: kustomization.yaml: {said}"
@@ -159,7 +159,7 @@ def test_a_folder_whose_name_may_be_no_text(name: str, checkout: Path) -> None:
 
 
 def test_the_configuration_of_plugins_in_a_folder(checkout: Path) -> None:
-    """What is in it may come from a component, and be changed by patches."""
+    """Its content may come from a component and change by patches, so it is not followed."""
     files = {
         f"{FOLDER}/kustomization.yaml": "generators: [g]\n",
         f"{FOLDER}/g/kustomization.yaml": "components: [c]\n",
@@ -218,7 +218,7 @@ def test_no_name_of_a_file(text: str, checkout: Path) -> None:
 
 
 def test_a_symbolic_link(checkout: Path) -> None:
-    """Also to a file of the repository itself, and a folder on the way."""
+    """Flux leaves out links to files and folders of the repository too."""
     files: Files = {
         "a.yaml": config_map("a", ""),
         "base/a.yaml": config_map("a", ""),
@@ -233,7 +233,7 @@ def test_a_symbolic_link(checkout: Path) -> None:
     ]
 
 
-def test_what_is_not_there(checkout: Path) -> None:
+def test_a_missing_file(checkout: Path) -> None:
     assert found(checkout, {f"{FOLDER}/kustomization.yaml": kustomization("a.yaml")}) == [
         f"{FOLDER}/kustomization.yaml: resources: a.yaml: is not among the files that Flux "
         "fetches; add it"

@@ -53,7 +53,7 @@ class TestFluxManifests:
         assert self.refused(checkout).endswith("Is a directory; name a file")
 
     def test_where_the_release_is_kept(self, checkout: Path, empty_cache: Path) -> None:
-        """Another source's manifests are not this one's, though of the same version."""
+        """Manifests of another source do not count as the release's, even of the same version."""
         write(empty_cache, {"flux/v2.9.2-from-modules.yaml": "made here"})
         flux = load.stack(checkout, "dev").config.flux
         assert flux_release.url(flux) == (
@@ -74,13 +74,13 @@ class TestFluxManifests:
         ]
 
     def test_with_flags(self, tmp_path: Path) -> None:
-        """What is planted is what kustomize makes of the tree; nothing else is touched."""
+        """The manifests applied once equal the build of the tree; only the flags change."""
         stack = load.stack(REPOSITORY, "dev")
         manifests = flux_release.read_for_review(stack.config.flux, REPOSITORY)
         write(tmp_path, tree.render(stack, manifests))
         text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
-        planted = [
+        applied_once = [
             *flux.with_flags(manifests),
             *flux.platform_account(),
             *flux.sync(stack),
@@ -89,7 +89,7 @@ class TestFluxManifests:
         def key(item: dict[str, Any]) -> tuple[str, str]:
             return item["kind"], item["metadata"]["name"]
 
-        assert sorted(planted, key=key) == sorted(built, key=key)
+        assert sorted(applied_once, key=key) == sorted(built, key=key)
         upstream = [item for item in yaml.load_all(manifests, Loader=yaml.CSafeLoader) if item]
         changed = {
             item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
