@@ -66,7 +66,7 @@ def expected(root: Path, stack: Stack) -> Found:
         "Deployment": lambda content: str(content["spec"].get("replicas", 1)),
         "HelmRelease": lambda _: "ready",
     }
-    return _by_thing((built.content for built in objects), values)
+    return _by_thing((built.manifest for built in objects), values)
 
 
 def found(state: Path, cluster: str) -> Found:
