@@ -15,12 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fleet.check.findings import Built
 from fleet.check.pods import items
 from fleet.errors import CommandError, FleetError
-from fleet.kube import kustomize, yaml_reader
+from fleet.kube import kustomize, yaml_reader, yaml_writer
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization, manifests
 from fleet.kube.yaml_reader import Loader
 
@@ -176,7 +174,7 @@ def _objects(copy: Path, folder: Path) -> list[dict[str, Any]]:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
-    file.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+    file.write_text(yaml_writer.dump_untrusted(content), encoding="utf-8")
 
 
 def _read(file: Path, loader: type[Loader] | type[yaml_reader.Texts]) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fleet.config import stack_files
 from fleet.config.models import Stack
 from fleet.errors import ConfigError
+from fleet.kube import yaml_reader
 
 
 def path(stack: Stack) -> Path:
@@ -28,15 +27,16 @@ def require_context(stack: Stack) -> None:
     """Refuse a kubeconfig that is missing or lacks the stack's context. Raises ConfigError."""
     file = path(stack)
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        documents = yaml_reader.documents(file.read_bytes())
     except OSError as error:
         raise ConfigError(
             [f"{stack.file}: fleet:cluster.kubeconfig: {file}: {error.strerror}; name a file"]
         ) from None
-    except (UnicodeDecodeError, yaml.YAMLError):
+    except ValueError:
         raise ConfigError(
             [f"{stack.file}: fleet:cluster.kubeconfig: {file} is no kubeconfig; name one"]
         ) from None
+    content = documents[0] if documents else None
     contexts = content.get("contexts") if isinstance(content, dict) else None
     items = contexts if isinstance(contexts, list) else []
     names = [str(item.get("name")) for item in items if isinstance(item, dict)]

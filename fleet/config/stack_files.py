@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fleet.config import stack_files
 from fleet.errors import ConfigError
+from fleet.kube import yaml_reader
 
 PROJECT = "fleet"
 PROJECT_FILE = "Pulumi.yaml"
@@ -115,44 +114,17 @@ def _name(key: object, file: str, problems: list[str]) -> str | None:
     return name if colon and namespace == PROJECT else None
 
 
-class _TwiceError(yaml.MarkedYAMLError):
-    """A mapping has a key twice."""
-
-
-class _UniqueKeyLoader(yaml.CSafeLoader):
-    """Refuses a mapping that has a key twice, where YAML would drop the first one silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.endswith(":merge"):
-                continue
-            if key_node.value in seen:
-                raise _TwiceError(
-                    problem=f"key {key_node.value!r} is there twice; keep one",
-                    problem_mark=key_node.start_mark,
-                )
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        content = yaml_reader.document_with_unique_keys(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             [f"{path.name}: cannot be read: {error.strerror}; it belongs in {path.parent}"]
         ) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path.name}: is not UTF-8 text; save it as UTF-8"]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        said = getattr(error, "problem", None) or "has characters that YAML does not allow"
-        if not isinstance(error, _TwiceError):
-            said = f"is not YAML: {said}; mend it there or just before"
-        raise ConfigError([f"{path.name}:{line} {said}"]) from None
+    except ValueError as error:
+        raise ConfigError([f"{path.name}: {error}"]) from None
     return _mapping(content, path.name, "the file")
 
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fleet import cache
 from fleet.errors import CommandError
-from fleet.kube import yaml_reader
+from fleet.kube import yaml_reader, yaml_writer
 from fleet.process import run
 
 BUILD_TIMEOUT = 120
@@ -53,7 +51,7 @@ def complete(folder: Path) -> None:
     """List the YAML files of a folder that has no kustomization.yaml, as Flux does to build it."""
     if not kustomization(folder):
         content = {"resources": list(manifests(folder))}
-        (folder / KUSTOMIZATION_FILES[0]).write_text(yaml.safe_dump(content), encoding="utf-8")
+        (folder / KUSTOMIZATION_FILES[0]).write_text(yaml_writer.dump(content), encoding="utf-8")
 
 
 def manifests(folder: Path, below: str = "") -> Iterator[str]:

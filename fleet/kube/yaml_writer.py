@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 
 def dump(*documents: dict[str, Any]) -> str:
-    """Return documents as YAML, keys in their order."""
+    """Return documents as YAML; keys keep their order."""
     return "---\n".join(
         yaml.dump(document, Dumper=_Dumper, sort_keys=False) for document in documents
     )
 
 
+def dump_untrusted(document: Mapping[str, Any]) -> str:
+    """Return a document that a tenant wrote as YAML; its anchors stay anchors.
+
+    A few nested anchors can stand for more text than fits into memory.
+    """
+    return yaml.safe_dump(dict(document), sort_keys=False)
+
+
 class _Dumper(yaml.SafeDumper):
-    """Writes shared values out instead of as anchors, and indents lists as people do."""
+    """Writes shared values out instead of as anchors, and indents the items of lists."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401 - the base class's signature
         return True

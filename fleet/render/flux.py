@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant
+from fleet.kube import yaml_reader
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render.layout import PLATFORM_ACCOUNT, PULL_SECRET, SYNC_NAME, TENANTS
 from fleet.render.stages import Stage
@@ -160,9 +159,7 @@ def flag_patches() -> list[dict[str, Any]]:
 def with_flags(manifests: str) -> list[dict[str, Any]]:
     """Return the objects of the install manifests as kustomize makes them of `flag_patches`."""
     objects: list[dict[str, Any]] = [
-        document
-        for document in yaml.load_all(manifests, Loader=yaml.CSafeLoader)
-        if document is not None
+        document for document in yaml_reader.documents(manifests) if document is not None
     ]
     for item in objects:
         for flag, controllers in FLAGS.items():

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from fleet.config.base import DNS_LABEL
 from fleet.config.git_urls import same_repository
 from fleet.config.tenant import Tenant
+from fleet.kube import yaml_writer
 
 
 def environments(owns: Mapping[str, Mapping[str, Any]], tenant: Tenant) -> list[str]:
@@ -48,7 +47,7 @@ def starting_files(tenant: Tenant, environments: Sequence[str]) -> dict[str, str
             ],
             "generatorOptions": {"disableNameSuffixHash": True},
         }
-        text = yaml.safe_dump(content, sort_keys=False)
+        text = yaml_writer.dump(content)
         files[f"deploy/{environment}/kustomization.yaml"] = f"{_FIRST_LINE}{text}"
     return files
 
