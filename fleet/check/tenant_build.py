@@ -174,7 +174,7 @@ def _objects(copy: Path, folder: Path) -> list[dict[str, Any]]:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
-    file.write_text(yaml_writer.dump_untrusted(content), encoding="utf-8")
+    file.write_text(yaml_writer.untrusted_to_yaml(content), encoding="utf-8")
 
 
 def _read(file: Path, loader: type[Loader] | type[yaml_reader.Texts]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def same_as_engine(stack: Stack, root: Path, engine: Mapping[str, Any]) -> None:
     `engine` maps every key of SHARED_KEYS and CLUSTER_KEYS to the engine's value, None where it
     has none. They differ when somebody uses --config-file: what runs would not be what Git says.
     """
-    files = stack_files.shared(root, []) | stack_files.own(root, stack.file, [])
+    files = stack_files.merged(root, stack.file)
     problems = [
         f"{stack.file}: fleet:{key}: is not what the engine was given; decide in this file and "
         "run without --config-file"

@@ -15,7 +15,7 @@ def dump(*documents: dict[str, Any]) -> str:
     )
 
 
-def dump_untrusted(document: Mapping[str, Any]) -> str:
+def untrusted_to_yaml(document: Mapping[str, Any]) -> str:
     """Return a document that a tenant wrote as YAML; its anchors stay anchors.
 
     A few nested anchors can stand for more text than fits into memory.
