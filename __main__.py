@@ -16,8 +16,9 @@ from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.github_repository import GitHubRepository, GitHubRepositoryArgs
 from components.tenant_registration import DeployKeyArgs, TenantRegistration, TenantRegistrationArgs
 from fleet import deploy_keys
-from fleet.config import engine, load, stack_files
+from fleet.config import engine, load, outlines, stack_files
 from fleet.config.models import Stack
+from fleet.config.outlines import StackOutline
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.errors import FleetError
 from fleet.kube import namespaces
@@ -118,9 +119,9 @@ def _tenants(
     credentials = secrets.get_secret_object("tenantCredentials")
     tenants = tenants_of(stack)
     to_create = [tenant for tenant in tenants if tenant.create]
-    owns = stack_files.all_own(root) if to_create else {}
+    stacks = list(outlines.read(root).values()) if to_create else []
     created = {
-        tenant.repository_name: _team_repository(tenant, owns, opts).resources
+        tenant.repository_name: _team_repository(tenant, stacks, opts).resources
         for tenant in to_create
     }
     for tenant in tenants:
@@ -159,9 +160,9 @@ def _tenants(
 
 
 def _team_repository(
-    tenant: Tenant, owns: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
+    tenant: Tenant, stacks: Sequence[StackOutline], opts: pulumi.ResourceOptions
 ) -> GitHubRepository:
-    environments = tenant_repository.environments(owns, tenant)
+    environments = tenant_repository.environments(stacks, tenant)
     args = GitHubRepositoryArgs(
         repository=tenant.repository_name,
         branch=tenant.repository.branch,

@@ -35,7 +35,7 @@ def check_stacks(
         # Building would go to the network.
         return report
     schemas.require()
-    homes = definitions.namespace_homes(root)
+    homes = definitions.namespace_folders(root)
     objects: list[Built] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         for stack, components in stacks:

@@ -42,6 +42,3 @@ def yaml_files(root: Path) -> Iterator[Path]:
             known = path.suffix in (".yaml", ".yml") or path.name in KUSTOMIZATION_FILES
             if known and path.is_file():
                 yield path
-
-
-namespace_homes = namespace_folders

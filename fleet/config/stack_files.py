@@ -123,8 +123,3 @@ def _mapping(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{what}: must be a mapping, `key: value` lines")
     return value
-
-
-def all_own(root: Path) -> dict[str, Mapping[str, Any]]:
-    """Return what every stack's own file sets, by stack; nothing of one that cannot be read."""
-    return {name: own(root, own_file(name)).values or {} for name in names(root)}

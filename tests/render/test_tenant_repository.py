@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from fleet.config import load, stack_files
+from fleet.config import load, outlines
 from fleet.config.tenant import tenants_of
 from fleet.kube import kustomize
 from fleet.process import run
@@ -42,7 +42,7 @@ def registered(root: Path) -> list[str]:
         write(root, {f"Pulumi.{name}.yaml": text})
     write(root, {"Pulumi.broken.yaml": "config: ["})
     (team,) = tenants_of(load.stack(root, "dev"))
-    return tenant_repository.environments(stack_files.all_own(root), team)
+    return tenant_repository.environments(outlines.read(root).values(), team)
 
 
 def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout: Path) -> None:
