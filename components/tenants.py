@@ -13,7 +13,7 @@ from components.flux_installation import FluxInstallation
 from components.github_repository import GitHubRepository, GitHubRepositoryArgs
 from components.tenant_registration import TenantRegistration, TenantRegistrationArgs
 from fleet import deploy_keys
-from fleet.config import stack_files
+from fleet.config import outlines, stack_files
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.kube.manifest import Manifest
@@ -54,7 +54,7 @@ def _created_repositories(
 ) -> dict[str, list[pulumi.Resource]]:
     """Create the repositories of tenants with `create`, and return their resources by name."""
     to_create = [tenant for tenant in tenants if tenant.create]
-    stacks = stack_files.all_own(root) if to_create else {}
+    stacks = list(outlines.read(root).values()) if to_create else []
     created: dict[str, list[pulumi.Resource]] = {}
     for tenant in to_create:
         environments = tenant_repository.environments(stacks, tenant)

@@ -26,7 +26,7 @@ OWNER = "platform-team"
 NAME = "fleet"
 BRANCH = "main"
 # What `pulumi config set --secret` wrote into a stack file; a fresh copy of it keeps them.
-_KEPT = ("github:token", "fleet:pullToken", "fleet:tenantCredentials", "fleet:deployKeySeed")
+_KEPT = ("github:token", *stack_files.SECRETS)
 
 
 def folder(state: Path) -> Path:

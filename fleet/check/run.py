@@ -37,7 +37,7 @@ def check_stacks(
         # A build would fetch remote bases from the network.
         return report
     schemas.require_programs()
-    definition_folders = definitions.namespace_homes(root)
+    definition_folders = definitions.namespace_folders(root)
     objects: list[BuiltObject] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         for stack, components in stacks:

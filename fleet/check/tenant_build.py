@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
 from fleet.check.tenant_clone import ClonedFolder
 from fleet.check.tenant_references import read_kustomization, reference_findings
 from fleet.errors import CommandError
-from fleet.kube import kustomize
+from fleet.kube import kustomize, yaml_writer
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import Loader
 
@@ -126,4 +124,4 @@ def _objects(cloned: ClonedFolder) -> list[BuiltObject]:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
-    file.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+    file.write_text(yaml_writer.untrusted_to_yaml(content), encoding="utf-8")

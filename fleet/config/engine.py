@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import yaml
-
 from fleet.config import stack_files
 from fleet.config.models import Stack
 from fleet.errors import ConfigError
+from fleet.kube import yaml_reader
 
 
 def refuse_conflicts(
@@ -59,7 +58,7 @@ def _config_problems(stack: Stack, root: Path, given: Callable[[str], object]) -
 
     They differ when somebody uses --config-file. The engine would then run what Git does not hold.
     """
-    in_files = stack_files.shared(root, []) | stack_files.own(root, stack.file, [])
+    in_files = stack_files.merged(root, stack.file)
     for key in (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS):
         if in_files.get(key) != given(key):
             yield (
@@ -77,13 +76,14 @@ def _kubeconfig_problems(stack: Stack) -> Iterator[str]:
         yield from error.problems
         return
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        documents = yaml_reader.documents(path.read_bytes())
     except OSError as error:
         yield f"{where}.kubeconfig: {path}: {error.strerror}; name a file that can be read"
         return
-    except (UnicodeDecodeError, yaml.YAMLError):
+    except ValueError:
         yield f"{where}.kubeconfig: {path}: is not a kubeconfig file; name one"
         return
+    content = documents[0] if documents else None
     contexts = content.get("contexts") if isinstance(content, dict) else None
     items = contexts if isinstance(contexts, list) else []
     names = [str(item.get("name")) for item in items if isinstance(item, dict)]

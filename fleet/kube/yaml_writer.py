@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -14,6 +15,14 @@ def to_yaml(*manifests: Manifest) -> str:
     return "---\n".join(
         yaml.dump(manifest, Dumper=_Dumper, sort_keys=False) for manifest in manifests
     )
+
+
+def untrusted_to_yaml(document: Mapping[str, Any]) -> str:
+    """Return a document that a tenant wrote as YAML; its anchors stay anchors.
+
+    A few nested anchors can stand for more text than fits into memory.
+    """
+    return yaml.safe_dump(dict(document), sort_keys=False)
 
 
 class _Dumper(yaml.SafeDumper):

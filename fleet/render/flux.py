@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant
+from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.kube.yaml_reader import Loader
 from fleet.render.layout import TENANTS
 from fleet.render.stages import Stage
 
@@ -175,9 +173,7 @@ def flag_patches() -> list[dict[str, Any]]:
 def with_flags(install_manifests: str) -> list[Manifest]:
     """Return the objects of the install manifests, with the FLAGS that `flag_patches` adds."""
     objects: list[Manifest] = [
-        manifest
-        for manifest in yaml.load_all(install_manifests, Loader=Loader)
-        if manifest is not None
+        manifest for manifest in yaml_reader.documents(install_manifests) if manifest is not None
     ]
     for manifest in objects:
         for flag, controllers in FLAGS.items():

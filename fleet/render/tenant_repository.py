@@ -1,35 +1,31 @@
-"""The files that a tenant's own repository starts with when fleet creates it."""
+"""What a team's own repository holds when fleet makes it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from fleet.config.base import DNS_LABEL
 from fleet.config.git_urls import same_repository
+from fleet.config.outlines import StackOutline
 from fleet.config.tenant import Tenant
+from fleet.config.tenant_models import default_folder
 
 
-def environments(stack_configs: Mapping[str, Mapping[str, Any]], tenant: Tenant) -> list[str]:
-    """Return the environments in which the tenant's repository is applied, sorted.
+def environments(stacks: Iterable[StackOutline], tenant: Tenant) -> list[str]:
+    """Return the environments of all stacks with this tenant in this repository, sorted.
 
-    `stack_configs` holds the own keys of every stack, valid or not: an invalid stack is reported
-    when it is loaded itself. An entry with a `path` of its own does not follow environments.
+    A stack in which the tenant has a path of its own is left out.
     """
-    found: set[str] = set()
-    wanted = (tenant.name, same_repository(tenant.repository.url))
-    for name, config in stack_configs.items():
-        cluster, tenants = config.get("cluster"), config.get("tenants")
-        environment = str((isinstance(cluster, dict) and cluster.get("environment")) or name)
-        for entry in tenants if isinstance(tenants, list) else ():
-            if not isinstance(entry, dict) or "path" in entry:
-                continue
-            repository = entry.get("repository")
-            url = repository.get("url") if isinstance(repository, dict) else None
-            if (entry.get("name"), same_repository(str(url))) == wanted:
-                found.add(environment)
-    return sorted(name for name in found if re.fullmatch(DNS_LABEL, name))
+    repository = same_repository(tenant.repository.url)
+    return sorted(
+        {
+            stack.environment
+            for stack in stacks
+            for other in stack.tenants
+            if stack.environment is not None
+            and (other.name, other.repository) == (tenant.name, repository)
+            and not other.has_own_path
+        }
+    )
 
 
 def starting_files(tenant: Tenant, environments: Sequence[str]) -> dict[str, str]:
@@ -38,7 +34,7 @@ def starting_files(tenant: Tenant, environments: Sequence[str]) -> dict[str, str
     Each kustomization generates a ConfigMap, so that Flux has an object to apply and is ready.
     """
     kustomizations = {
-        f"deploy/{environment}/kustomization.yaml": _KUSTOMIZATION.format(
+        f"{default_folder(environment)}/kustomization.yaml": _KUSTOMIZATION.format(
             environment=environment, tenant=tenant.name
         )
         for environment in environments

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from fleet.config import load, stack_files
+from fleet.config import load, outlines
 from fleet.config.tenant import tenants_of
 from fleet.kube import kustomize
 from fleet.process import run
@@ -42,7 +42,7 @@ def registered(root: Path) -> list[str]:
         write(root, {f"Pulumi.{name}.yaml": text})
     write(root, {"Pulumi.broken.yaml": "config: ["})
     (tenant,) = tenants_of(load.stack(root, "dev"))
-    return tenant_repository.environments(stack_files.all_own(root), tenant)
+    return tenant_repository.environments(outlines.read(root).values(), tenant)
 
 
 def test_environments_come_from_all_stacks_with_the_repository(checkout: Path) -> None:
