@@ -1102,7 +1102,7 @@ class TestProgram:
     def test_an_invalid_stack_is_one_line(self, here: Path) -> None:
         write(here, {"Pulumi.dev.yaml": stack_file("dev", apps="podinfo/overlays/prod")})
         said = self.refused(here)
-        assert said.startswith("Pulumi.dev.yaml: fleet:apps[0]: 'podinfo/overlays/prod' is prod's")
+        assert said.startswith("Pulumi.dev.yaml: fleet:apps[0]: 'podinfo/overlays/prod' is for")
         assert "\n" not in said
 
     def test_another_cluster_behind_the_kubeconfig_is_refused(self, here: Path) -> None:
