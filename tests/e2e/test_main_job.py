@@ -171,7 +171,7 @@ def test_a_wrong_decision_stops_up_before_anything_is_written(sandbox: Sandbox) 
         running = stacks.start_up(sandbox.state, "dev")
         assert running.process.wait(timeout=120) != 0
         log = running.log.read_text()
-        assert "Pulumi.dev.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is prod's" in log
+        assert "Pulumi.dev.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is for prod" in log
         assert "Traceback" not in log
         assert sandbox.head() == head
     finally:
