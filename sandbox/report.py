@@ -14,7 +14,7 @@ from fleet.check.build import build_cluster
 from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.kube import namespaces
-from fleet.render import layout
+from fleet.render import flux
 from sandbox import platform_repository
 from sandbox.kubernetes import clusters
 from sandbox.sandbox_error import SandboxError
@@ -146,7 +146,7 @@ def not_converged(state: Path, name: str, revision: str) -> list[str]:
         if content["metadata"]["namespace"] != namespaces.FLUX_NAMESPACE:
             continue  # a team's, which the platform does not wait for
         applied = content.get("status", {}).get("lastAppliedRevision", "")
-        ours = content["spec"]["sourceRef"]["name"] == layout.SYNC_NAME
+        ours = content["spec"]["sourceRef"]["name"] == flux.SYNC_NAME
         if not is_ready(content) or (ours and not _says_the_same(state, name, applied, revision)):
             conditions = content.get("status", {}).get("conditions", ())
             reason = "; ".join(c["message"] for c in conditions if c["type"] == "Ready")

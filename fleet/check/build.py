@@ -13,7 +13,7 @@ from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.errors import CommandError
 from fleet.kube import kustomize
-from fleet.render import layout, tree
+from fleet.render import flux, layout, tree
 
 
 def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) -> Build:
@@ -60,7 +60,7 @@ def _write_copy(root: Path, stack: Stack, components: str | None, copy: Path) ->
 
 
 def _build_path(copy: Path, path: str) -> Build:
-    kustomize.complete(copy / path)
+    kustomize.write_missing_kustomization(copy / path)
     try:
         manifests = kustomize.build(copy, path)
     except CommandError as error:
@@ -73,7 +73,7 @@ def _applied_path(built: BuiltObject) -> str | None:
     source = mapping_at(built.spec, "sourceRef")
     if not built.is_flux_kustomization or (source.get("kind"), source.get("name")) != (
         "GitRepository",
-        layout.SYNC_NAME,
+        flux.SYNC_NAME,
     ):
         return None
     return Path(str(built.spec.get("path", "."))).as_posix()

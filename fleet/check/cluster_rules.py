@@ -12,7 +12,7 @@ from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube import namespaces, yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.render import layout, stages
+from fleet.render import flux, stages
 
 
 def folders_without_stack(root: Path, stack_names: Sequence[str]) -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def missing_accounts(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
         if _is_flux_applier(built) and not built.spec.get("serviceAccountName"):
             yield built.finding(
                 "spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {namespaces.FLUX_NAMESPACE} name {layout.PLATFORM_ACCOUNT}"
+                f"in {namespaces.FLUX_NAMESPACE} name {flux.PLATFORM_ACCOUNT}"
             )
 
 

@@ -42,7 +42,7 @@ def require_programs() -> None:
 
     Without this check, each path of each cluster would have a finding that says so.
     """
-    kustomize.kustomize()
+    kustomize.command()
     kubeconform()
     folder()
 

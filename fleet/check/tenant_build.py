@@ -15,7 +15,7 @@ from fleet.check.tenant_clone import ClonedFolder
 from fleet.check.tenant_references import read_kustomization, reference_findings
 from fleet.errors import CommandError
 from fleet.kube import kustomize
-from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization, manifests
+from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import Loader
 
 # kustomize accepts these keys in any case.
@@ -32,7 +32,7 @@ def build_folder(cloned: ClonedFolder, namespace: str) -> Build:
         path = folder.relative_to(cloned.copy)
         problem = f"{path} {cloned.absence(path)}, or ask the platform for another path"
         return Build([], [cloned.finding("", problem)])
-    if not kustomization(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
+    if not kustomization_file(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
         problem = f"does not build: {KUSTOMIZATION_FILES[0]} is not a file; make it one"
         return Build([], [cloned.finding("", problem)])
     if findings := sorted(set(reference_findings(cloned))):
@@ -46,7 +46,7 @@ def build_folder(cloned: ClonedFolder, namespace: str) -> Build:
 
 def _build(cloned: ClonedFolder, namespace: str) -> Build:
     """Build the folder without a namespace, which shows those of the objects, then as Flux does."""
-    file = kustomization(cloned.folder) or cloned.folder / KUSTOMIZATION_FILES[0]
+    file = kustomization_file(cloned.folder) or cloned.folder / KUSTOMIZATION_FILES[0]
     content = _content(cloned.folder)
     configured = content.pop("namespace", None)
     with _restored(file):
@@ -65,9 +65,9 @@ def _build(cloned: ClonedFolder, namespace: str) -> Build:
 
 def _content(folder: Path) -> dict[str, Any]:
     """Return the kustomization of a folder; Flux generates one if the folder has none."""
-    file = kustomization(folder)
+    file = kustomization_file(folder)
     if file is None:
-        content: dict[str, Any] = {"resources": list(manifests(folder))}
+        content: dict[str, Any] = {"resources": list(generated_resources(folder))}
     else:
         found = read_kustomization(file, Loader)
         content = {_KEYS.get(key.casefold(), key): value for key, value in found.items()}

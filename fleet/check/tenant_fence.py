@@ -92,6 +92,6 @@ class Fence:
 def fence(stack: str, tenant: Tenant) -> Fence:
     """Return the fence of a tenant in the cluster of a stack."""
     manifests: dict[str, list[Manifest]] = defaultdict(list)
-    for manifest in tenant_manifests.documents(tenant):
+    for manifest in tenant_manifests.manifests_of(tenant):
         manifests[manifest["kind"]].append(manifest)
     return Fence(stack=stack, tenant=tenant, manifests=manifests)

@@ -18,7 +18,7 @@ from fleet.check.findings import Finding
 from fleet.check.tenant_clone import ClonedFolder
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
-from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization, manifests
+from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 
 # kustomize fetches such a reference from the network.
 _REMOTE = re.compile(r"(git::)?((ssh|https?|file)://|[a-z][a-z0-9-]*@|github\.com[/:])", re.I)
@@ -83,7 +83,7 @@ def reference_findings(cloned: ClonedFolder) -> Iterator[Finding]:
     todo, seen = [cloned.folder], set[Path]()
     while todo:
         folder = todo.pop()
-        file = kustomization(folder)
+        file = kustomization_file(folder)
         if folder in seen or (file is None and folder != cloned.folder):
             continue
         seen.add(folder)
@@ -185,9 +185,9 @@ def _references(folder: Path, source: str) -> list[_Reference]:
 
 def _read(folder: Path) -> Fields:
     """Return the kustomization of a folder by case-folded key; Flux generates one if needed."""
-    file = kustomization(folder)
+    file = kustomization_file(folder)
     if file is None:
-        return {"resources": list(manifests(folder))}
+        return {"resources": list(generated_resources(folder))}
     content: dict[str, Any] = {}
     for key, value in read_kustomization(file, yaml_reader.Texts).items():
         if key.casefold() in content:

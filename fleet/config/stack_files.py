@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from fleet.config import stack_files
 from fleet.errors import ConfigError
 
 PROJECT = "fleet"
@@ -171,10 +170,10 @@ Values = Mapping[str, Any]
 def all_own(root: Path) -> dict[str, Values]:
     """Return what every stack's own file sets, by stack; nothing of one that cannot be read."""
     found: dict[str, Values] = {}
-    for name in stack_files.names(root):
+    for name in names(root):
         found[name] = {}
         try:
-            found[name] = stack_files.own(root, f"Pulumi.{name}.yaml", [])
+            found[name] = own(root, f"Pulumi.{name}.yaml", [])
         except ConfigError:
             continue  # told where that stack is loaded
     return found

@@ -1,4 +1,4 @@
-"""What a team's own repository holds when fleet makes it."""
+"""The files that a tenant's own repository starts with when fleet creates it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from fleet.config.base import DNS_LABEL
 from fleet.config.git_urls import same_repository
 from fleet.config.tenant import Tenant
 
 
-def environments(owns: Mapping[str, Mapping[str, Any]], tenant: Tenant) -> list[str]:
-    """Return the environments of all stacks that have this team, this repository and no own path.
+def environments(stack_configs: Mapping[str, Mapping[str, Any]], tenant: Tenant) -> list[str]:
+    """Return the environments in which the tenant's repository is applied, sorted.
 
-    `owns` are the stacks' own files; what is wrong in another one is told where that is loaded.
+    `stack_configs` holds the own keys of every stack, valid or not: an invalid stack is reported
+    when it is loaded itself. An entry with a `path` of its own does not follow environments.
     """
     found: set[str] = set()
     wanted = (tenant.name, same_repository(tenant.repository.url))
-    for name, own in owns.items():
-        cluster, tenants = own.get("cluster"), own.get("tenants")
+    for name, config in stack_configs.items():
+        cluster, tenants = config.get("cluster"), config.get("tenants")
         environment = str((isinstance(cluster, dict) and cluster.get("environment")) or name)
         for entry in tenants if isinstance(tenants, list) else ():
             if not isinstance(entry, dict) or "path" in entry:
@@ -30,30 +29,35 @@ def environments(owns: Mapping[str, Mapping[str, Any]], tenant: Tenant) -> list[
             url = repository.get("url") if isinstance(repository, dict) else None
             if (entry.get("name"), same_repository(str(url))) == wanted:
                 found.add(environment)
-    return sorted(one for one in found if re.fullmatch(DNS_LABEL, one))
+    return sorted(name for name in found if re.fullmatch(DNS_LABEL, name))
 
 
 def starting_files(tenant: Tenant, environments: Sequence[str]) -> dict[str, str]:
-    """Return path to text: what to do, and a first thing to deploy in each environment.
+    """Return {path: text}: a README, and a kustomization for each environment.
 
-    A ConfigMap is something to see, and lets Flux be Ready.
+    Each kustomization generates a ConfigMap, so that Flux has an object to apply and is ready.
     """
-    files = {"deploy/README.md": _README}
-    for environment in environments:
-        content = {
-            "apiVersion": "kustomize.config.k8s.io/v1beta1",
-            "kind": "Kustomization",
-            "configMapGenerator": [
-                {"name": "hello", "literals": [f"environment={environment}", f"team={tenant.name}"]}
-            ],
-            "generatorOptions": {"disableNameSuffixHash": True},
-        }
-        text = yaml.safe_dump(content, sort_keys=False)
-        files[f"deploy/{environment}/kustomization.yaml"] = f"{_FIRST_LINE}{text}"
-    return files
+    kustomizations = {
+        f"deploy/{environment}/kustomization.yaml": _KUSTOMIZATION.format(
+            environment=environment, tenant=tenant.name
+        )
+        for environment in environments
+    }
+    return {"deploy/README.md": _README, **kustomizations}
 
 
-_FIRST_LINE = "# Name your manifests below `resources:`, and remove the generator.\n"
+_KUSTOMIZATION = """\
+# Name your manifests below `resources:`, and remove the generator.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+configMapGenerator:
+- name: hello
+  literals:
+  - environment={environment}
+  - team={tenant}
+generatorOptions:
+  disableNameSuffixHash: true
+"""
 _README = """# What runs where
 
 Each folder here is an environment: what is pushed to it is applied by Flux within a minute, to a

@@ -79,5 +79,5 @@ def test_no_folder(checkout: Path, fleet: Run) -> None:
     ended = fleet("check", "--root", checkout, "--tenants", checkout / "none")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        f"--tenants {checkout}/none: is no folder; name the one with teams' clones\n"
+        f"--tenants {checkout}/none: is not a folder; name the folder with the tenants' clones\n"
     )

@@ -109,7 +109,7 @@ class TestPrograms:
 
     def test_absent(self) -> None:
         with pytest.raises(CommandError, match=r"^kustomize: not found; put it .*`make tools`$"):
-            kustomize.kustomize()
+            kustomize.command()
         with pytest.raises(CommandError, match=r"^kubeconform: not found; put it .*`make tools`$"):
             schemas.kubeconform()
         with pytest.raises(CommandError, match=r"^JSON schemas: not found; run `make tools`$"):
@@ -119,9 +119,9 @@ class TestPrograms:
         (tmp_path / "kubectl").write_text("#!/bin/sh\n")
         (tmp_path / "kubectl").chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path))
-        assert kustomize.kustomize() == [str(tmp_path / "kubectl"), "kustomize"]
+        assert kustomize.command() == [str(tmp_path / "kubectl"), "kustomize"]
 
     def test_a_program_that_make_tools_built(self, empty_cache: Path) -> None:
         built = empty_cache / "bin" / "kustomize"
         write(empty_cache, {"bin/kustomize": ""})
-        assert kustomize.kustomize() == [str(built), "build"]
+        assert kustomize.command() == [str(built), "build"]

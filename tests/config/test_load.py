@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config import engine, entry_rules, load, stack_files
+from fleet.config import entry_rules, load, stack_files
 from fleet.errors import ConfigError
 from tests.support import FIXTURES, Ended, contents, stack_file, write
 
@@ -204,100 +204,3 @@ def test_other_environment(path: str, environment: str, other: str | None) -> No
 def test_stack_names_that_are_fine(name: str, checkout: Path) -> None:
     write(checkout, {f"Pulumi.{name}.yaml": stack_file(name, apps="podinfo/base")})
     assert load.stack(checkout, name).path == f"clusters/{name}"
-
-
-def test_refuse_ambient(checkout: Path) -> None:
-    stack = load.stack(checkout, "dev")
-    engine.refuse_ambient({}, stack)
-    engine.refuse_ambient({"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}, stack)
-    with pytest.raises(ConfigError) as caught:
-        engine.refuse_ambient({"GITHUB_OWNER": "other", "GITHUB_ORGANIZATION": "third"}, stack)
-    assert caught.value.problems == (
-        "GITHUB_OWNER=other in the environment would beat Pulumi.dev.yaml: "
-        "fleet:repository.owner 'acme'; unset GITHUB_OWNER",
-        "GITHUB_ORGANIZATION=third in the environment would beat Pulumi.dev.yaml: "
-        "fleet:repository.owner 'acme'; unset GITHUB_ORGANIZATION",
-    )
-
-
-def test_same_as_engine(checkout: Path) -> None:
-    stack = load.stack(checkout, "dev")
-    given = {
-        "repository": {"owner": "acme", "name": "platform"},
-        "flux": {"version": "v2.9.2"},
-        "cluster": {"kubeconfig": "kubeconfig", "context": "k3d-dev"},
-        "infrastructure": ["namespaces/common"],
-        "apps": ["podinfo/overlays/dev"],
-    }
-    engine.same_as_engine(stack, checkout, given)
-    with pytest.raises(ConfigError) as caught:
-        engine.same_as_engine(stack, checkout, given | {"apps": [], "flux": None})
-    assert sorted(caught.value.problems) == [
-        "Pulumi.dev.yaml: fleet:apps: is not what the engine was given; decide in this file and "
-        "run without --config-file",
-        "Pulumi.dev.yaml: fleet:flux: is not what the engine was given; decide in this file and "
-        "run without --config-file",
-    ]
-
-
-class TestKubeconfig:
-    @staticmethod
-    def refused(checkout: Path, text: str | None, path: str = "kubeconfig") -> str:
-        stack_text = stack_file("dev").replace("kubeconfig: kubeconfig", f"kubeconfig: {path}")
-        write(checkout, {"Pulumi.dev.yaml": stack_text})
-        if text is not None:
-            write(checkout, {path: text})
-        with pytest.raises(ConfigError) as caught:
-            engine.require_context(load.stack(checkout, "dev"))
-        (problem,) = caught.value.problems
-        return problem
-
-    def test_the_context_is_there(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        write(checkout, {"kubeconfig": "contexts: [{name: k3d-prod}, {name: k3d-dev}]"})
-        stack = load.stack(checkout, "dev")
-        engine.require_context(stack)
-        assert engine.path(stack) == checkout / "kubeconfig"
-
-    def test_home(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HOME", str(checkout))
-        text = stack_file("dev").replace("kubeconfig: kubeconfig", "kubeconfig: ~/.kube/config")
-        write(checkout, {"Pulumi.dev.yaml": text})
-        stack = load.stack(checkout, "dev")
-        assert engine.path(stack) == checkout / ".kube/config"
-
-    def test_the_context_is_not_there(
-        self, checkout: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Also not when it is the current one that would do."""
-        monkeypatch.chdir(checkout)
-        text = "current-context: k3d-prod\ncontexts: [{name: k3d-prod}, {name: minikube}]"
-        assert self.refused(checkout, text) == (
-            f"Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' is not in {checkout}/kubeconfig; "
-            "contexts there: k3d-prod, minikube"
-        )
-
-    @pytest.mark.parametrize("text", ["", "contexts: 1", "[]", "contexts: [1]"])
-    def test_no_contexts(self, text: str, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        assert self.refused(checkout, text).endswith("contexts there: none")
-
-    def test_no_file(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        assert self.refused(checkout, None) == (
-            f"Pulumi.dev.yaml: fleet:cluster.kubeconfig: {checkout}/kubeconfig: "
-            "No such file or directory; name a file"
-        )
-
-    def test_no_kubeconfig(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        assert self.refused(checkout, "{") == (
-            f"Pulumi.dev.yaml: fleet:cluster.kubeconfig: {checkout}/kubeconfig is no kubeconfig; "
-            "name one"
-        )
-
-    def test_the_home_of_nobody(self, checkout: Path) -> None:
-        assert self.refused(checkout, None, "~nobody-has-this-name/config") == (
-            "Pulumi.dev.yaml: fleet:cluster.kubeconfig: ~nobody-has-this-name/config: "
-            "has no home folder; name a file"
-        )

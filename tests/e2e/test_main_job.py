@@ -14,7 +14,7 @@ from fleet.cli import main
 from fleet.config import load
 from fleet.kube import kustomize, namespaces
 from fleet.process import run
-from fleet.render import layout
+from fleet.render import flux
 from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, report, servers
 from sandbox.host import processes
@@ -87,7 +87,7 @@ def test_foo_app_is_promoted_to_dev_only_and_removed_again(
     stacks.up(sandbox.state, ["dev"])
     assert len(sandbox.commits(head)) == 1
     # It ends when Flux has pulled, not when it would have looked by itself.
-    source = sandbox.get("dev", "gitrepository", namespaces.FLUX_NAMESPACE, layout.SYNC_NAME)
+    source = sandbox.get("dev", "gitrepository", namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
     assert source is not None
     assert source["status"]["artifact"]["revision"].endswith(f":{sandbox.head()}")
     sandbox.converge()
@@ -143,7 +143,7 @@ def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
             folders = [cluster, *(cluster / file.stem for file in cluster.glob("*.yaml"))]
             for folder in folders:
                 if folder.name != "kustomization":
-                    run([*kustomize.kustomize(), str(folder)], timeout=60)
+                    run([*kustomize.command(), str(folder)], timeout=60)
                     built += 1
     assert len(revisions) > 3 * 10
     assert built > len(revisions)
@@ -192,7 +192,7 @@ def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
     left = sandbox.root / "clusters" / "dev"
     assert [file.name for file in left.rglob("*") if file.is_file()] == ["kustomization.yaml"]
     # No `up` tells Flux that files are gone.
-    sandbox.reconcile("dev", "gitrepository", namespaces.FLUX_NAMESPACE, layout.SYNC_NAME)
+    sandbox.reconcile("dev", "gitrepository", namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
     eventually(lambda: "build failed" in _said_by_root(sandbox, "dev"))
     assert sandbox.workloads("dev") == before
 

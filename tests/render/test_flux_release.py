@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -12,6 +11,7 @@ from fleet.config import load
 from fleet.config.models import Flux
 from fleet.errors import FleetError
 from fleet.kube import kustomize
+from fleet.kube.manifest import Manifest
 from fleet.process import run
 from fleet.render import flux, flux_release, tree
 from tests.support import REPOSITORY, manifest, stack_file, write
@@ -78,7 +78,7 @@ class TestFluxManifests:
         stack = load.stack(REPOSITORY, "dev")
         manifests = flux_release.read_for_review(stack.config.flux, REPOSITORY)
         write(tmp_path, tree.render(stack, manifests))
-        text = run([*kustomize.kustomize(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
+        text = run([*kustomize.command(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
         built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
         applied_once = [
             *flux.with_flags(manifests),
@@ -86,7 +86,7 @@ class TestFluxManifests:
             *flux.sync(stack),
         ]
 
-        def key(item: dict[str, Any]) -> tuple[str, str]:
+        def key(item: Manifest) -> tuple[str, str]:
             return item["kind"], item["metadata"]["name"]
 
         assert sorted(applied_once, key=key) == sorted(built, key=key)

@@ -1,4 +1,4 @@
-"""Deploy keys of the GitHub stand-in, and Git over SSH with them."""
+"""Tests of deploy keys in the GitHub stand-in, and of Git over SSH with them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from sandbox.github import ssh
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository_keys import DeployKeys
 from sandbox.host import certificates
+from sandbox.internet.web import ServerCertificate
 from sandbox.sandbox_error import SandboxError
 from tests.sandbox.github_client import READ, Client, Reply, github
-from tests.sandbox.servers import Certificate, make_certificate
 
 TREE, OTHER = "example/tree", "example/other"
 READS = "git-upload-pack 'example/tree.git'"
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Hub:
-    """The stand-in with two repositories, and its address for SSH."""
+    """A stand-in with two repositories, and its URL for SSH."""
 
     client: Client
     url: str
@@ -59,7 +59,7 @@ class Hub:
         username: str = "git",
         password: str | None = None,
     ) -> T:
-        """Log in and do something; raises PermissionDenied when the key opens nothing."""
+        """Log in and do something. Raises PermissionDenied when the key is no deploy key."""
 
         async def run() -> T:
             async with asyncssh.connect(
@@ -84,12 +84,14 @@ class Hub:
         stdin: bytes = DONE,
         env: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
-        """Run a command; return its status and all that was said."""
+        """Run a command; return its status and its output with its errors."""
 
         async def do(connection: asyncssh.SSHClientConnection) -> tuple[int, bytes]:
             running = await connection.create_process(command, encoding=None, env=env or {})
-            with suppress(BrokenPipeError):  # refused before it was heard
-                running.stdin.write(stdin)  # and left open, as Git does
+            # The server may refuse the command before it reads the input. The input stays open
+            # afterwards, because Git leaves it open too.
+            with suppress(BrokenPipeError):
+                running.stdin.write(stdin)
             done = await running.wait()
             assert isinstance(done.stdout, bytes) and isinstance(done.stderr, bytes)
             assert done.exit_status is not None
@@ -98,18 +100,8 @@ class Hub:
         return self.use(key, do)
 
 
-@pytest.fixture(autouse=True)
-def isolated() -> None:
-    """Instead of the rule that unit tests use no network: these stay on loopback."""
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
 @pytest.fixture
-def hub(tmp_path: Path, certificate: Certificate) -> Iterator[Hub]:
+def hub(tmp_path: Path, certificate: ServerCertificate) -> Iterator[Hub]:
     host_key = certificates.ssh_host_key(tmp_path, "sandbox", "github")
     directory = tmp_path / "repositories"
     keys = DeployKeys(Repositories(directory))
@@ -157,7 +149,7 @@ def test_a_key_is_registered_once(hub: Hub, key: asyncssh.SSHKey) -> None:
     assert hub.add_key(OTHER, key).status == 201
 
 
-def test_what_is_no_public_key_is_refused(hub: Hub, key: asyncssh.SSHKey) -> None:
+def test_a_text_that_is_no_public_key_is_refused(hub: Hub, key: asyncssh.SSHKey) -> None:
     certificate = key.generate_user_certificate(key, "git").export_certificate().decode()
     private = key.export_private_key().decode()
     cut = _public(key).split()[1][:-8]
@@ -170,7 +162,7 @@ def test_what_is_no_public_key_is_refused(hub: Hub, key: asyncssh.SSHKey) -> Non
 
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
-def test_a_deploy_key_opens_its_repository_and_no_other(hub: Hub, kind: str) -> None:
+def test_a_deploy_key_gives_access_to_its_repository_and_no_other(hub: Hub, kind: str) -> None:
     ours, theirs = asyncssh.generate_private_key(kind), asyncssh.generate_private_key(kind)
     hub.add_key(TREE, ours)
     hub.add_key(OTHER, theirs)
@@ -180,11 +172,11 @@ def test_a_deploy_key_opens_its_repository_and_no_other(hub: Hub, kind: str) -> 
     assert hub.run(theirs, READS) == (1, b"ERROR: Repository not found.\n")
     status, said = hub.run(ours, READS, b"0014command=ls-refs\n00000000", _protocol("version=2"))
     assert status == 0 and said.startswith(b"000eversion 2\n") and b" refs/heads/main\n" in said
-    # What is no version of the protocol does not reach Git.
+    # Git does not get a value that is not a version of the protocol.
     assert b"version" not in hub.run(ours, READS, DONE, _protocol("version=2:x"))[1][:20]
 
 
-def test_who_has_no_deploy_key_is_refused(hub: Hub, key: asyncssh.SSHKey) -> None:
+def test_a_client_without_a_deploy_key_is_refused(hub: Hub, key: asyncssh.SSHKey) -> None:
     with pytest.raises(asyncssh.PermissionDenied):
         hub.run(key, READS)
     number = hub.add_key(TREE, key).document["id"]
@@ -206,7 +198,7 @@ def test_who_has_no_deploy_key_is_refused(hub: Hub, key: asyncssh.SSHKey) -> Non
         hub.run(key, READS)
 
 
-def test_only_a_key_that_may_write_pushes(hub: Hub, key: asyncssh.SSHKey) -> None:
+def test_only_a_key_that_can_write_pushes(hub: Hub, key: asyncssh.SSHKey) -> None:
     writer = asyncssh.generate_private_key("ssh-ed25519")
     hub.add_key(TREE, key)
     assert hub.add_key(TREE, writer, read_only=False).document["read_only"] is False
@@ -262,7 +254,7 @@ def test_nothing_is_forwarded(hub: Hub, key: asyncssh.SSHKey) -> None:
     hub.use(key, forward)
 
 
-def test_the_host_key_is_ed25519_and_stays(hub: Hub, tmp_path: Path) -> None:
+def test_the_host_key_is_ed25519_and_does_not_change(hub: Hub, tmp_path: Path) -> None:
     async def host_key(*algorithms: str) -> asyncssh.SSHKey | None:
         return await asyncssh.get_server_host_key(
             "127.0.0.1", hub.port, config=None, server_host_key_algs=algorithms or ()
@@ -281,7 +273,7 @@ def test_git_waits_for_its_client_and_ends_when_it_leaves(
     hub: Hub, key: asyncssh.SSHKey, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.add_key(TREE, key)
-    # More than all buffers on the way hold.
+    # The file is larger than all buffers between Git and its client.
     commit = hub.client.put("large", os.urandom(8 << 20).hex()).document["commit"]["sha"]
     capsys.readouterr()
 
@@ -325,7 +317,7 @@ def test_git_clones_and_pushes_over_ssh(hub: Hub, key: asyncssh.SSHKey, tmp_path
     url = hub.client.call("GET", f"/repos/{TREE}").document["ssh_url"]
     assert url == f"ssh://git@127.0.0.1:{hub.port}/example/tree.git"
     git("clone", url, str(work))
-    # More than any buffer on the way holds.
+    # The file is larger than every buffer between Git and its client.
     (work / "large").write_bytes(os.urandom(8 << 20))
     git("-C", str(work), "add", ".")
     git("-C", str(work), "commit", "-m", "Over SSH")
@@ -336,7 +328,7 @@ def test_git_clones_and_pushes_over_ssh(hub: Hub, key: asyncssh.SSHKey, tmp_path
     assert (tmp_path / "again/large").read_bytes() == (work / "large").read_bytes()
 
 
-def test_a_host_key_that_is_none_is_one_line(hub: Hub, tmp_path: Path) -> None:
+def test_a_host_key_that_is_no_key_is_an_error_of_one_line(hub: Hub, tmp_path: Path) -> None:
     file = tmp_path / "nothing"
     file.write_text("nothing")
     keys = DeployKeys(Repositories(tmp_path / "none"))
@@ -347,7 +339,7 @@ def test_a_host_key_that_is_none_is_one_line(hub: Hub, tmp_path: Path) -> None:
 
 
 async def _nothing(connection: asyncssh.SSHClientConnection) -> None:
-    """Be logged in."""
+    """Do nothing after the login."""
 
 
 def _public(key: asyncssh.SSHKey) -> str:
@@ -359,7 +351,7 @@ def _protocol(version: str) -> dict[str, str]:
 
 
 def _new_branch(name: str, commit: str) -> bytes:
-    """Return what a client sends to receive-pack for a branch at a commit that is there."""
+    """Return the input of receive-pack that creates a branch at an existing commit."""
     command = f"{'0' * 40} {commit} refs/heads/{name}\0report-status".encode()
     pack = b"PACK" + (2).to_bytes(4, "big") + (0).to_bytes(4, "big")
     digest = hashlib.sha1(pack, usedforsecurity=False).digest()

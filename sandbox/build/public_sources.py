@@ -1,7 +1,7 @@
-"""What the shared definitions take from the internet, made from modules to be served here.
+"""The public sources that the shared definitions name, built from pinned Go modules.
 
-Kyverno's chart as its chart repository has it, and the Gateway API's CRDs as their Git repository
-has them.
+They are Kyverno's chart repository and the Git repository with the Gateway API's CRDs. The sandbox
+serves both under their public addresses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GATEWAY_API = "sigs.k8s.io/gateway-api"
 GATEWAY_API_REPOSITORY = "kubernetes-sigs/gateway-api.git"
 TIMEOUT = 60
 
-# Every build gives the same bytes, so a second one is no change to anybody.
+# With a fixed date every build gives the same bytes, so Flux sees no change after a second one.
 _DATE = "2026-01-01T00:00:00Z"
 _GIT_IDENTITY = {
     f"GIT_{who}_{what}": value
@@ -49,20 +49,21 @@ def build_charts(out: Path) -> None:
         **metadata,
         "created": _DATE,
         "digest": hashlib.sha256(archive).hexdigest(),
-        # Relative to the index, so it holds wherever the folder is served.
+        # A URL relative to the index is right at every address that serves the folder.
         "urls": [name],
     }
     index = {"apiVersion": "v1", "entries": {metadata["name"]: [entry]}, "generated": _DATE}
-    # The index last: what it names is there by then.
+    # The archive is written before the index that names it.
     files.write(out / "kyverno" / name, archive)
     files.write(out / "kyverno" / "index.yaml", yaml.safe_dump(index).encode())
 
 
 def without_remote_dependencies(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return a Chart.yaml's content without the dependencies that live in another repository.
+    """Return a Chart.yaml's content without the dependencies from other chart repositories.
 
-    They are on no module registry, and Helm refuses a chart that lists what it does not contain.
-    All of Kyverno's are optional; `kyverno-api` brings the CRDs of `policies.kyverno.io`.
+    Helm refuses a chart that lists a dependency and does not contain it, and no Go module contains
+    these charts. Kyverno needs none of them: `kyverno-api` only adds the CRDs of
+    `policies.kyverno.io`.
     """
     kept = [entry for entry in metadata.get("dependencies", []) if not entry.get("repository")]
     return {**metadata, "dependencies": kept}
@@ -72,10 +73,10 @@ def build_gateway_api(out: Path) -> None:
     """Write a bare Git repository with the Gateway API's CRDs below `out`.
 
     It is `<out>/kubernetes-sigs/gateway-api.git`, with the folder `config/crd` and the tag of the
-    pinned version, always the same commit. One that is there already is left alone.
+    pinned version. Every build gives the same commit, so a repository with the tag is kept.
     """
     module = parts.source(GATEWAY_API)
-    tag = module.name.rpartition("@")[2]
+    tag = parts.source_version(GATEWAY_API)
     repository = out / GATEWAY_API_REPOSITORY
     if repository.exists() and _git(repository, "tag", "--list", tag).strip() == tag:
         return
@@ -90,7 +91,7 @@ def build_gateway_api(out: Path) -> None:
 
 
 def _pack(chart: Path, metadata: dict[str, Any]) -> bytes:
-    """Return the chart as a gzipped tar: sorted, without the dates, owners and modes of here."""
+    """Return the chart as a gzipped tar, sorted, without this machine's dates, owners and modes."""
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as zipped,
@@ -112,8 +113,8 @@ def _pack(chart: Path, metadata: dict[str, Any]) -> bytes:
 def _git(
     repository: Path, *args: str, more: dict[str, str] | None = None, cwd: Path | None = None
 ) -> str:
-    # Nobody's own configuration may change the commit (signing, line ends, hooks), nor may a hook
-    # of the checkout that this runs in.
+    # The user's Git configuration (signing, line endings, hooks) would change the commit, and so
+    # would variables that Git sets when it runs a hook of this checkout.
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
         **_GIT_IDENTITY,

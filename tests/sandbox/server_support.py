@@ -1,4 +1,4 @@
-"""What the tests of the sandbox's servers share: a certificate, a running server, a real Git."""
+"""A certificate, a running server and a real Git for the tests of the sandbox's servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,17 +17,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-
-@dataclass(frozen=True)
-class Certificate:
-    """PEM files: the certificate, which is its own authority, and its key."""
-
-    chain: Path
-    key: Path
+from sandbox.internet.web import ServerCertificate
 
 
-def make_certificate(folder: Path, *hosts: str) -> Certificate:
-    """Make a certificate for 127.0.0.1 and some host names."""
+def make_certificate(folder: Path, *hosts: str) -> ServerCertificate:
+    """Make a self-signed certificate for 127.0.0.1 and some host names."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = datetime.now(timezone.utc)
@@ -46,7 +39,7 @@ def make_certificate(folder: Path, *hosts: str) -> Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    certificate = Certificate(folder / "chain.pem", folder / "key.pem")
+    certificate = ServerCertificate(folder / "chain.pem", folder / "key.pem")
     certificate.chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     certificate.key.write_bytes(
         key.private_bytes(
@@ -60,7 +53,7 @@ def make_certificate(folder: Path, *hosts: str) -> Certificate:
 
 @contextmanager
 def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    """Serve in another thread."""
+    """Serve in another thread until the block ends."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
@@ -73,12 +66,12 @@ def serving(server: socketserver.BaseServer) -> Iterator[None]:
 
 def run_git(
     *args: str,
-    certificate: Certificate,
+    certificate: ServerCertificate,
     token: str | None = None,
     proxy: str | None = None,
     fails: bool = False,
 ) -> str:
-    """Run the real Git, which trusts only the certificate; return all that it says."""
+    """Run Git with `certificate` as its only authority; return its output and its errors."""
     environment = {
         **os.environ,
         "GIT_SSL_CAINFO": str(certificate.chain),
