@@ -11,9 +11,8 @@ import yaml
 from fleet.check import tenant_findings
 from fleet.check.tenant_findings import CheckedTenants
 from fleet.config import load
-from tests.support import FIXTURES, stack_file, write
+from tests.support import stack_file, write
 
-TENANCY = FIXTURES / "tenancy"
 FOLDER = "deploy/dev"
 FILE = f"billing-apps/{FOLDER}"
 WHERE = "stack dev, namespace billing-dev"

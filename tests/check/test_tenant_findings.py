@@ -14,7 +14,6 @@ from fleet.config.models import Stack
 from tests.check.end_to_end import healthy_files
 from tests.check.tenant_support import (
     SECURITY,
-    TENANCY,
     TOKEN,
     URL,
     check,
@@ -26,7 +25,7 @@ from tests.check.tenant_support import (
     thing,
     workload,
 )
-from tests.support import config_map, manifest, stack_file, write
+from tests.support import TENANCY, config_map, manifest, stack_file, write
 
 RBAC = "rbac.authorization.k8s.io"
 HELM = "helm.toolkit.fluxcd.io"

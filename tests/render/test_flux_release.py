@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +11,7 @@ from fleet.config import load
 from fleet.config.models import Flux
 from fleet.errors import FleetError
 from fleet.kube import kustomize
+from fleet.kube.manifest import Manifest
 from fleet.process import run
 from fleet.render import flux, flux_release, tree
 from tests.support import REPOSITORY, manifest, stack_file, write
@@ -87,7 +86,7 @@ class TestFluxManifests:
             *flux.sync(stack),
         ]
 
-        def key(item: Mapping[str, Any]) -> tuple[str, str]:
+        def key(item: Manifest) -> tuple[str, str]:
             return item["kind"], item["metadata"]["name"]
 
         assert sorted(applied_once, key=key) == sorted(built, key=key)
