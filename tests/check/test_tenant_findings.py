@@ -18,9 +18,9 @@ from fleet.errors import FleetError
 from fleet.kube import kustomize
 from fleet.render import flux_release
 from tests.cli.test_commands import Run, with_manifests
-from tests.e2e import test_tenant_attacks as attacks
-from tests.e2e.conftest import Sandbox
-from tests.e2e.conftest import Team as SandboxTeam
+from tests.e2e import attacks
+from tests.e2e.sandbox import Sandbox
+from tests.e2e.sandbox import Team as SandboxTeam
 from tests.render.test_tree import TENANCY
 from tests.support import REPOSITORY, config_map, kustomization, manifest, stack_file, write
 
@@ -886,7 +886,7 @@ def test_what_a_hostile_team_tries_is_found_before_it_is_pushed(
     )
     write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
     team = SandboxTeam(sandbox=cast(Sandbox, None), name=attacks.HOSTILE)
-    for name, content in attacks._files(team, attack).items():
+    for name, content in attacks.attack_files(team, attack).items():
         file = tmp_path / "clones" / "mallory" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, Path):

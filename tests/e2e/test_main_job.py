@@ -19,7 +19,8 @@ from sandbox import __main__ as sandbox_main
 from sandbox import platform_repository, report, servers
 from sandbox.host import processes
 from sandbox.pulumi import stacks
-from tests.e2e.conftest import NAMES, Sandbox, eventually, kill_tree
+from tests.e2e.sandbox import NAMES, Sandbox
+from tests.e2e.support import eventually, kill_tree
 
 
 def test_the_expected_result(sandbox: Sandbox) -> None:

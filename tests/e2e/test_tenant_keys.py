@@ -19,7 +19,8 @@ from sandbox.github.team_access import Teams
 from sandbox.kubernetes import clusters
 from sandbox.pulumi import stacks
 from sandbox.sandbox_error import SandboxError
-from tests.e2e.conftest import KUSTOMIZATIONS, Sandbox, eventually, watching
+from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
+from tests.e2e.support import eventually, watching
 
 TEAM, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"
 NAMES = ("dev", "prod")

@@ -11,15 +11,8 @@ from fleet.process import run
 from sandbox import platform_repository, report, tenant_repositories
 from sandbox.kubernetes import clusters
 from sandbox.pulumi import stacks
-from tests.e2e.conftest import (
-    KUSTOMIZATIONS,
-    NAMES,
-    Sandbox,
-    Team,
-    eventually,
-    kill_tree,
-    watching,
-)
+from tests.e2e.sandbox import KUSTOMIZATIONS, NAMES, Sandbox, Team
+from tests.e2e.support import eventually, kill_tree, watching
 
 HEALTHY = 9
 

@@ -7,7 +7,7 @@ import socket
 from fleet.process import run
 from sandbox import __main__ as sandbox_main
 from sandbox.host import processes
-from tests.e2e.conftest import Sandbox
+from tests.e2e.sandbox import Sandbox
 
 
 def test_down_leaves_nothing(sandbox: Sandbox) -> None:
