@@ -20,7 +20,7 @@ from fleet.render import flux_release
 from tests.cli.test_commands import Run, with_manifests
 from tests.e2e import attacks
 from tests.e2e.sandbox import Sandbox
-from tests.e2e.sandbox import Team as SandboxTeam
+from tests.e2e.sandbox import Tenant as SandboxTeam
 from tests.render.test_tree import TENANCY
 from tests.support import REPOSITORY, config_map, kustomization, manifest, stack_file, write
 

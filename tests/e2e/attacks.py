@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from tests.e2e.sandbox import Team
+from tests.e2e.sandbox import Tenant
 
 CLUSTER = "dev"
 HOSTILE, VICTIM = "mallory", "billing"
 NAMESPACE, VICTIMS_NAMESPACE = f"{HOSTILE}-{CLUSTER}", f"{VICTIM}-{CLUSTER}"
-# What the platform calls the team's things.
-ACCOUNT, SOURCE_OF_TEAM = "tenant", f"{HOSTILE}-repo"
+# The platform gives these names to the tenant's ServiceAccount and GitRepository.
+ACCOUNT, SOURCE_NAME = "tenant", f"{HOSTILE}-repo"
 FOLDER = f"deploy/{CLUSTER}"
 
 Object = Mapping[str, Any]
@@ -24,11 +24,11 @@ Content = str | bytes | Path
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """What the team pushes, and the refusal that is expected, a pattern.
+    """Objects and files that the tenant pushes, and the pattern of the expected refusal.
 
-    `says` is a Deployment that is applied and of which no pod is let in, or else a controller:
-    the refusal is the condition of the one, or in the log of the other.
-    `confined` are objects that are applied all the same, but in the team's own namespace.
+    `refused_by` names a Deployment whose pods are not admitted, or a controller, when the refusal
+    is not in Flux's status but in the Deployment's conditions or in the controller's log.
+    `confined` are objects that are applied, but only in the tenant's own namespace.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Attack:
     files: Mapping[str, Content] | None = None
     resources: tuple[str, ...] = ()
     refused: str = ""
-    says: str = ""
+    refused_by: str = ""
     confined: tuple[tuple[str, str], ...] = ()
 
 
@@ -56,7 +56,7 @@ def marked(content: dict[str, Any], **metadata: object) -> dict[str, Any]:
 
 
 def cannot(verb: str, resource: str) -> str:
-    """Return the pattern of RBAC's refusal."""
+    """Return the pattern of a refusal by RBAC."""
     return rf'cannot {verb} resource "{resource}"'
 
 
@@ -70,25 +70,25 @@ CLUSTER_ADMIN = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
 
 
 def nested(name: str, **spec: object) -> dict[str, Any]:
-    """Return a Flux Kustomization that the team brings itself, of its own repository."""
+    """Return a Flux Kustomization of the tenant's own repository."""
     defaults = {
         "interval": "1m",
         "prune": True,
         "path": "./evil",
-        "sourceRef": {"kind": "GitRepository", "name": SOURCE_OF_TEAM},
+        "sourceRef": {"kind": "GitRepository", "name": SOURCE_NAME},
         "serviceAccountName": ACCOUNT,
     }
     return thing(KUSTOMIZE, "Kustomization", name, spec=defaults | spec)
 
 
 def release(**spec: object) -> dict[str, Any]:
-    """Return a HelmRelease of a chart in the team's own repository."""
-    chart = {"chart": "./chart", "sourceRef": {"kind": "GitRepository", "name": SOURCE_OF_TEAM}}
+    """Return a HelmRelease of a chart in the tenant's own repository."""
+    chart = {"chart": "./chart", "sourceRef": {"kind": "GitRepository", "name": SOURCE_NAME}}
     defaults = {"interval": "1m", "serviceAccountName": ACCOUNT, "chart": {"spec": chart}}
     return thing(HELM, "HelmRelease", "nested", spec=defaults | spec)
 
 
-MODEST_POD: dict[str, Any] = {
+RESTRICTED_POD: dict[str, Any] = {
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
     "containers": [
         {
@@ -117,7 +117,7 @@ HOST_POD: dict[str, Any] = {
 
 
 def workload(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a Deployment of one such pod."""
+    """Return a Deployment of this pod."""
     labels = {"app": "evil"}
     template = {"metadata": {"labels": labels}, "spec": pod}
     spec = {"selector": {"matchLabels": labels}, "template": template}
@@ -125,13 +125,13 @@ def workload(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_requests(**requests: str) -> dict[str, Any]:
-    container = MODEST_POD["containers"][0] | {
+    container = RESTRICTED_POD["containers"][0] | {
         "resources": {"requests": requests, "limits": requests}
     }
-    return MODEST_POD | {"containers": [container]}
+    return RESTRICTED_POD | {"containers": [container]}
 
 
-FLUX = r'cannot patch resource "(kustomizations|gitrepositories|helmreleases)"'
+NO_FLUX_KINDS = r'cannot patch resource "(kustomizations|gitrepositories|helmreleases)"'
 
 ATTACKS = [
     Attack(
@@ -153,7 +153,7 @@ ATTACKS = [
         refused=cannot("patch", "rolebindings"),
     ),
     Attack(
-        name="its own RoleBinding, for another team's account",
+        name="its own RoleBinding, for another tenant's account",
         objects=(thing(RBAC, "RoleBinding", "tenant", roleRef=CLUSTER_ADMIN, subjects=[
             {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": VICTIMS_NAMESPACE}]),),
         refused=cannot("patch", "rolebindings"),
@@ -165,7 +165,7 @@ ATTACKS = [
         refused=cannot("patch", "roles"),
     ),
     Attack(
-        name="an object in another team's namespace",
+        name="an object in another tenant's namespace",
         objects=(thing("v1", "ConfigMap", "evil", VICTIMS_NAMESPACE, data={"a": "b"}),),
         confined=(("configmap", "evil"),),
     ),
@@ -175,7 +175,7 @@ ATTACKS = [
         confined=(("configmap", "evil"),),
     ),
     Attack(
-        name="the other team's app, by its name",
+        name="the other tenant's app, by its name",
         objects=(thing("v1", "ConfigMap", "app", VICTIMS_NAMESPACE, data={"a": "b"}),),
         refused="ID conflict|already registered id",
     ),
@@ -203,72 +203,72 @@ ATTACKS = [
         name="a Kustomization from the platform's repository (cross-namespace sourceRef)",
         objects=(nested("nested", path="./clusters/dev", sourceRef={
             "kind": "GitRepository", "name": "flux-system", "namespace": "flux-system"}),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
-        name="a Kustomization into another team's namespace",
+        name="a Kustomization into another tenant's namespace",
         objects=(nested("nested"),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a Kustomization as the platform's account",
         objects=(nested("nested", serviceAccountName="platform"),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a Kustomization as no account",
         objects=(nested("nested", serviceAccountName=""),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a Secret of flux-system by substituteFrom",
         objects=(nested("nested", postBuild={
             "substituteFrom": [{"kind": "Secret", "name": "flux-system"}]}),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a decryption key of flux-system",
         objects=(nested("nested", decryption={
             "provider": "sops", "secretRef": {"name": "flux-system"}}),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
-        name="a GitRepository of another team",
+        name="a GitRepository of another tenant",
         objects=(thing(SOURCE, "GitRepository", "nested", spec={
-            "interval": "1m", "url": "https://github.com/teams/billing-apps"}),),
-        refused=FLUX,
+            "interval": "1m", "url": "https://github.com/tenants/billing-apps"}),),
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a HelmRelease into flux-system",
         objects=(release(targetNamespace="flux-system", storageNamespace="kube-system"),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a HelmRelease as another account",
         objects=(release(serviceAccountName="helm-controller"),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a HelmRelease of a chart in flux-system",
         objects=(release(chart={"spec": {"chart": "kyverno", "sourceRef": {
             "kind": "HelmRepository", "name": "kyverno", "namespace": "flux-system"}}}),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a Secret of flux-system by valuesFrom",
         objects=(release(valuesFrom=[{"kind": "Secret", "name": "flux-system"}]),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="its own Kustomization, as another account",
         objects=(nested(f"{HOSTILE}-apps", serviceAccountName="platform"),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
-        name="its own GitRepository, elsewhere",
-        objects=(thing(SOURCE, "GitRepository", SOURCE_OF_TEAM, spec={
-            "interval": "1m", "url": "https://github.com/teams/billing-apps"}),),
-        refused=FLUX,
+        name="its own GitRepository, with another URL",
+        objects=(thing(SOURCE, "GitRepository", SOURCE_NAME, spec={
+            "interval": "1m", "url": "https://github.com/tenants/billing-apps"}),),
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a higher quota",
@@ -322,7 +322,7 @@ ATTACKS = [
                 "interval": "1m", "prune": False, "suspend": True,
                 "sourceRef": {"kind": "GitRepository", "name": "flux-system"}}),
             annotations={"kustomize.toolkit.fluxcd.io/prune": "disabled"}),),
-        refused=FLUX,
+        refused=NO_FLUX_KINDS,
     ),
     Attack(
         name="a path outside the repository",
@@ -342,7 +342,7 @@ ATTACKS = [
         refused="no such file",
     ),
     Attack(
-        name="an object moved to another team's namespace by a transformer",
+        name="an object moved to another tenant's namespace by a transformer",
         objects=(thing("v1", "ConfigMap", "evil", data={"a": "b"}),),
         files={
             f"{FOLDER}/kustomization.yaml": yaml.safe_dump(
@@ -362,25 +362,25 @@ ATTACKS = [
     Attack(
         name="a privileged pod of the host",
         objects=(workload(HOST_POD),),
-        says="evil",
+        refused_by="evil",
         refused="violates PodSecurity",
     ),
     Attack(
         name="a pod as important as the cluster's own",
-        objects=(workload(MODEST_POD | {"priorityClassName": "system-node-critical"}),),
-        says="evil",
+        objects=(workload(RESTRICTED_POD | {"priorityClassName": "system-node-critical"}),),
+        refused_by="evil",
         refused="exceeded quota|insufficient quota",
     ),
     Attack(
-        name="a container larger than a team's",
+        name="a container larger than a tenant's",
         objects=(workload(_with_requests(cpu="1", memory="64Gi")),),
-        says="evil",
+        refused_by="evil",
         refused="maximum memory usage per Container",
     ),
     Attack(
-        name="more CPU than a team's",
+        name="more CPU than a tenant's",
         objects=(workload(_with_requests(cpu="100")),),
-        says="evil",
+        refused_by="evil",
         refused="exceeded quota",
     ),
     Attack(
@@ -399,9 +399,9 @@ ATTACKS = [
 ]  # fmt: skip
 
 
-def attack_files(team: Team, attack: Attack) -> dict[str, Content]:
-    """Return the team's usual files with the attack among them."""
-    files: dict[str, Content] = dict(team.files([CLUSTER], "1"))
+def attack_files(tenant: Tenant, attack: Attack) -> dict[str, Content]:
+    """Return the tenant's usual files with those of the attack."""
+    files: dict[str, Content] = dict(tenant.files([CLUSTER], "1"))
     listing = yaml.safe_load(str(files[f"{FOLDER}/kustomization.yaml"]))
     listing["resources"] += attack.resources
     if attack.objects:

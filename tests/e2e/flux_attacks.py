@@ -1,4 +1,8 @@
-"""Attacks with Flux's kinds, which the test creates as the administrator."""
+"""Attacks with Flux's kinds, which the test creates as the administrator.
+
+A tenant may not create these kinds. If a mistake in its rights allowed it, Flux itself would still
+refuse these objects.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import yaml
 from tests.e2e.attacks import (
     NAMESPACE,
     SOURCE,
-    SOURCE_OF_TEAM,
+    SOURCE_NAME,
     VICTIMS_NAMESPACE,
     Attack,
     nested,
@@ -26,8 +30,8 @@ CHART = {
     "chart/templates/evil.yaml": EVIL,
 }
 EVIL_FILES = {"evil/kustomization.yaml": "resources: [evil.yaml]\n", "evil/evil.yaml": EVIL} | CHART
-NOBODY = rf"system:serviceaccount:{NAMESPACE}:default\W.*cannot"
-BEHIND = [
+DEFAULT_ACCOUNT_REFUSED = rf"system:serviceaccount:{NAMESPACE}:default\W.*cannot"
+ATTACKS_WITH_FLUX_KINDS = [
     Attack(
         name="a sourceRef to flux-system",
         objects=(nested("nested", sourceRef={
@@ -35,14 +39,14 @@ BEHIND = [
         refused="cross-namespace references have been blocked",
     ),
     Attack(
-        name="a Kustomization into another team's namespace",
+        name="a Kustomization into another tenant's namespace",
         objects=(nested("nested"),),
         refused=rf'cannot patch resource "configmaps".* in the namespace "{VICTIMS_NAMESPACE}"',
     ),
     Attack(
         name="a Kustomization as no account",
         objects=(nested("nested", serviceAccountName=""),),
-        refused=NOBODY,
+        refused=DEFAULT_ACCOUNT_REFUSED,
     ),
     Attack(
         name="a Kustomization as the platform's account",
@@ -67,7 +71,7 @@ BEHIND = [
         refused='secrets? .*flux-system.* not found|could not find Secret.*flux-system',
     ),
     Attack(
-        name="a HelmRelease into another team's namespace",
+        name="a HelmRelease into another tenant's namespace",
         objects=(release(targetNamespace=VICTIMS_NAMESPACE),),
         refused=rf'cannot .*"{VICTIMS_NAMESPACE}"',
     ),
@@ -79,13 +83,13 @@ BEHIND = [
     Attack(
         name="a HelmRelease as no account",
         objects=(release(serviceAccountName=None),),
-        refused=NOBODY,
+        refused=DEFAULT_ACCOUNT_REFUSED,
     ),
     Attack(
         name="a HelmRelease of a chart in flux-system",
         objects=(release(chart={"spec": {"chart": "kyverno", "sourceRef": {
             "kind": "HelmRepository", "name": "kyverno", "namespace": "flux-system"}}}),),
-        says="helm-controller",
+        refused_by="helm-controller",
         refused="cross-namespace references are not allowed",
     ),
     Attack(
@@ -94,9 +98,9 @@ BEHIND = [
         refused='secrets? .*flux-system.* not found|could not find Secret.*flux-system',
     ),
     Attack(
-        name="a GitRepository of another team, with its own credential",
+        name="a GitRepository of another tenant, with its own credential",
         objects=(thing(SOURCE, "GitRepository", "nested", spec={
-            "interval": "1m", "url": "VICTIM", "secretRef": {"name": SOURCE_OF_TEAM}}),),
+            "interval": "1m", "url": "VICTIM", "secretRef": {"name": SOURCE_NAME}}),),
         refused="authentication required|not found|authorization",
     ),
 ]  # fmt: skip

@@ -11,187 +11,155 @@ from typing import Any
 
 import yaml
 
-from fleet.process import run
-from sandbox import platform_repository, report, tenant_repositories
-from sandbox.build.parts import program
-from sandbox.host import processes
-from sandbox.kubernetes import clusters
-from sandbox.pulumi import stacks
+from sandbox.pulumi.stacks import Outcome
+from sandbox.sandbox import Sandbox as BaseSandbox
+from sandbox.tenant_repository import TenantRepository
 from tests.e2e.support import eventually
 
 NAMES = ["dev", "prod", "test"]
 KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
-# Kinds that change while nobody decides anything.
-_RESTLESS = (
+# Objects of these kinds change by themselves.
+_EXCLUDED_KINDS = (
     ("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases"),
     ("", "componentstatuses"), ("networking.k8s.io", "ipaddresses"),
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sandbox:
-    """A running sandbox and the few things that tests do with it."""
-
-    state: Path
+class Sandbox(BaseSandbox):
+    """A running sandbox with what tests do in it."""
 
     @property
     def root(self) -> Path:
         """The platform team's working copy."""
-        return platform_repository.folder(self.state)
+        return self.platform_repository.folder
 
-    def decide(self, stack: str, **changes: Any) -> None:  # noqa: ANN401 - any YAML
-        """Edit a stack's file."""
+    def configure(self, stack: str, **changes: Any) -> None:  # noqa: ANN401 - any YAML
+        """Set keys of a stack file."""
         file = self.root / f"Pulumi.{stack}.yaml"
         content = yaml.safe_load(file.read_text())
         content["config"] |= {f"fleet:{key}": value for key, value in changes.items()}
         file.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def entries(self, stack: str, key: str) -> list[Any]:
-        """Return a list of a stack's file as it stands there."""
-        content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())
-        entries: list[Any] = content["config"][f"fleet:{key}"]
+        """Return a list of a stack file."""
+        entries: list[Any] = self._config(stack)[f"fleet:{key}"]
         return entries
 
-    def register(self, stack: str, *registered: Team) -> None:
-        """Add teams to a stack's file; their credentials are added by `up`, as by a person."""
-        lines = [
-            {
-                "name": team.name,
-                "repository": {"url": tenant_repositories.url(self.state, team.name)},
-            }
-            | ({"inFluxSystem": {"because": "as it was"}} if team.in_flux_system else {})
-            for team in registered
+    def register(self, stack: str, *tenants: Tenant) -> None:
+        """Add tenants to a stack file; `up` adds their credentials, as a person does."""
+        entries = [
+            {"name": tenant.name, "repository": {"url": tenant.repository.url}}
+            | ({"inFluxSystem": {"because": "as it was"}} if tenant.in_flux_system else {})
+            for tenant in tenants
         ]
-        self.decide(stack, tenants=[*self._config(stack).get("fleet:tenants", []), *lines])
+        self.configure(stack, tenants=[*self._config(stack).get("fleet:tenants", []), *entries])
 
-    def unregister(self, stack: str, *registered: Team) -> None:
-        """Remove teams from a stack's file, and their credentials with them."""
-        gone = {team.name for team in registered}
-        content = self._config(stack)
-        left = [line for line in content["fleet:tenants"] if line["name"] not in gone]
-        credentials = content["fleet:tenantCredentials"]
-        self.decide(
+    def unregister(self, stack: str, *tenants: Tenant) -> None:
+        """Remove tenants and their credentials from a stack file."""
+        gone = {tenant.name for tenant in tenants}
+        config = self._config(stack)
+        credentials = config["fleet:tenantCredentials"]
+        self.configure(
             stack,
-            tenants=left,
+            tenants=[entry for entry in config["fleet:tenants"] if entry["name"] not in gone],
             tenantCredentials={k: v for k, v in credentials.items() if k not in gone},
         )
 
-    def redecide(self, stack: str, team: Team, **changes: object) -> None:
-        """Change keys of a team's entry in a stack's file."""
+    def change_tenant(self, stack: str, tenant: Tenant, **changes: object) -> None:
+        """Set keys of a tenant's entry in a stack file."""
         entries = self.entries(stack, "tenants")
-        (entry,) = (entry for entry in entries if entry["name"] == team.name)
+        (entry,) = (entry for entry in entries if entry["name"] == tenant.name)
         entry |= changes
-        self.decide(stack, tenants=entries)
+        self.configure(stack, tenants=entries)
 
     def _config(self, stack: str) -> dict[str, Any]:
         content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())
-        config_of_stack: dict[str, Any] = content["config"]
-        return config_of_stack
+        config: dict[str, Any] = content["config"]
+        return config
 
-    def up(self, *names: str) -> list[stacks.Outcome]:
-        """Run `up` for these stacks at once, and wait until all clusters are what Git says."""
-        outcomes = stacks.up(self.state, names)
+    def up(self, *names: str) -> list[Outcome]:
+        """Run `up` for these stacks at once and wait until all clusters are as Git says."""
+        outcomes = self.stacks.up(names)
         self.converge()
         return outcomes
 
     def converge(self) -> None:
-        """Wait until every cluster is Ready at what the head of the branch says about it."""
-        head = platform_repository.head(self.state)
-        report.wait_converged(self.state, NAMES, head, 180)
+        """Wait until all clusters are Ready at the head of the branch."""
+        self.report.wait_converged(NAMES, self.head(), 180)
 
     def commits(self, since: str | None = None) -> list[str]:
         """Return the subjects of the branch's commits after `since`, oldest first."""
-        platform_repository.pull(self.state)
+        self.platform_repository.pull()
         span = f"{since}..HEAD" if since else "HEAD"
-        out = platform_repository.git(self.state, "log", "--reverse", "--format=%s", span)
-        return out.splitlines()
+        log = self.platform_repository.git("log", "--reverse", "--format=%s", span)
+        return log.splitlines()
 
     def github_calls(self) -> int:
-        """Return how many calls GitHub's API has answered so far."""
-        log = processes.log_file(self.state, "github").read_text()
+        """Return the number of calls that GitHub's API has answered so far."""
+        log = self.processes.log_file("github").read_text()
         return sum(" /api/v3/" in line for line in log.splitlines())
 
     def head(self) -> str:
-        """Return the commit that the branch is at."""
-        return platform_repository.head(self.state)
+        """Return the last commit of the branch."""
+        return self.platform_repository.head()
 
     def workloads(self, cluster: str) -> Mapping[str, str]:
-        """Return resourceVersion by name of what Flux applied, Flux's own objects apart."""
+        """Return resourceVersion by name of what Flux applied, without Flux's own objects."""
         kinds = ["deployments", "services", "configmaps", "namespaces", "clusterpolicies"]
+        selector = "kustomize.toolkit.fluxcd.io/name!=flux-system"
         return {
             f"{item['kind']} {item['metadata'].get('namespace')}/{item['metadata']['name']}": item[
                 "metadata"
             ]["resourceVersion"]
-            for item in report.get(
-                self.state, cluster, kinds, "kustomize.toolkit.fluxcd.io/name!=flux-system"
-            )
+            for item in self.clusters.cluster(cluster).objects(kinds, selector)
             if "kustomize.toolkit.fluxcd.io/name" in item["metadata"].get("labels", {})
         }
 
     def namespaces(self, cluster: str) -> set[str]:
         """Return the names of all namespaces."""
-        return {item["metadata"]["name"] for item in report.get(self.state, cluster, ["ns"])}
+        found = self.clusters.cluster(cluster).objects(["namespaces"])
+        return {item["metadata"]["name"] for item in found}
 
-    def credential(self, stack: str, team: Team, token: str) -> None:
-        """Give the platform another token for a team's repository."""
-        key = f"fleet:tenantCredentials.{team.name}.token"
-        self.pulumi("config", "set", "--secret", "--path", "--stack", stack, key, stdin=token)
-
-    def pulumi(self, *args: str, accept: tuple[int, ...] = (0,), stdin: str | None = None) -> str:
-        """Run the engine's command line, as a person would."""
-        return run(
-            [program("pulumi"), *args, "--non-interactive"],
-            timeout=600,
-            cwd=self.root,
-            env=stacks.environment(self.state),
-            accept=accept,
-            stdin=stdin,
+    def set_credential(self, stack: str, tenant: Tenant, token: str) -> None:
+        """Give the platform another token for a tenant's repository."""
+        key = f"fleet:tenantCredentials.{tenant.name}.token"
+        self.stacks.run_pulumi(
+            "config", "set", "--secret", "--path", "--stack", stack, key, stdin=token
         )
 
-    def pid(self, process: str) -> int:
-        """Return the pid of one of the sandbox's processes."""
-        record = json.loads((self.state / "processes" / f"{process}.json").read_text())
-        return int(record["pid"])
-
-    def ports(self) -> list[int]:
-        """Return every port of the sandbox."""
-        return list(json.loads((self.state / "ports.json").read_text()).values())
-
     def kubectl(self, cluster: str, *args: str, stdin: str | None = None) -> str:
-        """Do something in a cluster as its administrator."""
-        return clusters.kubectl(self.state, cluster, *args, stdin=stdin)
+        """Run kubectl as the administrator of a cluster."""
+        return self.clusters.cluster(cluster).kubectl(*args, stdin=stdin)
 
     def get(self, cluster: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """Return one object, or None where there is none."""
-        out = clusters.kubectl(
-            self.state, cluster, "get", kind, name, "--namespace", namespace, "-o", "json",
+        """Return one object, or None if it does not exist."""
+        out = self.kubectl(
+            cluster, "get", kind, name, "--namespace", namespace, "-o", "json",
             "--ignore-not-found",
         )  # fmt: skip
         found: dict[str, Any] | None = json.loads(out) if out else None
         return found
 
     def names(self, cluster: str, namespace: str, *kinds: str) -> set[str]:
-        """Return the names of all objects of some kinds in a namespace."""
-        out = clusters.kubectl(
-            self.state, cluster, "get", ",".join(kinds), "--namespace", namespace, "-o", "json"
-        )
+        """Return the names of all objects of these kinds in a namespace."""
+        out = self.kubectl(cluster, "get", ",".join(kinds), "--namespace", namespace, "-o", "json")
         return {item["metadata"]["name"] for item in json.loads(out)["items"]}
 
     def reconcile(self, cluster: str, kind: str, namespace: str, name: str) -> None:
-        """Have Flux look at it now, as `flux reconcile` does."""
-        clusters.kubectl(
-            self.state, cluster, "annotate", "--overwrite", kind, name, "--namespace", namespace,
+        """Ask Flux to reconcile an object now, as `flux reconcile` does."""
+        self.kubectl(
+            cluster, "annotate", "--overwrite", kind, name, "--namespace", namespace,
             f"reconcile.fluxcd.io/requestedAt={time.time()}",
         )  # fmt: skip
 
     def snapshot(self, cluster: str) -> dict[str, Any]:
-        """Return every object of a cluster, as "Kind.group namespace/name", as it is decided.
+        """Return every object of a cluster by "Kind.group namespace/name".
 
-        Without what changes by itself: status, book-keeping, events, leases and allocations.
+        Leaves out what changes by itself: status, resource versions, events and leases.
         """
         objects = {}
         for path, kind in self._listable(cluster):
-            for item in clusters.get(self.state, cluster, path)["items"]:
+            for item in self.clusters.cluster(cluster).get(path)["items"]:
                 metadata = item["metadata"]
                 for key in ("managedFields", "resourceVersion", "generation"):
                     metadata.pop(key, None)
@@ -203,21 +171,19 @@ class Sandbox:
         return objects
 
     def _listable(self, cluster: str) -> Iterator[tuple[str, str]]:
-        """Give where the objects of each kind are listed, in the version that is preferred."""
+        """Yield the path of each kind's list, in the preferred version, and the kind."""
         accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
         for root in ("/api", "/apis"):
-            for group in clusters.get(self.state, cluster, root, accept)["items"]:
+            for group in self.clusters.cluster(cluster).get(root, accept)["items"]:
                 name = group["metadata"].get("name", "")
                 for kind in group["versions"][0]["resources"]:
                     path = "/".join(filter(None, (root, name, group["versions"][0]["version"])))
-                    if "list" in kind["verbs"] and (name, kind["resource"]) not in _RESTLESS:
+                    if "list" in kind["verbs"] and (name, kind["resource"]) not in _EXCLUDED_KINDS:
                         yield f"{path}/{kind['resource']}", f"{kind['responseKind']['kind']}.{name}"
 
     def replicas(self, cluster: str, namespace: str) -> dict[str, int]:
-        """Return available replicas by Deployment of a namespace."""
-        out = clusters.kubectl(
-            self.state, cluster, "get", "deployments", "--namespace", namespace, "-o", "json"
-        )
+        """Return the available replicas of each Deployment in a namespace."""
+        out = self.kubectl(cluster, "get", "deployments", "--namespace", namespace, "-o", "json")
         return {
             item["metadata"]["name"]: item["status"].get("availableReplicas", 0)
             for item in json.loads(out)["items"]
@@ -225,12 +191,17 @@ class Sandbox:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Team:
-    """A team with a repository of its own."""
+class Tenant:
+    """A tenant with a repository of its own."""
 
     sandbox: Sandbox
     name: str
     in_flux_system: bool = False
+
+    @property
+    def repository(self) -> TenantRepository:
+        """Its repository and working copy."""
+        return self.sandbox.tenant_repository(self.name)
 
     @property
     def source(self) -> str:
@@ -243,38 +214,38 @@ class Team:
         return f"{self.name}-apps"
 
     def namespace(self, cluster: str) -> str:
-        """Return where its app goes."""
+        """Return the namespace of its app."""
         return f"{self.name}-{cluster}"
 
     def flux_namespace(self, cluster: str) -> str:
-        """Return where its source and its Kustomization are."""
+        """Return the namespace of its source and its Kustomization."""
         return "flux-system" if self.in_flux_system else self.namespace(cluster)
 
-    def create(self, clusters_of_it: Sequence[str]) -> None:
-        """Make its repository, with an app in each cluster's folder."""
-        tenant_repositories.create(self.sandbox.state, self.name)
-        self.push(self.files(clusters_of_it, "1"), "Start")
+    def create(self, clusters: Sequence[str]) -> None:
+        """Create its repository, with an app in each cluster's folder."""
+        self.repository.create()
+        self.push(self.files(clusters, "1"), "Start")
 
     def delete(self) -> None:
-        """Remove its repository."""
-        tenant_repositories.delete(self.sandbox.state, self.name)
+        """Delete its repository."""
+        self.repository.delete()
 
-    def files(self, clusters_of_it: Sequence[str], version: str) -> dict[str, str]:
-        """Return an app, fit for a strict namespace, for each of these clusters."""
+    def files(self, clusters: Sequence[str], version: str) -> dict[str, str]:
+        """Return an app for each of these clusters that a restricted namespace admits."""
         files = {"README.md": f"# {self.name}\n"}
-        for cluster in clusters_of_it:
+        for cluster in clusters:
             folder = f"deploy/{cluster}"
             files[f"{folder}/kustomization.yaml"] = yaml.safe_dump({"resources": ["app.yaml"]})
             files[f"{folder}/app.yaml"] = yaml.safe_dump_all(_app(version))
         return files
 
     def push(self, files: Mapping[str, str | bytes | Path], message: str) -> str:
-        """Make these files the repository's only ones; return the commit."""
-        tenant_repositories.write(self.sandbox.state, self.name, files)
-        return tenant_repositories.push(self.sandbox.state, self.name, message)
+        """Replace all files of the repository by these; return the commit."""
+        self.repository.write(files)
+        return self.repository.push(message)
 
     def wait(self, cluster: str, revision: str, seconds: float = 60) -> tuple[bool, str]:
-        """Have Flux look at the repository and wait until it has tried this commit.
+        """Ask Flux to pull the repository and wait until it has tried to apply this commit.
 
         Returns whether it is applied, and Flux's message.
         """
@@ -305,7 +276,7 @@ class Team:
         assert config_map["data"] == {"version": version}
 
     def expect_gone(self, cluster: str) -> None:
-        """Assert that nothing of it is in a cluster, soon."""
+        """Assert that a cluster soon has no object of the tenant."""
         namespace = self.namespace(cluster)
         eventually(lambda: namespace not in self.sandbox.namespaces(cluster), 60)
         left = [

@@ -12,17 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 
-def eventually(true: Callable[[], bool], seconds: float = 90) -> None:
-    """Wait until the function says True."""
+def eventually(condition: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait until the condition is true."""
     deadline = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.2)
 
 
 @contextmanager
 def watching(look: Callable[[], None]) -> Iterator[None]:
-    """Look again and again, beside what the block does."""
+    """Call `look` again and again while the block runs."""
     end = threading.Event()
 
     def run() -> None:
@@ -39,6 +39,6 @@ def watching(look: Callable[[], None]) -> Iterator[None]:
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that leads a session, and all that it started."""
+    """Kill a process that leads a session, and all processes that it started."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=30)

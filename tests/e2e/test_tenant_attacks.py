@@ -1,8 +1,8 @@
-"""A hostile team, one attack at a time: what refuses it, and that nothing else changes.
+"""A hostile tenant tries one attack at a time; each is refused, and nothing else changes.
 
-The team is registered as any other; all it has is its repository. What cannot be shown here:
-NetworkPolicies need a CNI to have any effect, and kwok runs no containers, so what a *running* pod
-could do is not tried, only what the API server lets a team create.
+The tenant is registered as any other; all it has is its repository. Two things are not tested:
+NetworkPolicies have an effect only with a CNI, and kwok runs no containers. So the tests cover
+what the API server lets a tenant create, but not what a running pod could do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import pytest
 import yaml
 
 from fleet.process import run
-from sandbox import tenant_repositories
 from tests.e2e.attacks import (
     ACCOUNT,
     ATTACKS,
@@ -37,50 +36,50 @@ from tests.e2e.attacks import (
     marked,
     thing,
 )
-from tests.e2e.flux_attacks import BEHIND, EVIL, EVIL_FILES, PLURALS
-from tests.e2e.sandbox import Sandbox, Team
+from tests.e2e.flux_attacks import ATTACKS_WITH_FLUX_KINDS, EVIL, EVIL_FILES, PLURALS
+from tests.e2e.sandbox import Sandbox, Tenant
 from tests.e2e.support import eventually
 
 MEBIBYTE = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def hostile(sandbox: Sandbox) -> Iterator[Team]:
-    """A hostile team beside a healthy one, both with an app that runs; gone again at the end."""
-    pair = [Team(sandbox=sandbox, name=name) for name in (HOSTILE, VICTIM)]
-    for team in pair:
-        team.create([CLUSTER])
+def hostile(sandbox: Sandbox) -> Iterator[Tenant]:
+    """Register a hostile and a healthy tenant, each with an app that runs; remove both after."""
+    pair = [Tenant(sandbox=sandbox, name=name) for name in (HOSTILE, VICTIM)]
+    for tenant in pair:
+        tenant.create([CLUSTER])
     sandbox.register(CLUSTER, *pair)
     sandbox.up(CLUSTER)
-    for team in pair:
-        team.expect_app(CLUSTER, "1")
+    for tenant in pair:
+        tenant.expect_app(CLUSTER, "1")
     yield pair[0]
     sandbox.unregister(CLUSTER, *pair)
     sandbox.up(CLUSTER)
-    for team in pair:
-        team.expect_gone(CLUSTER)
-        team.delete()
+    for tenant in pair:
+        tenant.expect_gone(CLUSTER)
+        tenant.delete()
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_an_attack_is_refused(hostile: Team, attack: Attack) -> None:
-    """What is refused, by what, and that nothing but the team's own objects has changed."""
+def test_an_attack_is_refused(hostile: Tenant, attack: Attack) -> None:
+    """The attack is refused, or it changes only objects of the tenant itself."""
     before = _of_others(hostile.sandbox.snapshot(CLUSTER))
     tried = hostile.push(attack_files(hostile, attack), attack.name)
     applied, message = hostile.wait(CLUSTER, tried)
-    if attack.says:
+    if attack.refused_by:
         assert applied, message
-        applied, message = False, _no_pod_message(hostile.sandbox, attack.says)
+        applied, message = False, _no_pod_message(hostile.sandbox, attack.refused_by)
     confined = all(
         hostile.sandbox.get(CLUSTER, kind, NAMESPACE, name) for kind, name in attack.confined
     )
     after = _of_others(hostile.sandbox.snapshot(CLUSTER))
 
     if len(attack.objects) > 1:
-        # Flux keeps no account of what a failed apply left: the team's own to remove.
-        left = f"kustomize.toolkit.fluxcd.io/name={hostile.kustomization}"
+        # Flux does not remember what a failed apply has created, so the test deletes it.
+        selector = f"kustomize.toolkit.fluxcd.io/name={hostile.kustomization}"
         hostile.sandbox.kubectl(
-            CLUSTER, "delete", "configmaps", "--namespace", NAMESPACE, f"--selector={left}"
+            CLUSTER, "delete", "configmaps", "--namespace", NAMESPACE, f"--selector={selector}"
         )
     cleaned = hostile.wait(CLUSTER, hostile.push(hostile.files([CLUSTER], "1"), "Clean up"))
     print(f"\n{attack.name} | {'confined' if attack.confined else _short(message)}")
@@ -97,52 +96,52 @@ def test_an_attack_is_refused(hostile: Team, attack: Attack) -> None:
         assert hostile.sandbox.get(CLUSTER, kind, NAMESPACE, name) is None
 
 
-@pytest.mark.parametrize("attack", BEHIND, ids=lambda attack: attack.name)
-def test_the_fence_behind_the_fence(hostile: Team, attack: Attack) -> None:
-    """Would a team have Flux's kinds, by a mistake in its rights: Flux itself refuses them."""
+@pytest.mark.parametrize("attack", ATTACKS_WITH_FLUX_KINDS, ids=lambda attack: attack.name)
+def test_flux_itself_refuses(hostile: Tenant, attack: Attack) -> None:
+    """Flux refuses these objects even if a tenant could create them."""
     sandbox = hostile.sandbox
     files = dict(hostile.files([CLUSTER], "1")) | EVIL_FILES
     assert hostile.wait(CLUSTER, hostile.push(files, attack.name))[0]
     before = _of_others(sandbox.snapshot(CLUSTER))
     manifest = json.dumps(attack.objects[0])
-    manifest = manifest.replace("VICTIM", tenant_repositories.url(sandbox.state, VICTIM))
-    log = sandbox.state / "logs" / f"{CLUSTER}-{attack.says}.log"
-    seen = log.stat().st_size if attack.says else 0
+    manifest = manifest.replace("VICTIM", sandbox.tenant_repository(VICTIM).url)
+    log = sandbox.state / "logs" / f"{CLUSTER}-{attack.refused_by}.log"
+    seen = log.stat().st_size if attack.refused_by else 0
     sandbox.kubectl(CLUSTER, "create", "--namespace", NAMESPACE, "-f", "-", stdin=manifest)
     kind, name = attack.objects[0]["kind"], attack.objects[0]["metadata"]["name"]
-    said: list[str] = []
+    messages: list[str] = []
 
     def refused() -> bool:
-        if attack.says:  # that refusal is not in the object's status
-            said.extend(log.read_text()[seen:].splitlines())
+        if attack.refused_by:
+            messages.extend(log.read_text()[seen:].splitlines())
         found = sandbox.get(CLUSTER, PLURALS[kind], NAMESPACE, name) or {}
         for condition in found.get("status", {}).get("conditions", ()):
             if condition["type"] == "Ready" and condition["status"] == "False":
-                said.append(condition["message"])
-        return any(re.search(attack.refused, message, re.DOTALL) for message in said)
+                messages.append(condition["message"])
+        return any(re.search(attack.refused, message, re.DOTALL) for message in messages)
 
     try:
         eventually(refused, 20)
         after = _of_others(sandbox.snapshot(CLUSTER))
     finally:
         sandbox.kubectl(CLUSTER, "delete", PLURALS[kind], name, "--namespace", NAMESPACE)
-        print(f"\nbehind: {attack.name} | {_short(said[-1] if said else 'nothing')}")
+        print(f"\nby Flux: {attack.name} | {_short(messages[-1] if messages else 'nothing')}")
     assert _differences(before, after) == []
 
 
 @pytest.fixture(scope="module")
-def hostile_in_flux_system(sandbox: Sandbox) -> Iterator[Team]:
-    """A hostile team whose source, account and Kustomization are among the platform's."""
-    team = Team(sandbox=sandbox, name="trudy", in_flux_system=True)
-    team.create([CLUSTER])
-    sandbox.register(CLUSTER, team)
+def hostile_in_flux_system(sandbox: Sandbox) -> Iterator[Tenant]:
+    """Register a hostile tenant whose Flux objects are in flux-system, next to the platform's."""
+    tenant = Tenant(sandbox=sandbox, name="trudy", in_flux_system=True)
+    tenant.create([CLUSTER])
+    sandbox.register(CLUSTER, tenant)
     sandbox.up(CLUSTER)
-    team.expect_app(CLUSTER, "1")
-    yield team
-    sandbox.unregister(CLUSTER, team)
+    tenant.expect_app(CLUSTER, "1")
+    yield tenant
+    sandbox.unregister(CLUSTER, tenant)
     sandbox.up(CLUSTER)
-    team.expect_gone(CLUSTER)
-    team.delete()
+    tenant.expect_gone(CLUSTER)
+    tenant.delete()
 
 
 @pytest.mark.parametrize(
@@ -156,16 +155,16 @@ def hostile_in_flux_system(sandbox: Sandbox) -> Iterator[Team]:
         "a path outside the repository",
     ],
 )
-def test_an_attack_from_flux_system_is_refused(hostile_in_flux_system: Team, name: str) -> None:
-    """The account is in flux-system, its rights are not."""
-    team = hostile_in_flux_system
+def test_an_attack_from_flux_system_is_refused(hostile_in_flux_system: Tenant, name: str) -> None:
+    """The tenant's account is in flux-system, but has no rights there."""
+    tenant = hostile_in_flux_system
     (attack,) = (attack for attack in ATTACKS if attack.name == name)
-    own = team.namespace(CLUSTER)
-    before = _of_others(team.sandbox.snapshot(CLUSTER), team.name)
-    applied, message = team.wait(CLUSTER, team.push(attack_files(team, attack), attack.name))
-    confined = [team.sandbox.get(CLUSTER, kind, own, thing) for kind, thing in attack.confined]
-    after = _of_others(team.sandbox.snapshot(CLUSTER), team.name)
-    cleaned = team.wait(CLUSTER, team.push(team.files([CLUSTER], "1"), "Clean up"))
+    own = tenant.namespace(CLUSTER)
+    before = _of_others(tenant.sandbox.snapshot(CLUSTER), tenant.name)
+    applied, message = tenant.wait(CLUSTER, tenant.push(attack_files(tenant, attack), attack.name))
+    confined = [tenant.sandbox.get(CLUSTER, kind, own, thing) for kind, thing in attack.confined]
+    after = _of_others(tenant.sandbox.snapshot(CLUSTER), tenant.name)
+    cleaned = tenant.wait(CLUSTER, tenant.push(tenant.files([CLUSTER], "1"), "Clean up"))
     print(f"\nfrom flux-system: {attack.name} | {_short(message) if not applied else 'confined'}")
     assert _differences(before, after) == []
     assert applied is bool(attack.confined), message
@@ -174,8 +173,8 @@ def test_an_attack_from_flux_system_is_refused(hostile_in_flux_system: Team, nam
     assert cleaned[0], cleaned[1]
 
 
-def test_a_remote_base_is_cloned_but_not_read(hostile: Team, tmp_path: Path) -> None:
-    """`--no-remote-bases` keeps kustomize to the team's files, whatever Git could fetch."""
+def test_a_remote_base_is_cloned_but_not_read(hostile: Tenant, tmp_path: Path) -> None:
+    """Kustomize reads only the tenant's files, because Flux runs with `--no-remote-bases`."""
     base = tmp_path / "base"
     base.mkdir()
     (base / "kustomization.yaml").write_text("resources: [evil.yaml]\n")
@@ -192,11 +191,11 @@ def test_a_remote_base_is_cloned_but_not_read(hostile: Team, tmp_path: Path) -> 
     test_an_attack_is_refused(hostile, attack)
 
 
-def test_a_file_by_http(hostile: Team) -> None:
-    """Flux fetches it, flag or not; what it brings is applied in the team's own namespace only.
+def test_a_file_by_http(hostile: Tenant) -> None:
+    """Flux fetches the file, but applies it in the tenant's own namespace only.
 
-    No API keeps a team from having kustomize-controller ask an address: that is for a NetworkPolicy
-    of flux-system, on a cluster whose CNI has them.
+    No flag stops kustomize-controller from requesting a tenant's address. A NetworkPolicy of
+    flux-system does, on a cluster whose CNI supports it.
     """
 
     class Page(BaseHTTPRequestHandler):
@@ -218,25 +217,25 @@ def test_a_file_by_http(hostile: Team) -> None:
             server.shutdown()
 
 
-def test_a_file_of_100_mb(hostile: Team) -> None:
-    """Flux limits no file, GitHub refuses more than 100 MiB: it costs time, others go on."""
+def test_a_file_of_100_mb(hostile: Tenant) -> None:
+    """A file of GitHub's largest size costs Flux time, but does not stop other tenants."""
     folder = hostile.files([CLUSTER], "1")
     _expect_only_time(hostile, {**folder, "big.bin": os.urandom(100 * MEBIBYTE)}, applied=True)
 
 
-def test_a_manifest_of_100_mb(hostile: Team) -> None:
-    """What a ConfigMap may hold is the API server's to say."""
+def test_a_manifest_of_100_mb(hostile: Tenant) -> None:
+    """The API server refuses a ConfigMap of this size."""
     manifest = attack_files(hostile, Attack(name="", resources=("big.yaml",)))
     text = yaml.safe_dump(thing("v1", "ConfigMap", "big")) + "data:\n  a: " + "a" * 100 * MEBIBYTE
     message = _expect_only_time(hostile, {**manifest, f"{FOLDER}/big.yaml": text}, applied=False)
     assert re.search("too large|too long|limit is", message), message
 
 
-def test_the_fence_in_the_inventory(hostile: Team) -> None:
-    """The last: what is marked "do not reconcile" Flux passes over, and later cannot prune.
+def test_a_platform_object_in_the_inventory(hostile: Tenant) -> None:
+    """Flux skips an object marked "do not reconcile", and later may not prune it.
 
-    The team has locked itself out, nobody else, and it is removed like any other: the fixture's
-    end shows that.
+    The tenant only stops its own Kustomization. It must be the last test, because only removing
+    the tenant repairs that; the end of the fixture does so.
     """
     sandbox = hostile.sandbox
     before = _of_others(sandbox.snapshot(CLUSTER))
@@ -248,7 +247,7 @@ def test_the_fence_in_the_inventory(hostile: Team) -> None:
     applied, message = hostile.wait(
         CLUSTER, hostile.push(hostile.files([CLUSTER], "1"), "Have it pruned")
     )
-    print(f"\nthe fence in the inventory | {_short(message)}")
+    print(f"\na platform object in the inventory | {_short(message)}")
     assert not applied
     assert "delete failed" in message
     assert re.search(cannot("(get|delete)", "serviceaccounts"), message)
@@ -256,20 +255,22 @@ def test_the_fence_in_the_inventory(hostile: Team) -> None:
     assert _differences(before, _of_others(sandbox.snapshot(CLUSTER))) == []
 
 
-def _expect_only_time(hostile: Team, files: Mapping[str, Content], *, applied: bool) -> str:
-    """Assert that a large push changes nothing of others', and that they go on; say how long."""
+def _expect_only_time(hostile: Tenant, files: Mapping[str, Content], *, applied: bool) -> str:
+    """Assert that a large push changes no other object and stops no other tenant."""
     sandbox = hostile.sandbox
-    victim = Team(sandbox=sandbox, name=VICTIM)
+    victim = Tenant(sandbox=sandbox, name=VICTIM)
     before = _of_others(sandbox.snapshot(CLUSTER))
     big = hostile.push(files, "Large")
     started = time.monotonic()
     sandbox.reconcile(CLUSTER, "gitrepository", NAMESPACE, hostile.source)
     assert victim.wait(CLUSTER, victim.push(victim.files([CLUSTER], "1"), "Meanwhile"), 120)[0]
-    print(f"\nanother team's push took {time.monotonic() - started:.1f} s meanwhile")
+    print(f"\nanother tenant's push took {time.monotonic() - started:.1f} s meanwhile")
     done, message = hostile.wait(CLUSTER, big, 240)
     print(f"100 MB: {time.monotonic() - started:.1f} s: {_short(message)}")
     for controller in ("source-controller", "kustomize-controller"):
-        status = Path(f"/proc/{sandbox.pid(f'{CLUSTER}-{controller}')}/status").read_text()
+        status = Path(
+            f"/proc/{sandbox.processes.pid(f'{CLUSTER}-{controller}')}/status"
+        ).read_text()
         print(controller, *re.findall(r"VmHWM:\s+(.*)", status), "at most")
     assert done is applied, message
     after = _of_others(sandbox.snapshot(CLUSTER))
@@ -280,25 +281,25 @@ def _expect_only_time(hostile: Team, files: Mapping[str, Content], *, applied: b
 
 
 def _no_pod_message(sandbox: Sandbox, deployment: str) -> str:
-    """Wait until a Deployment has failed to have a pod; return why."""
-    said: list[str] = []
+    """Wait until a Deployment has failed to create a pod; return the reason."""
+    messages: list[str] = []
 
     def failed() -> bool:
         found = sandbox.get(CLUSTER, "deployment", NAMESPACE, deployment) or {}
         for condition in found.get("status", {}).get("conditions", ()):
             if condition["type"] == "ReplicaFailure":
-                said.append(condition["message"])
-        return bool(said)
+                messages.append(condition["message"])
+        return bool(messages)
 
     eventually(failed, 30)
     assert sandbox.replicas(CLUSTER, NAMESPACE)[deployment] == 0
-    return said[0]
+    return messages[0]
 
 
 def _of_others(objects: Mapping[str, Any], name: str = HOSTILE) -> dict[str, Any]:
-    """Return what is not a team's own: all that it must not be able to change.
+    """Return the objects that are not the tenant's own, which it must not be able to change.
 
-    In the team's namespace that is what the platform put there, which Flux labels as its own.
+    In the tenant's namespace these are the platform's objects, which carry Flux's labels.
     """
 
     def own(metadata: Mapping[str, Any]) -> bool:
