@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from tests.e2e import test_tenant_attacks as attacks
-from tests.e2e.conftest import Sandbox, Team
-from tests.e2e.test_tenant_attacks import FOLDER, HOSTILE, Attack
+from tests.e2e import attacks
+from tests.e2e.attacks import FOLDER, HOSTILE, Attack
+from tests.e2e.sandbox import Sandbox, Tenant
 
 __all__ = ["ATTACKS", "FOLDER", "HOSTILE", "Attack", "healthy_files", "hostile_files"]
 
@@ -32,14 +32,14 @@ ATTACKS = [
 
 def healthy_files() -> dict[str, str]:
     """Return the files of the tenant billing, in which no check finds a problem."""
-    return _team("billing").files(["dev"], "1")
+    return _tenant("billing").files(["dev"], "1")
 
 
 def hostile_files(attack: Attack) -> Mapping[str, str | bytes | Path]:
     """Return healthy files with an attack among them; a Path is a symbolic link."""
-    return attacks._files(_team(HOSTILE), attack)
+    return attacks.attack_files(_tenant(HOSTILE), attack)
 
 
-def _team(name: str) -> Team:
-    # The files of a team do not depend on a sandbox.
-    return Team(sandbox=cast(Sandbox, None), name=name)
+def _tenant(name: str) -> Tenant:
+    # The files of a tenant do not depend on a sandbox.
+    return Tenant(sandbox=cast(Sandbox, None), name=name)

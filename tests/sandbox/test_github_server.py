@@ -15,7 +15,7 @@ from typing import cast
 
 import pytest
 
-from sandbox.host import certificates
+from sandbox.host.certificates import Certificates
 from sandbox.internet.web import ServerCertificate
 from tests.sandbox.github_client import READ, REPO, WRITE, Client
 
@@ -138,7 +138,7 @@ def test_the_stand_in_runs_as_a_process(tmp_path: Path, certificate: ServerCerti
         sys.executable, "-m", "sandbox.github", "--directory", tmp_path / "d", "--port", "0",
         "--certificate", certificate.chain, "--key", certificate.key,
         "--ssh-port", "0", "--ssh-host-key",
-        certificates.ssh_host_key(tmp_path, "sandbox", "github").key,
+        Certificates(tmp_path).ssh_host_key("sandbox", "github").key,
         "--token-file", tmp_path / "token", "--read-token-file",
     ]  # fmt: skip
     root = Path(__file__).parents[2]

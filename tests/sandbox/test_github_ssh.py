@@ -20,7 +20,7 @@ import pytest
 from sandbox.github import ssh
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository_keys import DeployKeys
-from sandbox.host import certificates
+from sandbox.host.certificates import Certificates, Pair
 from sandbox.internet.web import ServerCertificate
 from sandbox.sandbox_error import SandboxError
 from tests.sandbox.github_client import READ, Client, Reply, github
@@ -38,7 +38,7 @@ class Hub:
 
     client: Client
     url: str
-    host_key: certificates.Pair
+    host_key: Pair
 
     @property
     def port(self) -> int:
@@ -102,7 +102,7 @@ class Hub:
 
 @pytest.fixture
 def hub(tmp_path: Path, certificate: ServerCertificate) -> Iterator[Hub]:
-    host_key = certificates.ssh_host_key(tmp_path, "sandbox", "github")
+    host_key = Certificates(tmp_path).ssh_host_key("sandbox", "github")
     directory = tmp_path / "repositories"
     keys = DeployKeys(Repositories(directory))
     with (
@@ -265,7 +265,7 @@ def test_the_host_key_is_ed25519_and_does_not_change(hub: Hub, tmp_path: Path) -
     with pytest.raises(asyncssh.DisconnectError):
         asyncio.run(host_key("rsa-sha2-256", "ecdsa-sha2-nistp256"))
     before = hub.host_key.key.read_bytes()
-    assert certificates.ssh_host_key(tmp_path, "sandbox", "github").key.read_bytes() == before
+    assert Certificates(tmp_path).ssh_host_key("sandbox", "github").key.read_bytes() == before
     assert hub.host_key.key.stat().st_mode & 0o777 == 0o600
 
 
