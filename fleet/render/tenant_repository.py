@@ -1,4 +1,4 @@
-"""What a team's own repository holds when fleet makes it."""
+"""Files that a tenant's own repository starts with, when fleet creates it.
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class _Record:
-    """What the state folder keeps of a process.
+    """The record of a process in the state folder.
 
     `order` is the place of its first start among all starts. A restart keeps it, because programs
     that were first started later may depend on this one.
