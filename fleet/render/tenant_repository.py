@@ -1,4 +1,4 @@
-"""Files that a tenant's own repository starts with, when fleet creates it.
+"""Files that a tenant's own repository starts with, when fleet creates it."""
 
 from __future__ import annotations
 
