@@ -7,13 +7,15 @@ downloads them into the cache, once for each release.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import re
-import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import IO
 
 from fleet import cache
+from fleet.config import local_paths
 from fleet.config.models import Flux
 from fleet.errors import FleetError
 
@@ -25,15 +27,41 @@ class ManifestsMissingError(FleetError):
     """Flux's install manifests are not on this machine."""
 
 
+class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """Refuses a redirect to another scheme, where anybody on the way could change the answer."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not newurl.startswith("https://"):
+            raise FleetError(
+                f"{req.full_url}: redirects to a URL that is not https://; name another URL in "
+                "fleet:flux.manifests"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def url(flux: Flux) -> str:
     """Return the URL of the install manifests, or the path that `fleet:flux.manifests` names."""
     return flux.manifests or f"{RELEASES}/{flux.version}/install.yaml"
 
 
 def local_path(flux: Flux, root: Path) -> Path:
-    """Return the path of the install manifests on this machine, whether they exist or not."""
+    """Return the path of the install manifests on this machine, whether they exist or not.
+
+    Raises FleetError if the path has the home folder of an unknown user.
+    """
     if not _is_remote(flux):
-        return root / Path(url(flux)).expanduser()
+        try:
+            return root / local_paths.expanded(url(flux))
+        except ValueError as error:
+            raise FleetError(f"fleet:flux.manifests: {error}") from None
     # Two URLs may offer different manifests for the same version.
     key = hashlib.sha256(url(flux).encode()).hexdigest()[:12]
     return cache.directory() / "flux" / f"{flux.version}-{key}" / "install.yaml"
@@ -57,7 +85,7 @@ def read(flux: Flux, root: Path) -> str:
     except OSError as error:
         raise FleetError(f"fleet:flux.manifests: {path}: {error.strerror}; name a file") from None
     _verify(flux, content, str(path))
-    return content.decode()
+    return _decoded(content, path)
 
 
 def read_for_review(flux: Flux, root: Path) -> str:
@@ -71,32 +99,43 @@ def read_for_review(flux: Flux, root: Path) -> str:
     except ManifestsMissingError:
         if flux.manifests is not None or not built.exists():
             raise
-        return built.read_text(encoding="utf-8")
+        return _decoded(built.read_bytes(), built)
 
 
 def fetch(flux: Flux, root: Path) -> Path:
     """Download the install manifests into the cache if they are missing, and return their path."""
     path = local_path(flux, root)
-    if path.exists() or not _is_remote(flux):
+    if not _is_remote(flux) or path.exists():
         read(flux, root)
         return path
     try:
-        with urllib.request.urlopen(url(flux), timeout=FETCH_TIMEOUT) as answer:  # noqa: S310 - https by config
+        opener = urllib.request.build_opener(_OnlyHttps)
+        with opener.open(url(flux), timeout=FETCH_TIMEOUT) as answer:
             content: bytes = answer.read()
-    except (urllib.error.URLError, TimeoutError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise FleetError(f"{url(flux)}: cannot be fetched: {error}") from None
     _verify(flux, content, url(flux))
-    path.parent.mkdir(parents=True, exist_ok=True)
     # A process that is killed while it writes must not leave half a file at `path`.
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise FleetError(f"{path}: cannot be written: {error.strerror}") from None
     return path
 
 
 def checksum(path: Path) -> str:
     """Return the sha256 of a file, in the form of `fleet:flux.sha256`."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise FleetError(f"{path}: is not UTF-8 text; name the release's install.yaml") from None
 
 
 def _is_remote(flux: Flux) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import re
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -56,7 +59,7 @@ def test_a_release_that_cannot_be_downloaded(
     def unreachable(*_: object, **__: object) -> None:
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", unreachable)
     ended = fleet("fetch", "--root", checkout)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
@@ -64,3 +67,51 @@ def test_a_release_that_cannot_be_downloaded(
         "fetched: timed out\n"
     )
     assert not list(empty_cache.rglob("*"))
+
+
+class _Redirect(io.BytesIO):
+    """The answer of a server that redirects every request."""
+
+    status = code = 302
+    reason = msg = "Found"
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self.headers = http.client.HTTPMessage()
+        self.headers["Location"] = location
+
+    def info(self) -> http.client.HTTPMessage:
+        return self.headers
+
+
+@pytest.mark.parametrize("where", ["http://h/x", "HTTP://h/x", "ftp://h/x", "//h/x"])
+def test_a_redirect_to_another_scheme_is_refused(
+    where: str, checkout: Path, empty_cache: Path, fleet: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(_: object, request: urllib.request.Request) -> _Redirect:
+        asked.append(request.full_url)
+        return _Redirect(where if len(asked) == 1 else "http://h/x")
+
+    for scheme in ("http", "https", "ftp"):
+        name = f"urllib.request.{scheme.upper()}Handler.{scheme}_open"
+        monkeypatch.setattr(name, answer)
+    ended = fleet("fetch", "--root", checkout)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith(
+        ": redirects to a URL that is not https://; name another URL in fleet:flux.manifests\n"
+    )
+    assert all(url.startswith("https://") for url in asked)
+    assert not empty_cache.exists()
+
+
+def test_a_cache_that_cannot_be_written(
+    checkout: Path, empty_cache: Path, fleet: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = io.BytesIO(INSTALL_MANIFESTS.encode())
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", lambda *_, **__: answer)
+    write(empty_cache.parents[1], {"cache": "a file\n"})
+    ended = fleet("fetch", "--root", checkout)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith("/install.yaml: cannot be written: Not a directory\n")
