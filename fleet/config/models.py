@@ -185,6 +185,12 @@ class StackConfig(Strict):
         default=None,
         description="read-only token with which Flux pulls a private repository; only encrypted",
     )
+    esc_secrets: Annotated[tuple[NonEmpty, ...], Scope.CLUSTER] = Field(
+        default=(),
+        strict=False,
+        description="secrets that Pulumi ESC supplies, such as pullToken or "
+        "tenantCredentials.billing.token",
+    )
 
 
 def environment_of(stack: str, stated: str | None) -> str:
