@@ -35,8 +35,9 @@ def _https(url: str) -> str:
 
 
 def _path_or_https(where: str) -> str:
-    # Such characters tell that a URL is meant, however it is written.
-    if set(where) & set(":@?%"):
+    # Elsewhere such characters tell that a URL is meant, however it is written.
+    is_path = where.startswith(("/", "./", "../", "~")) and not where.startswith("//")
+    if not is_path and set(where) & set(":@?%"):
         return plain_url(where, ("https",), "remove the rest, or name a path")
     return where
 
