@@ -25,7 +25,8 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     commands.add_parser("up", help="build what is missing, start everything, print the table")
     commands.add_parser("down", help="stop everything that `up` started and remove its state")
-    commands.add_parser("tools", help="only build what is missing")
+    build = commands.add_parser("tools", help="only build what is missing")
+    build.add_argument("--check", action="store_true", help="only what `fleet check` needs")
     args = parser.parse_args()
     started = time.monotonic()
 
@@ -34,7 +35,8 @@ def main() -> int:
 
     try:
         if args.command == "tools":
-            tools.build(say)
+            build_missing = tools.build_for_check if args.check else tools.build
+            build_missing(say)
             return 0
         with _locked(_STATE):
             sandbox = Sandbox(_STATE)
