@@ -33,7 +33,7 @@ class SourceFile:
         return f"https://raw.githubusercontent.com/{self.repository}/{self.tag}/{self.path}"
 
 
-# Returns the content of a file, verified.
+# A function that returns the verified content of a file, from GitHub or from a Go module.
 Read = Callable[[SourceFile], bytes]
 
 
