@@ -121,6 +121,12 @@ PARTS: Mapping[str, Part] = {
         version_command={"pulumi-resource-github": ("--version",)},
         minutes=3,
     ),
+    "pulumi-kubernetes": Part(
+        programs={"pulumi-resource-kubernetes": "."},
+        version="4.25.0",
+        linker_flags="-X github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version=4.25.0",
+        minutes=5,
+    ),
 }
 _PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
 
