@@ -68,7 +68,8 @@ class Sandbox:
         self._start_machines(names, say)
         self.platform_repository.prepare(CHECKOUT, tools.manifests())
         say(f"pushed apps/ and infrastructure/ to {self.github.url}")
-        say(f"kubernetes plugin: {self.stacks.provide_kubernetes_plugin()}")
+        for name, plugin in self.stacks.provide_plugins().items():
+            say(f"{name}: {plugin}")
         for outcome in self._up(names, say):
             counts = ", ".join(f"{count} {name}" for name, count in sorted(outcome.changes.items()))
             say(f"pulumi up -s {outcome.stack}: {counts}")

@@ -124,7 +124,9 @@ PARTS: Mapping[str, Part] = {
     "pulumi-kubernetes": Part(
         programs={"pulumi-resource-kubernetes": "."},
         version="4.25.0",
-        linker_flags="-X github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version=4.25.0",
+        linker_flags=(
+            "-X github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version=4.25.0"
+        ),
         minutes=5,
     ),
 }

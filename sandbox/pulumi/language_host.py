@@ -1,13 +1,14 @@
 """A thin Python language host, with which the `pulumi` command line runs `__main__.py`.
 
-The official host is on no package registry. This one serves the language server of Pulumi's SDK, which
-the Automation API uses for inline programs, and runs the program's file in the same process. The engine
-starts it as `pulumi-language-python`, with its own address as the last argument, and reads the port from
-the first line of standard output.
+The official host is on no package registry. This one serves the language server of Pulumi's SDK,
+which the Automation API uses for inline programs, and runs the program's file in the same process.
+The engine starts it as `pulumi-language-python`, with its own address as the last argument, and
+reads the port from the first line of standard output.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import runpy
 import shlex
@@ -20,6 +21,9 @@ from pathlib import Path
 import grpc
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
+
+from sandbox.host import files
+from sandbox.host.files import CHECKOUT
 
 PROGRAM = "pulumi-language-python"
 _WORKERS = 4
@@ -47,27 +51,21 @@ class LanguageHost(LanguageServer):
         os.chdir(request.pwd)
         if sys.path[0] != str(folder):
             sys.path.insert(0, str(folder))
-        self.program = lambda: _discard(
-            runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
-        )
+        self.program = functools.partial(_run_program, folder / "__main__.py")
         request.args[:] = [self._engine]
-        response: language_pb2.RunResponse = super().Run(request, context)
-        # The SDK has logged the error already. `bail` keeps the engine from printing it a second time.
+        response: language_pb2.RunResponse = super().Run(request, context)  # type: ignore[no-untyped-call]
+        # The SDK has logged the error. `bail` keeps the engine from printing it a second time.
         return language_pb2.RunResponse(bail=True) if response.error else response
 
 
-def install(bin_folder: Path, checkout: Path) -> None:
-    """Write the executable that the engine looks for on PATH into `bin_folder`."""
-    bin_folder.mkdir(parents=True, exist_ok=True)
-    program = bin_folder / PROGRAM
-    fresh = program.with_suffix(".new")
-    fresh.write_text(
+def install(program: Path) -> None:
+    """Write the executable that the engine looks for on its PATH."""
+    text = (
         "#!/bin/sh\n"
-        f"PYTHONPATH={shlex.quote(str(checkout))}"
+        f"PYTHONPATH={shlex.quote(str(CHECKOUT))}"
         f' exec {shlex.quote(sys.executable)} -m {__name__} "$@"\n'
     )
-    fresh.chmod(0o755)
-    fresh.replace(program)
+    files.write(program, text.encode(), 0o755)
 
 
 def main() -> None:
@@ -85,8 +83,9 @@ def main() -> None:
     server.stop(grace=None)
 
 
-def _discard(namespace: object) -> None:
-    """Return nothing: what an inline program returns would become the stack's outputs."""
+def _run_program(file: Path) -> None:
+    # An inline program may return its outputs, so this one returns nothing.
+    runpy.run_path(str(file), run_name="__main__")
 
 
 if __name__ == "__main__":
