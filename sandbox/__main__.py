@@ -1,4 +1,4 @@
-"""Run `up`, `down` or `tools`, as the Makefile does."""
+"""Run `up`, `down`, `shell` or `tools`, as the Makefile does."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sandbox.build import tools
 from sandbox.host.files import CHECKOUT
 from sandbox.sandbox import Sandbox
 from sandbox.sandbox_error import SandboxError
+from sandbox.shell import run_shell
 
 _STATE = CHECKOUT / ".sandbox"
 
@@ -26,6 +27,8 @@ def main() -> int:
     commands.add_parser("up", help="build what is missing, start everything, print the table")
     commands.add_parser("down", help="stop everything that `up` started and remove its state")
     commands.add_parser("tools", help="only build what is missing")
+    shell = commands.add_parser("shell", help="open a shell in the working copy of the sandbox")
+    shell.add_argument("-c", dest="line", metavar="LINE", help="run this line instead")
     args = parser.parse_args()
     started = time.monotonic()
 
@@ -36,6 +39,8 @@ def main() -> int:
         if args.command == "tools":
             tools.build(say)
             return 0
+        if args.command == "shell":
+            return run_shell(Sandbox(_STATE), args.line)
         with _locked(_STATE):
             sandbox = Sandbox(_STATE)
             if args.command == "up":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from fleet.config import load
 from sandbox.build import tools
-from sandbox.build.parts import program
 from sandbox.build.tools import Say
 from sandbox.host.certificates import Certificates
 from sandbox.host.files import CHECKOUT
@@ -130,13 +128,9 @@ class Sandbox:
             time.sleep(0.5)
 
     def _print_next_commands(self, names: Sequence[str]) -> None:
-        kubeconfig = os.path.relpath(self.clusters.kubeconfig_file)
-        kubectl = "kubectl" if shutil.which("kubectl") else program("kubectl")
-        print("Look around:")
-        for name in names:
-            context = self.clusters.cluster(name).context
-            print(
-                f"  {kubectl} --kubeconfig {kubeconfig} --context {context} "
-                "get kustomizations,deployments -A"
-            )
-        print(f"  git -C {os.path.relpath(self.platform_repository.folder)} log origin/main")
+        context = self.clusters.cluster(names[0]).context
+        print("Look around with `make shell`. There these commands work, and more like them:")
+        print(f"  pulumi preview -s {names[0]}          the same for up, stack and config")
+        print("  fleet check                     also fleet render")
+        print(f"  kubectl --context {context} get kustomizations,deployments -A")
+        print("  git pull && git log             the commits of the tree, the newest first")
