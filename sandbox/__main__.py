@@ -44,7 +44,7 @@ def main() -> int:
         with _locked(_STATE):
             sandbox = Sandbox(_STATE)
             if args.command == "up":
-                return 0 if sandbox.start(say) else 1
+                return 0 if sandbox.start(say, spoke=True) else 1
             stopped = sandbox.stop()
             say(f"stopped {len(stopped)} processes" if stopped else "nothing was running")
             return 0

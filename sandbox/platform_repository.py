@@ -67,6 +67,14 @@ class PlatformRepository:
         for name in stack_files.names(checkout):
             self._write_stack_file(checkout, name)
 
+    def add_tenant(self, stack: str, name: str, url: str) -> None:
+        """Add a tenant to a stack file of the working copy."""
+        file = self.folder / f"Pulumi.{stack}.yaml"
+        content = yaml.safe_load(file.read_text())
+        tenants = content["config"].setdefault("fleet:tenants", [])
+        tenants.append({"name": name, "repository": {"url": url}})
+        _write_yaml(file, content)
+
     def pull(self) -> None:
         """Reset the working copy to the branch as it is on the server."""
         self.fetch()

@@ -7,6 +7,7 @@ build gets its final name when it is complete, so an interrupted one is made aga
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -203,11 +204,17 @@ def _on_path(name: str, part: Part) -> Path | None:
     found = shutil.which(name)
     if found is None or name not in part.version_command:
         return None
+    version = _version_output(found, part.version_command[name])
+    return Path(found) if part.version.removeprefix("v") in version else None
+
+
+@functools.cache
+def _version_output(path: str, arguments: tuple[str, ...]) -> str:
+    """Return the version that a program prints, or nothing if it fails."""
     try:
-        output = run([found, *part.version_command[name]], timeout=20)
+        return run([path, *arguments], timeout=20)
     except CommandError:
-        return None
-    return Path(found) if part.version.removeprefix("v") in output else None
+        return ""
 
 
 def _build_folder(part_name: str) -> Path:

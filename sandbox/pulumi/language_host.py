@@ -53,9 +53,12 @@ class LanguageHost(LanguageServer):
             sys.path.insert(0, str(folder))
         self.program = functools.partial(_run_program, folder / "__main__.py")
         request.args[:] = [self._engine]
-        response: language_pb2.RunResponse = super().Run(request, context)  # type: ignore[no-untyped-call]
-        # The SDK has logged the error. `bail` keeps the engine from printing it a second time.
-        return language_pb2.RunResponse(bail=True) if response.error else response
+        return reported(super().Run(request, context))  # type: ignore[no-untyped-call]
+
+
+def reported(response: language_pb2.RunResponse) -> language_pb2.RunResponse:
+    """Return the response for an engine that has the error already, as the SDK has logged it."""
+    return language_pb2.RunResponse(bail=True) if response.error else response
 
 
 def install(program: Path) -> None:
