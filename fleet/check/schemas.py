@@ -42,10 +42,10 @@ def require() -> None:
 
 
 # Groups of which every kind has a schema; an unknown kind there is a mistake, not a gap.
-_COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
+_COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling", "kyverno.io")
 
 
-_COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
+_COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io", ".kyverno.io")
 
 
 def validate(objects: Sequence[Built], folder: Path, report: Report) -> None:
