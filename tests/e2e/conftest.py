@@ -126,7 +126,8 @@ class Sandbox:
 
     def workloads(self, cluster: str) -> Mapping[str, str]:
         """Return resourceVersion by name of what Flux applied, Flux's own objects apart."""
-        kinds = ["deployments", "services", "configmaps", "namespaces", "clusterpolicies"]
+        kinds = ["deployments", "services", "configmaps", "namespaces"]
+        kinds += ["validatingpolicies", "imagevalidatingpolicies"]
         return {
             f"{item['kind']} {item['metadata'].get('namespace')}/{item['metadata']['name']}": item[
                 "metadata"
