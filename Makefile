@@ -19,7 +19,8 @@ sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 tools: $(VENV)/installed ## build the programs of the sandbox and of `fleet check`, once
 	@$(BIN)/python -m sandbox tools
 
-test: tools ## all tests; brings a sandbox of its own up and takes it down
+test: $(VENV)/installed ## all tests; brings a sandbox of its own up and takes it down
+	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest
 
 test-unit: $(VENV)/installed ## only the tests that need no sandbox

@@ -15,7 +15,7 @@ from pathlib import Path
 from fleet.config import load
 from fleet.errors import FleetError
 from sandbox import platform_repository, report, servers
-from sandbox.build import tools
+from sandbox.build import parts, tools
 from sandbox.build.parts import program
 from sandbox.host import certificates, processes
 from sandbox.host.files import CHECKOUT
@@ -34,7 +34,8 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     commands.add_parser("up", help="build what is missing, bring everything up, print the table")
     commands.add_parser("down", help="stop everything that `up` started and remove its state")
-    commands.add_parser("tools", help="only build what is missing")
+    build = commands.add_parser("tools", help="only build what is missing")
+    build.add_argument("--tests", action="store_true", help="build also what only tests need")
     args = parser.parse_args()
     started = time.monotonic()
 
@@ -43,7 +44,7 @@ def main() -> int:
 
     try:
         if args.command == "tools":
-            tools.build(say)
+            tools.build(say, tuple(parts.PARTS) if args.tests else parts.SANDBOX_PARTS)
             return 0
         with _alone(STATE):
             return up(STATE, say) if args.command == "up" else down(STATE, say)

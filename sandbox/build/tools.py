@@ -31,7 +31,7 @@ def public_repositories() -> Path:
     return _made("public-repositories", "git", upstream, files)
 
 
-def build(say: Say, names: tuple[str, ...] = tuple(parts.PARTS)) -> None:
+def build(say: Say, names: tuple[str, ...] = parts.SANDBOX_PARTS) -> None:
     """Build what is missing; interrupted, the next call goes on with what is still missing."""
     parts.build(names, say)
     for what, path, make in (
