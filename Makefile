@@ -1,4 +1,4 @@
-# Needs Python >= 3.10, Git, Go >= 1.26 and make; everything else is built or installed here.
+# This needs Python >= 3.10, Git, Go >= 1.26 and make. The targets build or install the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,45 +7,46 @@ SOURCES := __main__.py fleet components sandbox tests benchmarks
 .DEFAULT_GOAL := help
 .PHONY: help sandbox sandbox-down tools test test-unit lint format golden schema lock
 
-help: ## show this
+help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-sandbox: $(VENV)/installed ## three clusters on this machine, brought to their desired state
+sandbox: $(VENV)/installed ## start three clusters on this machine and run `pulumi up` for each
 	@$(BIN)/python -m sandbox up
 
 sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 	@$(BIN)/python -m sandbox down
 
-tools: $(VENV)/installed ## build the programs of the sandbox and of `fleet check`, once
+tools: $(VENV)/installed ## build the programs that the sandbox and `fleet check` need, once
 	@$(BIN)/python -m sandbox tools
 
-test: $(VENV)/installed ## all tests; brings a sandbox of its own up and takes it down
+test: $(VENV)/installed ## run all tests, with a sandbox of their own
 	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest
 
-test-unit: $(VENV)/installed ## only the tests that need no sandbox
+test-unit: $(VENV)/installed ## run the tests that need no sandbox
 	$(BIN)/python -m pytest tests --ignore=tests/e2e
 
-lint: $(VENV)/installed ## formatting, lint and types
+lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes= .github/workflows/*.yml
 
 format: $(VENV)/installed ## format the code
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-golden: $(VENV)/installed ## write the golden trees anew, to be reviewed in the diff
+golden: $(VENV)/installed ## render the golden trees again; review their diff
 	rm -rf tests/fixtures/golden/clusters
 	$(BIN)/fleet render --out tests/fixtures/golden
 	rm -rf tests/fixtures/tenancy/clusters
 	$(BIN)/fleet render --root tests/fixtures/tenancy --out tests/fixtures/tenancy
-	find tests/fixtures -name gotk-components.yaml -delete # upstream's
+	find tests/fixtures -name gotk-components.yaml -delete # upstream's manifests are not committed
 
-schema: $(VENV)/installed ## write stack.schema.json anew
+schema: $(VENV)/installed ## generate stack.schema.json again
 	$(BIN)/fleet schema > stack.schema.json
 
-lock: $(VENV)/installed ## pin and hash the dependencies of pyproject.toml anew
+lock: $(VENV)/installed ## pin and hash the dependencies of pyproject.toml again
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-header --no-emit-index-url pyproject.toml --output-file requirements.txt

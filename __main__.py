@@ -1,10 +1,7 @@
-"""One stack, one cluster: decisions -> connections -> Flux -> tenants -> tree -> outputs."""
+"""Run one stack, which is one cluster: connections, Flux, tenants, tree, outputs."""
 
 import os
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import pulumi
 
@@ -13,192 +10,67 @@ from components.cluster_tree import ClusterTree, ClusterTreeArgs
 from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
-from components.github_repository import GitHubRepository, GitHubRepositoryArgs
-from components.tenant_registration import DeployKeyArgs, TenantRegistration, TenantRegistrationArgs
-from fleet import deploy_keys
+from components.tenants import register_tenants
 from fleet.config import engine, load, stack_files
-from fleet.config.models import Stack
-from fleet.config.tenant import Tenant, tenants_of
 from fleet.errors import FleetError
-from fleet.kube import namespaces
-from fleet.render import (
-    commits,
-    flux,
-    flux_release,
-    layout,
-    tenant_manifests,
-    tenant_repository,
-    tree,
-)
+from fleet.render import commits, flux, flux_release, outputs, tree
 
 
 def main() -> None:
-    """Register everything of the stack that the engine is running."""
-    root = Path.cwd()  # the engine runs a program in its project's folder
+    """Register all resources of the stack that the engine runs."""
+    root = Path.cwd()  # The engine runs a program in the folder of its project.
     stack = load.stack(root, pulumi.get_stack())
-    config = stack.config
-    engine.refuse_ambient(os.environ, stack)
-    engine.same_as_engine(stack, root, _engine_config())
-    engine.require_context(stack)
-    components = flux_release.read(config.flux, root)
-    files = tree.render(stack, components)
-
-    connection = ClusterConnection(
+    config = pulumi.Config(stack_files.PROJECT)
+    engine.refuse_conflicts(stack, root, os.environ, config.get_object)
+    kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
+    repository = stack.config.repository
+    manifests = flux_release.read(stack.config.flux, root)
+    files = tree.render(stack, manifests)
+    cluster = ClusterConnection(
         stack.name,
-        ClusterConnectionArgs(
-            cluster=stack.name,
-            kubeconfig=str(engine.path(stack)),
-            context=config.cluster.context,
-        ),
+        ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
     )
+    token = pulumi.Config("github").require_secret("token")
     github = GitHubConnection(
         stack.name,
-        GitHubConnectionArgs(
-            api_url=config.repository.api_url,
-            owner=config.repository.owner,
-            token=pulumi.Config("github").require_secret("token"),
-        ),
+        GitHubConnectionArgs(api_url=repository.api_url, owner=repository.owner, token=token),
     )
-    planted = [*flux.with_flags(components), *flux.platform_account()]
+    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account()])
     installation = FluxInstallation(
         stack.name,
-        FluxInstallationArgs(
-            namespace=namespaces.FLUX_NAMESPACE,
-            waves=flux.apply_waves(planted),
-            pull_secret=layout.PULL_SECRET,
-            pull_token=pulumi.Config("fleet").get_secret("pullToken"),
-        ),
-        pulumi.ResourceOptions(provider=connection.provider),
+        FluxInstallationArgs(waves=waves, pull_token=config.get_secret("pullToken")),
+        pulumi.ResourceOptions(provider=cluster.provider),
     )
-    registered = _tenants(
-        stack,
-        root,
-        planted,
-        installation,
-        pulumi.ResourceOptions(providers=[connection.provider, github.provider]),
-    )
+    needs = register_tenants(stack, root, installation, [cluster.provider, github.provider])
     cluster_tree = ClusterTree(
         stack.name,
         ClusterTreeArgs(
-            repository=config.repository.name,
-            branch=config.repository.branch,
+            repository=repository.name,
+            branch=repository.branch,
             files=files,
-            messages=commits.messages(stack, files),
-            waves=commits.waves(stack, list(files)),
-            entrypoint=f"{stack.path}/{layout.ENTRYPOINT}",
-            needs={layout.tenant_path(stack, name): t.resources for name, t in registered.items()},
+            messages=commits.commit_messages(stack, files),
+            waves=commits.commit_waves(stack, list(files)),
+            needs=needs,
         ),
         pulumi.ResourceOptions(provider=github.provider),
     )
-    source, root_kustomization = flux.sync(stack)
     FluxSync(
         stack.name,
         FluxSyncArgs(
-            source=source,
-            root=root_kustomization,
+            manifests=flux.sync(stack),
             flux=installation.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,
         ),
-        pulumi.ResourceOptions(provider=connection.provider),
+        pulumi.ResourceOptions(provider=cluster.provider),
     )
-    _export(stack)
-
-
-def _tenants(
-    stack: Stack,
-    root: Path,
-    planted: Sequence[Mapping[str, Any]],
-    installation: FluxInstallation,
-    opts: pulumi.ResourceOptions,
-) -> dict[str, TenantRegistration]:
-    """The teams of this cluster, by name."""
-    found: dict[str, TenantRegistration] = {}
-    secrets = pulumi.Config(stack_files.PROJECT)
-    credentials = secrets.get_secret_object("tenantCredentials")
-    tenants = tenants_of(stack)
-    to_create = [tenant for tenant in tenants if tenant.create]
-    owns = stack_files.all_own(root) if to_create else {}
-    created = {
-        tenant.repository_name: _team_repository(tenant, owns, opts).resources
-        for tenant in to_create
-    }
-    for tenant in tenants:
-        namespace: Mapping[str, Any] = tenant_manifests.namespace(tenant)
-        if tenant.in_flux_system:
-            (namespace,) = (item for item in planted if item["kind"] == "Namespace")
-        source, _ = tenant_manifests.sync(tenant)
-        deploy_key = None
-        if tenant.deploy_key is not None:
-            deploy_key = DeployKeyArgs(
-                key=deploy_keys.derive(
-                    secrets.require("deployKeySeed"),
-                    cluster=stack.name,
-                    tenant=tenant.name,
-                    repository=tenant.repository_name,
-                    generation=tenant.deploy_key,
-                ),
-                cluster=stack.name,
-                tenant=tenant.name,
-                repository=tenant.repository_name,
-                generation=tenant.deploy_key,
-                known_hosts=stack.config.repository.known_hosts or "",
-                after=[*installation.resources, *created.get(tenant.repository_name, ())],
-            )
-        args = TenantRegistrationArgs(
-            namespace=namespace,
-            source=source,
-            secret=tenant.source,
-            credentials=credentials.apply(itemgetter(tenant.name))
-            if tenant.credentials is not None and credentials is not None
-            else None,
-            deploy_key=deploy_key,
-        )
-        found[tenant.name] = TenantRegistration(tenant.name, args, opts)
-    return found
-
-
-def _team_repository(
-    tenant: Tenant, owns: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
-) -> GitHubRepository:
-    environments = tenant_repository.environments(owns, tenant)
-    args = GitHubRepositoryArgs(
-        repository=tenant.repository_name,
-        branch=tenant.repository.branch,
-        files=tenant_repository.starting_files(tenant, environments),
-        github_team=tenant.github_team,
-    )
-    return GitHubRepository(tenant.name, args, opts)
-
-
-def _engine_config() -> dict[str, Any]:
-    given = pulumi.Config(stack_files.PROJECT)
-    keys = (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS)
-    return {key: given.get_object(key) for key in keys}
-
-
-def _export(stack: Stack) -> None:
-    repository = stack.config.repository
-    context = stack.config.cluster.context
-    kubectl = f"kubectl --kubeconfig {engine.path(stack)} --context {context}"
-    pulumi.export("path", stack.path)
-    pulumi.export("repository", f"{repository.owner}/{repository.name}")
-    pulumi.export("branch", repository.branch)
-    pulumi.export("context", context)
-    pulumi.export("fluxVersion", stack.config.flux.version)
-    pulumi.export(
-        "look",
-        {
-            "sync": f"{kubectl} -n {namespaces.FLUX_NAMESPACE} get gitrepositories,kustomizations",
-            "releases": f"{kubectl} get helmreleases -A",
-            "workloads": f"{kubectl} get deployments,daemonsets -A",
-        },
-    )
+    for key, value in outputs.stack_outputs(stack, kubeconfig).items():
+        pulumi.export(key, value)
 
 
 if __name__ == "__main__":
     try:
         main()
     except FleetError as error:
-        # The engine prints a RunError's text without a traceback.
+        # The engine prints the text of a RunError without a traceback.
         raise pulumi.RunError(str(error)) from None

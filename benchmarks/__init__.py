@@ -1,1 +1,1 @@
-"""Figures, as ratios against a named baseline of the same run."""
+"""Benchmarks. Each reports a ratio to a baseline that it measures in the same run."""

@@ -1,9 +1,9 @@
-"""How `fleet render` and `fleet check` grow with the number of clusters, and of tenants in each.
+"""Time of `fleet render` and `fleet check` by number of clusters and of tenants in each.
 
-The baseline is the usual shell loop, on the very same trees: for every cluster and every
-path that its Flux applies, `kustomize build | kubeconform -strict`; a tenant's path is one file,
-so it goes to kubeconform as it is. Run by `python -m benchmarks.render_and_check [SIZE...]`, a
-SIZE being CLUSTERS or CLUSTERSxTENANTS; needs `make tools`.
+The baseline is the usual shell loop over the same trees: `kustomize build | kubeconform -strict`
+for each path that Flux applies in each cluster. A tenant's path has one file, which kubeconform
+reads without a build. Run `python -m benchmarks.render_and_check [SIZE...]` after `make tools`; a
+SIZE is CLUSTERS or CLUSTERSxTENANTS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -29,12 +29,12 @@ from fleet.render import layout, stages
 CHECKOUT = Path(__file__).parents[1]
 SIZES = ("3", "10", "30", "100", "1x10", "1x100", "1x1000", "100x20")
 REPEATS = 3
-# What takes longer than this is not measured again.
+# A command is not repeated once its runs took longer together, in seconds.
 LONG = 20.0
 
 
 def main() -> int:
-    """Print one line a size: seconds (best of three), memory, and check's ratio to the baseline."""
+    """Print one line for each size: seconds (best of three), memory, and check's ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", nargs="*", default=SIZES, metavar="SIZE")
     print(
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _make_fleet(root: Path, clusters: int, tenants: int) -> None:
-    """A checkout with the shared definitions of this one and clusters like prod."""
+    """Make a checkout with the shared definitions of this one and with clusters like prod."""
     for folder in ("apps", "infrastructure"):
         shutil.copytree(CHECKOUT / folder, root / folder)
     shutil.copy(CHECKOUT / stack_files.PROJECT_FILE, root)
@@ -74,18 +74,14 @@ def _make_fleet(root: Path, clusters: int, tenants: int) -> None:
 
 def _shell_loop(root: Path) -> float:
     for cluster in sorted((root / "clusters").iterdir()):
-        # The entrypoint too, where Flux's manifests were at hand for `render`.
+        # Without Flux's install manifests the entrypoint does not build.
         for path in (cluster, *(cluster / stage.value for stage in stages.Stage)):
             if path == cluster and not (cluster / layout.COMPONENTS_FILE).exists():
                 continue
-            _kubeconform("-", stdin=run([*kustomize.kustomize(), str(path)], timeout=60))
-        for file in _tenants(cluster):
+            _kubeconform("-", stdin=run([*kustomize.command(), str(path)], timeout=60))
+        for file in sorted((cluster / layout.TENANTS).glob(f"*/{layout.TENANT_FILE}")):
             _kubeconform(str(file))
     return 0
-
-
-def _tenants(cluster: Path) -> Iterator[Path]:
-    yield from sorted((cluster / layout.TENANTS).glob(f"*/{layout.TENANT_FILE}"))
 
 
 def _kubeconform(file: str, stdin: str | None = None) -> None:
@@ -100,7 +96,7 @@ def _kubeconform(file: str, stdin: str | None = None) -> None:
 
 
 def _fleet(*args: str | Path) -> float:
-    """Run a command as a program of its own and return its memory at its largest, in MiB."""
+    """Run a `fleet` command in a process of its own and return its peak memory in MiB."""
     command = [sys.executable, "-m", "fleet", *map(str, args)]
     child = subprocess.Popen(
         command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -109,12 +105,12 @@ def _fleet(*args: str | Path) -> float:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: failed; run it by hand on a small size")
-    # Linux counts in KiB, macOS in bytes.
+    # Linux reports KiB, and macOS reports bytes.
     return usage.ru_maxrss / (1 << 10 if sys.platform == "linux" else 1 << 20)
 
 
 def _best(work: Callable[[], float]) -> tuple[float, float]:
-    """Return the shortest of some runs in seconds, and what the last one returned."""
+    """Return the seconds of the shortest run, and the result of the last one."""
     times: list[float] = []
     while len(times) < REPEATS and sum(times) < LONG:
         started = time.perf_counter()

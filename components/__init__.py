@@ -1,1 +1,1 @@
-"""Pulumi components: they deliver what `fleet` decides. Nothing else imports pulumi."""
+"""Pulumi components: they deliver what `fleet` computes. Only they and `__main__.py` use pulumi."""

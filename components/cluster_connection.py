@@ -10,18 +10,18 @@ import pulumi_kubernetes as kubernetes
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConnectionArgs:
-    """Which cluster: a kubeconfig file, a context in it, and the cluster's name in the fleet."""
+    """A kubeconfig file, a context in it, and the cluster's name in the fleet."""
 
-    cluster: str
+    cluster: pulumi.Input[str]
     kubeconfig: pulumi.Input[str]
     context: pulumi.Input[str]
 
 
 class ClusterConnection(pulumi.ComponentResource):
-    """A Kubernetes provider that can reach nothing but the cluster it names.
+    """A Kubernetes provider that reaches only the cluster that it names.
 
-    Together with `kubernetes:strictMode` and `pulumi:disable-default-providers` in Pulumi.yaml, no
-    resource can fall back to the current context.
+    Pulumi.yaml sets `kubernetes:strictMode` and `pulumi:disable-default-providers`, so no resource
+    can fall back to the current context.
     """
 
     provider: kubernetes.Provider
@@ -37,13 +37,13 @@ class ClusterConnection(pulumi.ComponentResource):
             name,
             kubeconfig=args.kubeconfig,
             context=args.context,
-            # Only another cluster replaces the provider and all that is on it; a renewed
-            # credential or a moved kubeconfig does not.
+            # Only another cluster may replace the provider and all resources that use it. A renewed
+            # credential or a moved kubeconfig may not.
             cluster_identifier=args.cluster,
-            # An outage must not make the state forget what is there.
+            # The state must keep the resources of a cluster that cannot be reached for a while.
             delete_unreachable=False,
-            # An interrupted run leaves objects that the state does not know; the next one takes
-            # them over instead of failing on them.
+            # A run that was interrupted leaves objects that the state does not know. The next run
+            # takes them over instead of failing.
             upsert_existing_objects=True,
             enable_patch_force=True,
             # A renewed token changes its Secret; replacing that would delete it first.

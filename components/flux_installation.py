@@ -1,4 +1,4 @@
-"""Flux in one cluster: planted once, then grown from Git."""
+"""Flux in one cluster: applied once by Pulumi, owned by Flux itself from then on."""
 
 from __future__ import annotations
 
@@ -8,57 +8,62 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.planting import Document, plant
+from components.apply_once import apply_once
+from fleet.kube.manifest import Manifest
+from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.render.flux import PULL_SECRET
 
 
 @dataclass(frozen=True, kw_only=True)
 class FluxInstallationArgs:
-    """What is planted.
+    """The objects of Flux, and the token with which it pulls the platform's repository.
 
-    `waves` are Kubernetes objects in the order in which they may be applied: namespaces and
-    definitions before what needs them. `pull_token`, when given, lets Flux read a private
-    repository by the Secret `pull_secret` in `namespace`.
+    `waves` lists the objects in the order in which they may be applied: Namespaces and
+    CustomResourceDefinitions before the objects that need them. Only a private repository needs a
+    `pull_token`.
     """
 
-    namespace: str
-    waves: Sequence[Sequence[Document]]
-    pull_secret: str
+    waves: Sequence[Sequence[Manifest]]
     pull_token: pulumi.Input[str] | None = None
 
 
 class FluxInstallation(pulumi.ComponentResource):
-    """Flux's definitions, rights and controllers, and its token for the platform's repository.
+    """Flux's definitions, permissions and controllers, and its token for the platform's repository.
 
-    The same documents as in the tree, applied once and awaited. From then on Git owns them: later
-    changes of theirs reach the cluster through Flux alone, so no two field managers fight. Removing
-    the stack leaves Flux, and all that it runs, in place.
+    The same objects are in the tree. Pulumi applies them once and waits for them. Flux owns them
+    from then on and changes them from Git, so no two field managers fight. Removing the stack
+    leaves Flux, and everything that it runs, in the cluster.
     """
 
+    manifests: list[Manifest]
+    """The objects as given, in order."""
     resources: list[pulumi.Resource]
-    """What has to be there before anything of Flux is made."""
+    """The resources that must exist before Flux can reconcile anything."""
 
     def __init__(
         self, name: str, args: FluxInstallationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("fleet:index:FluxInstallation", name, None, opts)
+        self.manifests = [manifest for wave in args.waves for manifest in wave]
         self.resources = []
         for wave in args.waves:
-            planted = [plant(document, parent=self, after=self.resources) for document in wave]
-            self.resources = [*planted] or self.resources
+            applied = [apply_once(item, parent=self, after=self.resources) for item in wave]
+            # An empty wave must not lose the order.
+            self.resources = [*applied] or self.resources
         if args.pull_token is not None:
-            secret = kubernetes.core.v1.Secret(
-                f"Secret/{args.namespace}/{args.pull_secret}",
-                metadata={"name": args.pull_secret, "namespace": args.namespace},
-                string_data={
-                    "username": "git",
-                    "password": pulumi.Output.secret(args.pull_token),
-                },
-                opts=pulumi.ResourceOptions(
-                    parent=self,
-                    depends_on=self.resources,
-                    # A `destroy` that is refused at the tree must not have cut Flux off.
-                    retain_on_delete=True,
-                ),
-            )
-            self.resources = [*self.resources, secret]
+            self.resources = [*self.resources, self._pull_secret(args.pull_token)]
         self.register_outputs({})
+
+    def _pull_secret(self, token: pulumi.Input[str]) -> kubernetes.core.v1.Secret:
+        return kubernetes.core.v1.Secret(
+            f"Secret/{FLUX_NAMESPACE}/{PULL_SECRET}",
+            metadata={"name": PULL_SECRET, "namespace": FLUX_NAMESPACE},
+            string_data={"username": "git", "password": pulumi.Output.secret(token)},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=self.resources,
+                # `pulumi destroy` stops at the protected entrypoint; Flux must still be able to
+                # pull then.
+                retain_on_delete=True,
+            ),
+        )

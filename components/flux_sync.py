@@ -1,4 +1,4 @@
-"""What Flux pulls in one cluster."""
+"""The objects with which Flux pulls the platform's repository into one cluster."""
 
 from __future__ import annotations
 
@@ -7,44 +7,47 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.planting import Document, plant
+from components.apply_once import apply_once
 from components.reconciliation import reconcile_source
+from fleet.kube.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
 class FluxSyncArgs:
-    """The platform's GitRepository and root Kustomization, and what they need.
+    """The platform's GitRepository and root Kustomization, and what must exist before them.
 
-    They are planted when `flux` is there and `tree`, what they pull, is committed. Flux is told to
-    pull whenever `digest`, the tree's, is another.
+    They are applied after `flux` is installed and `tree`, which they pull, is committed. Flux
+    pulls again whenever `digest`, the digest of the tree, changes.
     """
 
-    source: Document
-    root: Document
+    manifests: tuple[Manifest, Manifest]
     flux: Sequence[pulumi.Resource]
     tree: Sequence[pulumi.Resource]
     digest: pulumi.Input[str]
 
 
 class FluxSync(pulumi.ComponentResource):
-    """The same two documents as in the tree, planted once.
+    """The GitRepository and the root Kustomization, as in the tree: applied once, owned by Flux.
 
-    Every run that commits something ends when Flux has pulled it; one that changes nothing asks
-    nothing of Flux. Removing the stack leaves them, and all that Flux runs, in place.
+    A run that commits something ends when Flux has pulled it; a run that changes nothing asks
+    nothing of Flux. Removing the stack leaves both objects, and everything that Flux runs, in the
+    cluster.
     """
 
     def __init__(
         self, name: str, args: FluxSyncArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("fleet:index:FluxSync", name, None, opts)
-        planted = plant(args.source, parent=self, after=[*args.flux, *args.tree])
-        metadata = args.source["metadata"]
+        source, root = args.manifests
+        applied = apply_once(source, parent=self, after=[*args.flux, *args.tree])
+        metadata = source["metadata"]
         pulled = reconcile_source(
             metadata["namespace"],
             metadata["name"],
             token=args.digest,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[planted, *args.tree]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[applied, *args.tree]),
         )
-        # A source that cannot be pulled says why; the Kustomization only that it has none.
-        plant(args.root, parent=self, after=[pulled])
+        # The GitRepository reports why a pull failed; the Kustomization would only report that it
+        # has no source. So the pull comes first.
+        apply_once(root, parent=self, after=[pulled])
         self.register_outputs({})

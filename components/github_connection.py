@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_github as github
 
-# GitHub answers 409 while another stack's commit is moving the branch: try again, it is no error.
+# GitHub answers 409 while another stack's commit moves the branch; the provider has to try again.
 RETRYABLE_STATUS = (409, 500, 502, 503, 504)
 MAX_RETRIES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubConnectionArgs:
-    """Where GitHub's API is, whose repositories are meant, and the token that may write to them."""
+    """The URL of GitHub's API, the owner of the repositories, and a token that may write."""
 
     api_url: pulumi.Input[str]
     owner: pulumi.Input[str]

@@ -1,4 +1,4 @@
-"""A team's own repository on GitHub, made once; from then on it is the team's."""
+"""A tenant's repository on GitHub: created once, the tenant's from then on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pulumi_github as github
 
 @dataclass(frozen=True, kw_only=True)
 class GitHubRepositoryArgs:
-    """The repository's name and branch, what it starts with, and who may write to it.
+    """The repository's name and branch, its first files, and the GitHub team that may write to it.
 
-    `files` maps a path to its text; `github_team` is a team's slug, or None.
+    `files` maps a path to its text. `github_team` is the slug of a team, or None. None of these
+    can be an output: resource names and import ids contain them.
     """
 
     repository: str
@@ -23,38 +24,27 @@ class GitHubRepositoryArgs:
 
 
 class GitHubRepository(pulumi.ComponentResource):
-    """A private repository with something to deploy in each environment.
+    """A private repository that holds something to deploy in each environment.
 
-    What is there already is taken as it is: nothing that the team makes is ever undone, and a run
-    that was interrupted is completed. None of it goes with the stack or the team, removing code is
-    for people; only the team's access does.
+    The component adopts what exists as it is: it never undoes a change of the tenant, and it
+    completes a run that was interrupted. Removing the stack or the tenant removes the GitHub team's
+    access, but no code.
     """
 
     resources: list[pulumi.Resource]
-    """The repository and what it starts with."""
+    """The repository and its first files."""
 
     def __init__(
         self, name: str, args: GitHubRepositoryArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("fleet:index:TeamRepository", name, None, opts)
-        there = github.get_repository(
-            name=args.repository, opts=pulumi.InvokeOptions(parent=self)
-        ).node_id
-        repository = github.Repository(
-            args.repository,
-            name=args.repository,
-            description=f"What {name} runs, and where",
-            visibility="private",
-            # A branch to begin with: files cannot be added to a repository without one.
-            auto_init=True,
-            opts=self._theirs(args.repository if there else None, []),
-        )
+        repository = self._repository(args, f"What {name} runs, and where")
         self.resources = [repository]
         for path, text in args.files.items():
-            found = self._found(args, path)
-            # A folder in which the team has put other files is theirs.
-            if found.id or not self._found(args, path.rpartition("/")[0]).id:
-                self.resources.append(self._file(args, path, text, bool(found.id)))
+            exists = self._exists(args, path)
+            # A folder in which the tenant has put other files needs no first file.
+            if exists or not self._exists(args, path.rpartition("/")[0]):
+                self.resources.append(self._first_file(args, path, text, exists))
         if args.github_team is not None:
             github.TeamRepository(
                 f"{args.repository}/{args.github_team}",
@@ -65,10 +55,23 @@ class GitHubRepository(pulumi.ComponentResource):
             )
         self.register_outputs({})
 
-    def _file(
-        self, args: GitHubRepositoryArgs, path: str, text: str, there: bool
+    def _repository(self, args: GitHubRepositoryArgs, description: str) -> github.Repository:
+        node_id = github.get_repository(
+            name=args.repository, opts=pulumi.InvokeOptions(parent=self)
+        ).node_id
+        return github.Repository(
+            args.repository,
+            name=args.repository,
+            description=description,
+            visibility="private",
+            # GitHub makes the branch; files cannot be added to a repository without one.
+            auto_init=True,
+            opts=self._created_once(args.repository if node_id else None, []),
+        )
+
+    def _first_file(
+        self, args: GitHubRepositoryArgs, path: str, text: str, exists: bool
     ) -> github.RepositoryFile:
-        import_id = f"{args.repository}:{path}:{args.branch}" if there else None
         return github.RepositoryFile(
             f"{args.repository}/{path}",
             repository=args.repository,
@@ -76,22 +79,26 @@ class GitHubRepository(pulumi.ComponentResource):
             file=path,
             content=text,
             commit_message=f"Start with {path}",
-            # In order: what the README tells of is there only after it.
-            opts=self._theirs(import_id, self.resources),
+            # The README is committed first, because it describes the files that follow.
+            opts=self._created_once(
+                f"{args.repository}:{path}:{args.branch}" if exists else None, self.resources
+            ),
         )
 
-    def _found(self, args: GitHubRepositoryArgs, path: str) -> github.GetRepositoryFileResult:
-        """What is at a path; of a path that is not there, nor its repository, the id is none."""
-        return github.get_repository_file(
+    def _exists(self, args: GitHubRepositoryArgs, path: str) -> bool:
+        """Return whether the repository exists and has a file or folder at `path`."""
+        found = github.get_repository_file(
             repository=args.repository,
             file=path,
             branch=args.branch,
             opts=pulumi.InvokeOptions(parent=self),
         )
+        return bool(found.id)
 
-    def _theirs(
+    def _created_once(
         self, import_id: str | None, after: Sequence[pulumi.Resource]
     ) -> pulumi.ResourceOptions:
+        """Return options that create or import a resource, and never change or delete it."""
         return pulumi.ResourceOptions(
             parent=self,
             depends_on=list(after),

@@ -1,4 +1,4 @@
-"""Flux is told to pull, and awaited."""
+"""A request to Flux to pull a GitRepository, which Pulumi waits for."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import json
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-# A pull takes seconds; what takes longer is a failure that Flux goes on retrying.
+# A pull takes seconds. One that takes longer has failed, and Flux is trying again.
 TIMEOUT = "2m"
 
 
 def reconcile_source(
     namespace: str, name: str, *, token: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> pulumi.CustomResource:
-    """Have Flux pull a GitRepository whenever `token` is another, and wait until it has.
+    """Have Flux pull a GitRepository whenever `token` changes, and wait until it has.
 
-    `token` is any text without "="; `opts` says on what it depends: the GitRepository itself, and
-    what is to be pulled. It is a patch of one annotation of an object that Git owns, the one that
-    `flux reconcile` sets, so the removal of the stack leaves it alone. Where somebody else has set
-    it since, the next `up` shows one update and Flux pulls once more: a refresh cannot tell that
-    from a change that is to be undone. The provider keeps what it waits for in an annotation of
-    the same object, so the documents in Git may not have a `pulumi.com/waitFor` of their own.
+    `token` is any text without "="; `opts` depends on the GitRepository and on what Flux is to
+    pull. The resource is a patch of one annotation, the one that `flux reconcile` sets. The object
+    belongs to Git, so removing the stack leaves it alone. If somebody else has set the annotation
+    since, the next `up` shows one update and Flux pulls once more: a refresh cannot tell that from
+    a change to undo. The provider stores what it waits for in an annotation of the same object, so
+    the manifests in Git may not have a `pulumi.com/waitFor` of their own.
     """
     token = pulumi.Output.from_input(token)
     return kubernetes.apiextensions.CustomResourcePatch(
@@ -33,7 +33,7 @@ def reconcile_source(
             "namespace": namespace,
             "annotations": {
                 "reconcile.fluxcd.io/requestedAt": token,
-                "pulumi.com/waitFor": token.apply(_handled),
+                "pulumi.com/waitFor": token.apply(_wait_conditions),
             },
         },
         opts=pulumi.ResourceOptions.merge(
@@ -46,6 +46,6 @@ def reconcile_source(
     )
 
 
-def _handled(token: str) -> str:
-    """Return what the provider waits for: Ready alone may still be that of the pull before."""
+def _wait_conditions(token: str) -> str:
+    """Return the provider's wait conditions; Ready alone may still be about an earlier pull."""
     return json.dumps([f"jsonpath={{.status.lastHandledReconcileAt}}={token}", "condition=Ready"])

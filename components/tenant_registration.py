@@ -1,64 +1,45 @@
-"""One team in one cluster: what of it may never be in Git."""
+"""The registration of one tenant in one cluster: the part that must not be in Git."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 import pulumi
-import pulumi_github as github
 import pulumi_kubernetes as kubernetes
-from pulumi_github import outputs
 
-from components.planting import Document, plant
-from components.reconciliation import reconcile_source
-from fleet.deploy_keys import DeployKey
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeployKeyArgs:
-    """The key that fleet makes, and where it goes.
-
-    `known_hosts` is GitHub's. `after` is what has to be there before Flux can try the key: its own
-    definitions, and the repository.
-    """
-
-    key: DeployKey
-    cluster: str
-    tenant: str
-    repository: str
-    generation: int
-    known_hosts: str
-    after: Sequence[pulumi.Resource]
+from components.apply_once import apply_once
+from components.deploy_key import DeployKeyArgs, DeployKeyOnGitHub
+from fleet.kube.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
 class TenantRegistrationArgs:
-    """Where a team's credentials go, and what they are.
+    """The credentials of a tenant, and the Secret that they go into.
 
-    `namespace` and `source` are the team's Namespace and GitRepository, as in the tree, and
-    `secret` is what the latter names. `credentials` is what the stack file has, decrypted: `token`
-    for an https:// URL, or `privateKey` and `knownHosts` for an ssh:// one; None for a repository
-    that all can read, or whose key is made here.
+    `namespace` and `source` are the tenant's Namespace and GitRepository, as in the tree, and
+    `secret` is the name of the Secret that the GitRepository refers to. `credentials` are those of
+    the stack file, decrypted: `token` for an https:// URL, or `privateKey` and `knownHosts` for an
+    ssh:// URL. A tenant has either `credentials` or a `deploy_key`, or neither if everybody can
+    read its repository.
     """
 
-    namespace: Document
-    source: Document
+    namespace: Manifest
+    source: Manifest
     secret: str
     credentials: pulumi.Input[Mapping[str, str]] | None = None
     deploy_key: DeployKeyArgs | None = None
 
 
 class TenantRegistration(pulumi.ComponentResource):
-    """The credentials with which Flux reads a team's repository, in the cluster only.
+    """The credentials with which Flux reads a tenant's repository.
 
-    All else of a team is in the tree and Git's to own, the namespace too: it is planted here, as
-    the credentials have to be there before Flux pulls.
+    Everything else of a tenant is in the tree and owned by Flux, its namespace too. The namespace
+    is applied here once, because the credentials have to be in it before Flux pulls.
     """
 
     resources: list[pulumi.Resource]
-    """What has to be there before the team's file is committed."""
+    """The resources that must exist before the tenant's file is committed."""
 
     def __init__(
         self, name: str, args: TenantRegistrationArgs, opts: pulumi.ResourceOptions | None = None
@@ -67,92 +48,49 @@ class TenantRegistration(pulumi.ComponentResource):
         self.resources = []
         if args.credentials is not None:
             data = pulumi.Output.secret(args.credentials).apply(secret_data)
-            self._secret(name, args, data, [])
+            self.resources = self._namespace_and_secret(name, args, data, [])
         elif args.deploy_key is not None:
-            self._deploy_key(name, args, args.deploy_key)
+            self._register_deploy_key(name, args, args.deploy_key)
         self.register_outputs({})
 
-    def _secret(
+    def _namespace_and_secret(
         self,
         name: str,
         args: TenantRegistrationArgs,
         data: pulumi.Input[Mapping[str, str]],
         after: Sequence[pulumi.Resource],
-    ) -> None:
-        where = args.namespace["metadata"]["name"]
-        namespace = plant(args.namespace, parent=self, after=[], whose=name)
+    ) -> list[pulumi.Resource]:
+        namespace_name = args.namespace["metadata"]["name"]
+        namespace = apply_once(args.namespace, parent=self, after=[], prefix=name)
         secret = kubernetes.core.v1.Secret(
-            f"{name}/Secret/{where}/{args.secret}",
-            metadata={"name": args.secret, "namespace": where},
+            f"{name}/Secret/{namespace_name}/{args.secret}",
+            metadata={"name": args.secret, "namespace": namespace_name},
             string_data=data,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace, *after]),
         )
-        self.resources = [namespace, secret]
+        return [namespace, secret]
 
-    def _deploy_key(self, name: str, args: TenantRegistrationArgs, made: DeployKeyArgs) -> None:
-        mine, former = self._on_github(made)
+    def _register_deploy_key(
+        self, name: str, args: TenantRegistrationArgs, key_args: DeployKeyArgs
+    ) -> None:
+        deploy_key = DeployKeyOnGitHub(key_args, parent=self)
         suspended = args.source["spec"].get("suspend")
-        if suspended and former:
+        if suspended and deploy_key.has_former:
             raise pulumi.RunError(
-                f"{name}: Flux cannot try another deployKey while it is suspended; "
-                "take `suspend` out first"
+                f"fleet:tenants: {name}: deployKey cannot change with suspend: true, because Flux "
+                "cannot try the new key; remove suspend"
             )
-        registered = github.RepositoryDeployKey(
-            # By key: a former one goes at the end of a run in which nothing has failed.
-            f"{name}/{made.key.digest}",
-            repository=made.repository,
-            title=mine.title if mine else f"{_titles(made)}{made.generation}",
-            key=made.key.public,
-            read_only=True,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=list(made.after),
-                # Of a run that was interrupted, or whose state is lost.
-                import_=f"{made.repository}:{mine.id}" if mine else None,
-            ),
+        registered = deploy_key.register()
+        data = {"identity": key_args.key.private, "known_hosts": key_args.known_hosts}
+        self.resources = self._namespace_and_secret(
+            name, args, pulumi.Output.secret(data), [registered]
         )
-        data = {"identity": made.key.private, "known_hosts": made.known_hosts}
-        self._secret(name, args, pulumi.Output.secret(data), [registered])
-        if suspended:
-            return
-        after = [*self.resources, *made.after]
-        source = plant(args.source, parent=self, after=after, whose=name)
-        metadata = args.source["metadata"]
-        reconcile_source(
-            metadata["namespace"],
-            metadata["name"],
-            token=datetime.now(timezone.utc).isoformat(),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[source, *self.resources],
-                # As long as there is a former key, every run has Flux try the new one and waits:
-                # a refresh forgets that it has failed. With no former key, once is enough.
-                ignore_changes=[] if former else ["*"],
-            ),
-        )
-
-    def _on_github(
-        self, made: DeployKeyArgs
-    ) -> tuple[outputs.GetRepositoryDeployKeysKeyResult | None, bool]:
-        """Return this key as GitHub has it, if it has, and whether it has a former one."""
-        asked = pulumi.InvokeOptions(parent=self)
-        if not github.get_repository(name=made.repository, opts=asked).node_id:
-            return None, False
-        keys = github.get_repository_deploy_keys(repository=made.repository, opts=asked).keys
-        mine = next((key for key in keys if key.key == made.key.public), None)
-        former = any(
-            key.title.startswith(_titles(made)) and key.key != made.key.public for key in keys
-        )
-        return mine, former
+        if not suspended:
+            deploy_key.try_out(args.source, self.resources)
 
 
 def secret_data(credentials: Mapping[str, str]) -> dict[str, str]:
-    """Return credentials under the keys that Flux's source-controller reads."""
+    """Return the credentials under the keys that Flux's source-controller reads."""
     if "token" in credentials:
         return {"username": "git", "password": credentials["token"]}
     return {"identity": credentials["privateKey"], "known_hosts": credentials["knownHosts"]}
-
-
-def _titles(made: DeployKeyArgs) -> str:
-    """How the titles begin of all keys of one team in one cluster."""
-    return f"fleet: {made.cluster}/{made.tenant} "

@@ -1,1 +1,1 @@
-"""The functional core: decisions in, trees and answers out. Nothing here imports pulumi."""
+"""All that needs neither the engine nor a cluster. Nothing here imports pulumi."""

@@ -1,4 +1,4 @@
-"""`python -m fleet` is the `fleet` command."""
+"""Run the `fleet` command as `python -m fleet`."""
 
 import sys
 

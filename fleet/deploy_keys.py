@@ -1,8 +1,8 @@
-"""The read-only keys with which Flux reads teams' repositories: one for each cluster and team.
+"""Deploy keys: Flux in one cluster reads the repository of one tenant with each.
 
-A key is made of the stack's secret `fleet:deployKeySeed` and of what it is for. So it is the same
-at every run, no two are the same, and no private key is kept but in the cluster and in the
-engine's encrypted state.
+A key is derived from the stack's secret `fleet:deployKeySeed` and from the key's purpose. So every
+run derives the same key, no two purposes share one, and the private key exists only in the cluster
+and in the engine's encrypted state.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from fleet.errors import FleetError
 
 _KEY_BYTES = 32
-# What 32 random bytes are in base64: less is a password that somebody thought of.
+# 32 random bytes have this length in base64. A shorter seed is likely a password.
 SEED_CHARACTERS = 44
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployKey:
-    """An ed25519 key: `private` is PEM (PKCS 8), `public` a line of authorized_keys."""
+    """An ed25519 key pair: `private` is PEM (PKCS 8), `public` is a line of authorized_keys."""
 
     private: str
     public: str
 
     @property
     def digest(self) -> str:
-        """A short name of this very key."""
+        """The start of the public key's sha256, which tells keys apart."""
         return hashlib.sha256(self.public.encode()).hexdigest()[:8]
 
 
 def derive(seed: str, *, cluster: str, tenant: str, repository: str, generation: int) -> DeployKey:
-    """Return the key of one team in one cluster.
+    """Return the key of one tenant in one cluster; a new generation is a new key.
 
-    Raises FleetError when the seed is too short to be one.
+    Raises FleetError when the seed is too short.
     """
     if len(seed.strip()) < SEED_CHARACTERS:
         raise FleetError(
@@ -55,7 +55,7 @@ def derive(seed: str, *, cluster: str, tenant: str, repository: str, generation:
     return DeployKey(
         private=key.private_bytes(
             serialization.Encoding.PEM,
-            # OpenSSH's own format has random bytes in it: every run would write another Secret.
+            # OpenSSH's own format contains random bytes, so every run would change the Secret.
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         ).decode(),

@@ -1,4 +1,4 @@
-"""The one exception tree. Only an entry point turns one of these into an exit code."""
+"""The errors of this project. Only an entry point turns one into an exit code."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 class FleetError(Exception):
-    """Something the user can mend. Its text is one line: where, what is wrong, what to do."""
+    """A problem that the user can solve. The text is one line: file, conflict and one action."""
 
 
 class ConfigError(FleetError):
-    """All that is wrong with the decisions, one line each."""
+    """All problems of a stack's config, one line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -18,4 +18,4 @@ class ConfigError(FleetError):
 
 
 class CommandError(FleetError):
-    """A program that was run failed, timed out or is not there."""
+    """A program failed, took too long or is missing."""

@@ -1,12 +1,20 @@
-"""The one way this project runs another program."""
+"""Other programs: find one, and run one to its end."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+from fleet import cache
 from fleet.errors import CommandError
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a program on PATH or among those that `make tools` built, else None."""
+    built = cache.programs() / name
+    return shutil.which(name) or (str(built) if built.exists() else None)
 
 
 def run(
@@ -18,11 +26,11 @@ def run(
     stdin: str | None = None,
     accept: Container[int] = (0,),
 ) -> str:
-    """Run a program to its end and return what it wrote to standard output.
+    """Run a program and return its standard output.
 
-    `timeout` is in seconds. `env`, when given, is the whole environment. `accept` are the exit
-    codes that are no failure. Raises CommandError with the program's last lines of standard error
-    when it fails, is missing or takes too long.
+    `timeout` is in seconds. `env`, if given, replaces the whole environment. `accept` lists the
+    exit codes that mean success. Raises CommandError when the program fails, with the last lines
+    that it wrote to standard error, and when it is missing or takes longer than `timeout`.
     """
     name = Path(args[0]).name
     try:
@@ -42,6 +50,6 @@ def run(
     except subprocess.TimeoutExpired:
         raise CommandError(f"{name}: no answer within {timeout:.0f} s") from None
     if done.returncode not in accept:
-        said = " | ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
-        raise CommandError(f"{name}: exit {done.returncode}: {said}")
+        last_lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        raise CommandError(f"{name}: exit {done.returncode}: {' | '.join(last_lines)}")
     return done.stdout

@@ -1,15 +1,15 @@
-"""The platform team's repository in the sandbox: a working copy with decisions and definitions.
+"""The platform team's repository in a sandbox: a working copy with stack files and definitions.
 
-What is pushed are this checkout's shared definitions, byte for byte. The stack files beside them
-are this checkout's too; only what names the world outside (repository, Flux's manifests,
-kubeconfig) is the sandbox's.
+The pushed files are this checkout's shared definitions, byte for byte. The stack files are this
+checkout's too, except for the keys that name the outside world: the repository, Flux's manifests
+and the kubeconfig are the sandbox's.
 """
 
 from __future__ import annotations
 
-import functools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,123 +17,114 @@ import yaml
 
 from fleet.config import stack_files
 from fleet.config.definitions import SHARED_FOLDERS
-from fleet.process import run
-from sandbox import servers
 from sandbox.host import files
-from sandbox.kubernetes import clusters
+from sandbox.kubernetes.clusters import Clusters
+from sandbox.servers import GitHub
 
 OWNER = "platform-team"
 NAME = "fleet"
 BRANCH = "main"
-# What `pulumi config set --secret` wrote into a stack file; a fresh copy of it keeps them.
-_KEPT = ("github:token", "fleet:pullToken", "fleet:tenantCredentials", "fleet:deployKeySeed")
+# `pulumi config set --secret` wrote these into a stack file; a new copy of the file keeps them.
+_SECRET_KEYS = ("github:token", *stack_files.SECRETS)
 
 
-def folder(state: Path) -> Path:
-    """Return the working copy."""
-    return state / "platform"
+@dataclass(frozen=True, kw_only=True)
+class PlatformRepository:
+    """The platform team's repository and its working copy."""
 
+    folder: Path
+    github: GitHub
+    clusters: Clusters
 
-def url(state: Path) -> str:
-    """Return the URL by which Flux clones it."""
-    return servers.repository_url(state, OWNER, NAME)
+    @property
+    def url(self) -> str:
+        """The URL by which Flux clones it."""
+        return self.github.repository_url(OWNER, NAME)
 
+    def prepare(self, checkout: Path, manifests: Path) -> None:
+        """Copy the checkout's definitions and stack files, and push the definitions.
 
-def prepare(state: Path, checkout: Path, manifests: Path) -> None:
-    """Bring the working copy to the checkout's definitions and decisions, and push definitions.
+        Commits nothing when the branch holds these definitions already.
+        """
+        if not (self.folder / ".git").is_dir():
+            self.github.create_repository(OWNER, NAME)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.git("init", "--quiet", f"--initial-branch={BRANCH}")
+            self.git("remote", "add", "origin", self.url)
+            exclude = self.folder / ".git" / "info" / "exclude"
+            exclude.write_text("/Pulumi*.yaml\n/.venv\n")
+        self.pull()
+        for name in SHARED_FOLDERS:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            shutil.copytree(checkout / name, self.folder / name)
+        self.push("Shared definitions")
+        self._write_project_file(checkout, manifests)
+        for name in stack_files.names(checkout):
+            self._write_stack_file(checkout, name)
 
-    Does nothing, and commits nothing, where all is as it should be already.
-    """
-    copy = folder(state)
-    if not (copy / ".git").is_dir():
-        servers.create_repository(state, OWNER, NAME)
-        copy.mkdir(parents=True, exist_ok=True)
-        git(state, "init", "--quiet", f"--initial-branch={BRANCH}")
-        git(state, "remote", "add", "origin", url(state))
-        exclude = copy / ".git" / "info" / "exclude"
-        exclude.write_text("/Pulumi*.yaml\n/.venv\n")
-    pull(state)
-    for name in SHARED_FOLDERS:
-        shutil.rmtree(copy / name, ignore_errors=True)
-        shutil.copytree(checkout / name, copy / name)
-    push(state, "Shared definitions")
-    _write_decisions(state, checkout, manifests)
+    def pull(self) -> None:
+        """Reset the working copy to the branch as it is on the server."""
+        self.fetch()
+        if self.git("ls-remote", "--heads", "origin", BRANCH):
+            self.git("reset", "--quiet", "--hard", f"origin/{BRANCH}")
 
+    def push(self, message: str) -> bool:
+        """Commit and push all changes of the working copy; return whether there were any."""
+        self.git("add", "--all")
+        if not self.git("status", "--porcelain"):
+            return False
+        self.git("commit", "--quiet", f"--message={message}")
+        self.git("push", "--quiet", "origin", f"HEAD:{BRANCH}")
+        return True
 
-def pull(state: Path) -> None:
-    """Bring the working copy to what the branch holds now."""
-    fetch(state)
-    if git(state, "ls-remote", "--heads", "origin", BRANCH):
-        git(state, "reset", "--quiet", "--hard", f"origin/{BRANCH}")
+    def fetch(self) -> None:
+        """Fetch the commits of the branch; the working copy stays as it is."""
+        self.git("fetch", "--quiet", "origin")
 
+    def changed(self, before: str, after: str, folders: Sequence[str]) -> bool:
+        """Return whether the later commit adds or changes a file in one of these folders.
 
-def push(state: Path, message: str) -> bool:
-    """Commit and push what changed in the working copy; say whether anything had."""
-    git(state, "add", "--all")
-    if not git(state, "status", "--porcelain"):
-        return False
-    git(state, "commit", "--quiet", f"--message={message}")
-    git(state, "push", "--quiet", "origin", f"HEAD:{BRANCH}")
-    return True
+        A deleted file is no change, because no other file refers to it any more.
+        """
+        span = [before, after, "--", *folders]
+        return bool(self.git("diff", "--name-only", "--no-renames", "--diff-filter=d", *span))
 
+    def head(self) -> str:
+        """Return the last commit of the branch on the server."""
+        return self.git("ls-remote", "origin", f"refs/heads/{BRANCH}").split()[0]
 
-def fetch(state: Path) -> None:
-    """Get the commits that the branch has now; the working copy stays as it is."""
-    git(state, "fetch", "--quiet", "origin")
+    def git(self, *args: str) -> str:
+        """Run git in the working copy and return its output."""
+        return self.github.git(self.folder, *args)
 
+    def _write_project_file(self, checkout: Path, manifests: Path) -> None:
+        project = yaml.safe_load((checkout / stack_files.PROJECT_FILE).read_text())
+        project["config"]["fleet:repository"]["value"] = {
+            "owner": OWNER,
+            "name": NAME,
+            "branch": BRANCH,
+            "url": self.url,
+            "apiUrl": self.github.url,
+            "knownHosts": self.github.known_hosts,
+        }
+        flux = project["config"]["fleet:flux"]["value"]
+        flux["manifests"] = str(manifests)
+        # The checksum is of Flux's released file. Ours has the same objects, but not its bytes.
+        flux.pop("sha256", None)
+        _write_yaml(self.folder / stack_files.PROJECT_FILE, project)
 
-@functools.cache
-def changed(state: Path, before: str, after: str, folders: tuple[str, ...]) -> bool:
-    """Say whether any file in these folders is another one, or new, in the later commit.
-
-    A file that is gone is no change: nothing refers to it any more when it goes.
-    """
-    span = [before, after, "--", *folders]
-    return bool(git(state, "diff", "--name-only", "--no-renames", "--diff-filter=d", *span))
-
-
-def head(state: Path) -> str:
-    """Return the commit that the branch is at now, on the server."""
-    return git(state, "ls-remote", "origin", f"refs/heads/{BRANCH}").split()[0]
-
-
-def git(state: Path, *args: str) -> str:
-    """Run git in the working copy, as the platform team, and return its output."""
-    return run(
-        ["git", *args],
-        timeout=120,
-        cwd=folder(state),
-        env=servers.git_environment(state),
-    )
-
-
-def _write_decisions(state: Path, checkout: Path, manifests: Path) -> None:
-    copy = folder(state)
-    project = yaml.safe_load((checkout / stack_files.PROJECT_FILE).read_text())
-    project["config"]["fleet:repository"]["value"] = {
-        "owner": OWNER,
-        "name": NAME,
-        "branch": BRANCH,
-        "url": url(state),
-        "apiUrl": servers.github_url(state),
-        "knownHosts": servers.known_hosts(state),
-    }
-    flux = project["config"]["fleet:flux"]["value"]
-    flux["manifests"] = str(manifests)
-    flux.pop("sha256", None)  # of the release's, which these were built to equal in content only
-    _write(copy / stack_files.PROJECT_FILE, project)
-    for name in stack_files.names(checkout):
-        file = copy / f"Pulumi.{name}.yaml"
+    def _write_stack_file(self, checkout: Path, name: str) -> None:
+        file = self.folder / f"Pulumi.{name}.yaml"
         stack = yaml.safe_load((checkout / file.name).read_text())
         stack["config"]["fleet:cluster"] |= {
-            "kubeconfig": str(clusters.kubeconfig_file(state)),
-            "context": clusters.context(name),
+            "kubeconfig": str(self.clusters.kubeconfig_file),
+            "context": self.clusters.cluster(name).context,
         }
         before = yaml.safe_load(file.read_text()) if file.exists() else {"config": {}}
         stack |= {key: before[key] for key in stack_files.ENGINE_KEYS if key in before}
-        stack["config"] |= {k: v for k, v in before["config"].items() if k in _KEPT}
-        _write(file, stack)
+        stack["config"] |= {k: v for k, v in before["config"].items() if k in _SECRET_KEYS}
+        _write_yaml(file, stack)
 
 
-def _write(file: Path, content: Mapping[str, Any]) -> None:
+def _write_yaml(file: Path, content: Mapping[str, Any]) -> None:
     files.write(file, yaml.safe_dump(dict(content), sort_keys=False).encode())

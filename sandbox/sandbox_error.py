@@ -1,4 +1,4 @@
-"""What can go wrong in the sandbox."""
+"""The sandbox's exception."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from fleet.errors import FleetError
 
 
 class SandboxError(FleetError):
-    """The sandbox cannot go on. Its text is one line: what happened and what to do."""
+    """The sandbox cannot go on. The text is one line: what happened and what to do."""

@@ -1,192 +1,224 @@
-"""The two stand-in servers of the sandbox: GitHub, and the rest of the internet that Flux uses."""
+"""The stand-ins of GitHub and of the internet, each a process of its own."""
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import socket
 import ssl
 import sys
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.host import certificates, files, processes
+from fleet.errors import CommandError
+from fleet.process import run
+from sandbox.host import files
+from sandbox.host.certificates import STAND_INS, Certificates, Pair
 from sandbox.host.files import CHECKOUT
-from sandbox.kubernetes import clusters
+from sandbox.host.processes import CLEAN_ENVIRONMENT, Command, Processes
 
-GITHUB_USER = "sandbox"
-CHART_HOST = "kyverno.github.io"
-GIT_HOST = "github.com"
-_AUTHORITY = "sandbox"
-_PORTS = ("github", "github/ssh", "internet", "internet/proxy")
+_USER = "sandbox"
+_CHART_HOST = "kyverno.github.io"
+_GIT_HOST = "github.com"
+_ENVIRONMENT = {**CLEAN_ENVIRONMENT, "PYTHONPATH": str(CHECKOUT)}
 
 
-def start(state: Path, charts: Path, public_repositories: Path) -> None:
-    """Have both running. Raises SandboxError when one does not come up."""
-    environment = {**clusters.environment(), "PYTHONPATH": str(CHECKOUT)}
-    github = certificates.server_certificate(state, _AUTHORITY, "github", ["127.0.0.1"])
-    processes.ensure(
-        state,
-        "github",
-        [
+@dataclass(frozen=True, kw_only=True)
+class GitHub:
+    """The GitHub of one sandbox: its URLs, its tokens and its repositories."""
+
+    state: Path
+    processes: Processes
+    certificates: Certificates
+
+    def start(self) -> None:
+        """Keep it running and wait for its ports. Raises SandboxError if it does not start."""
+        pair = self.certificates.server_certificate(STAND_INS, "github", ["127.0.0.1"])
+        argv: list[str | Path] = [
             sys.executable, "-m", "sandbox.github",
-            "--directory", state / "github",
-            "--port", str(processes.port(state, "github")),
-            "--certificate", github.certificate,
-            "--key", github.key,
-            "--ssh-port", str(processes.port(state, "github/ssh")),
-            "--ssh-host-key", _ssh_host_key(state).key,
-            "--token-file", _token_file(state, "token"),
-            "--read-token-file", _token_file(state, "read-token"),
-            "--repository-tokens", _repository_tokens(state),
-            "--user", GITHUB_USER,
-        ],
-        environment,
-    )  # fmt: skip
-    internet = certificates.server_certificate(
-        state, _AUTHORITY, "internet", [CHART_HOST, GIT_HOST]
-    )
-    processes.ensure(
-        state,
-        "internet",
-        [
+            "--directory", self.directory,
+            "--port", str(self.processes.port("github")),
+            "--certificate", pair.certificate,
+            "--key", pair.key,
+            "--ssh-port", str(self.processes.port("github/ssh")),
+            "--ssh-host-key", self._ssh_host_key.key,
+            "--token-file", self._token_file("token"),
+            "--read-token-file", self._token_file("read-token"),
+            "--repository-tokens", self._repository_tokens,
+            "--user", _USER,
+        ]  # fmt: skip
+        self.processes.ensure("github", Command(argv, _ENVIRONMENT))
+        _wait_for_ports(self.processes, "github", ("github", "github/ssh"))
+
+    @property
+    def directory(self) -> Path:
+        """The folder of its bare repositories."""
+        return self.state / "github"
+
+    @property
+    def url(self) -> str:
+        """The base URL of its API, the value of `fleet:repository.apiUrl`."""
+        return f"https://127.0.0.1:{self.processes.port('github')}/"
+
+    def repository_url(self, owner: str, name: str) -> str:
+        """Return the URL by which Git clones a repository."""
+        return f"{self.url}{owner}/{name}.git"
+
+    def ssh_url(self, owner: str, name: str) -> str:
+        """Return the URL by which Git clones a repository with a deploy key."""
+        return f"ssh://git@127.0.0.1:{self.processes.port('github/ssh')}/{owner}/{name}.git"
+
+    @property
+    def known_hosts(self) -> str:
+        """The known_hosts line by which clients of `ssh_url` recognize the server."""
+        public = self._ssh_host_key.certificate.read_text()
+        return f"[127.0.0.1]:{self.processes.port('github/ssh')} {public.strip()}"
+
+    @property
+    def token(self) -> str:
+        """The token that may write."""
+        return self._token_file("token").read_text()
+
+    @property
+    def read_token(self) -> str:
+        """The token that may only read."""
+        return self._token_file("read-token").read_text()
+
+    def repository_token(self, owner: str, name: str) -> str:
+        """Return a token that may only clone this repository."""
+        return _secret_file(self._repository_tokens / owner / name).read_text()
+
+    def create_repository(self, owner: str, name: str) -> None:
+        """Create an empty private repository, as a person does in the browser."""
+        self._call("POST", f"orgs/{owner}/repos", {"name": name, "private": True})
+
+    def delete_repository(self, owner: str, name: str) -> None:
+        """Delete a repository."""
+        self._call("DELETE", f"repos/{owner}/{name}")
+
+    def create_team(self, owner: str, slug: str) -> None:
+        """Create a team of an organization, which can be given access to repositories."""
+        self._call("POST", f"orgs/{owner}/teams", {"name": slug})
+
+    def git(self, folder: Path, *args: str) -> str:
+        """Run git in a working copy, with the right to write, and return its output."""
+        return run(["git", *args], timeout=120, cwd=folder, env=self.git_environment)
+
+    def can_clone(self, url: str, token: str) -> bool:
+        """Return whether a token may clone a repository."""
+        # The token is in the environment, because every user can read command lines.
+        basic = base64.b64encode(f"git:{token}".encode()).decode()
+        env = {
+            **self.git_environment,
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "http.extraHeader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+        }
+        try:
+            run(["git", "ls-remote", url], timeout=60, env=env)
+        except CommandError:
+            return False
+        return True
+
+    @property
+    def git_environment(self) -> dict[str, str]:
+        """The environment in which people of the sandbox run git."""
+        return {
+            **CLEAN_ENVIRONMENT,
+            # The Git configuration of the user and of the machine must not change the result.
+            "GIT_CONFIG_GLOBAL": str(self._git_config()),
+            "GIT_CONFIG_SYSTEM": "/dev/null",
+            "GIT_SSL_CAINFO": str(self.certificates.ca_bundle),
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
+    def _git_config(self) -> Path:
+        """Return a Git configuration with a name and the credential that may write."""
+        file = self.state / "git" / "config"
+        if not file.exists():
+            credentials = file.with_name("credentials")
+            line = f"https://{_USER}:{self.token}@{self.url.removeprefix('https://')}\n"
+            files.write(credentials, line.encode(), 0o600)
+            file.write_text(
+                "[user]\n\tname = Platform team\n\temail = platform-team@fleet.example\n"
+                f'[credential]\n\thelper = "store --file={credentials}"\n'
+            )
+        return file
+
+    def _call(self, method: str, path: str, body: object = None) -> None:
+        request = urllib.request.Request(  # noqa: S310 - always https
+            f"{self.url}api/v3/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+            method=method,
+        )
+        trust = ssl.create_default_context(cafile=str(self.certificates.ca_bundle))
+        with urllib.request.urlopen(request, timeout=30, context=trust):  # noqa: S310 - always https
+            pass
+
+    @property
+    def _ssh_host_key(self) -> Pair:
+        return self.certificates.ssh_host_key(STAND_INS, "github")
+
+    @property
+    def _repository_tokens(self) -> Path:
+        return self.state / "tokens" / "repositories"
+
+    def _token_file(self, name: str) -> Path:
+        return _secret_file(self.state / "tokens" / name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Internet:
+    """The rest of the internet that Flux uses: a chart repository and public Git repositories."""
+
+    processes: Processes
+    certificates: Certificates
+
+    def start(self, charts: Path, public_repositories: Path) -> None:
+        """Keep it running and wait for its ports. Raises SandboxError if it does not start."""
+        hosts = [_CHART_HOST, _GIT_HOST]
+        pair = self.certificates.server_certificate(STAND_INS, "internet", hosts)
+        argv: list[str | Path] = [
             sys.executable, "-m", "sandbox.internet",
-            "--port", str(processes.port(state, "internet")),
-            "--proxy-port", str(processes.port(state, "internet/proxy")),
-            "--certificate", internet.certificate,
-            "--key", internet.key,
-            "--site", f"{CHART_HOST}={charts}",
-            "--public-git", f"{GIT_HOST}={public_repositories}",
-        ],
-        environment,
-    )  # fmt: skip
+            "--port", str(self.processes.port("internet")),
+            "--proxy-port", str(self.processes.port("internet/proxy")),
+            "--certificate", pair.certificate,
+            "--key", pair.key,
+            "--site", f"{_CHART_HOST}={charts}",
+            "--public-git", f"{_GIT_HOST}={public_repositories}",
+        ]  # fmt: skip
+        self.processes.ensure("internet", Command(argv, _ENVIRONMENT))
+        _wait_for_ports(self.processes, "internet", ("internet", "internet/proxy"))
+
+    @property
+    def proxy_url(self) -> str:
+        """The proxy that leads to this server and nowhere else."""
+        return f"http://127.0.0.1:{self.processes.port('internet/proxy')}"
+
+
+def _wait_for_ports(processes: Processes, process: str, ports: Sequence[str]) -> None:
     processes.wait_until(
-        state,
-        ["github", "internet"],
-        lambda: all(_listens(state, port) for port in _PORTS),
-        what="GitHub and internet stand-ins",
+        [process],
+        lambda: all(_is_open(processes.port(port)) for port in ports),
+        what=f"the {process} stand-in",
         seconds=30,
     )
 
 
-def github_url(state: Path) -> str:
-    """Return the base URL of the GitHub stand-in's API, as `fleet:repository.apiUrl`."""
-    return f"https://127.0.0.1:{processes.port(state, 'github')}/"
-
-
-def repository_url(state: Path, owner: str, name: str) -> str:
-    """Return the URL by which Git clones a repository."""
-    return f"{github_url(state)}{owner}/{name}.git"
-
-
-def ssh_url(state: Path, owner: str, name: str) -> str:
-    """Return the URL by which Git clones a repository with a deploy key."""
-    return f"ssh://git@127.0.0.1:{processes.port(state, 'github/ssh')}/{owner}/{name}.git"
-
-
-def known_hosts(state: Path) -> str:
-    """Return the line by which a client of `ssh_url` knows the GitHub stand-in."""
-    public = _ssh_host_key(state).certificate.read_text()
-    return f"[127.0.0.1]:{processes.port(state, 'github/ssh')} {public.strip()}"
-
-
-def proxy_url(state: Path) -> str:
-    """Return the proxy that leads to the stand-in of the internet and nowhere else."""
-    return f"http://127.0.0.1:{processes.port(state, 'internet/proxy')}"
-
-
-def token(state: Path) -> str:
-    """Return the token that may write."""
-    return _token_file(state, "token").read_text()
-
-
-def read_token(state: Path) -> str:
-    """Return the token that may only read."""
-    return _token_file(state, "read-token").read_text()
-
-
-def repository_token(state: Path, owner: str, name: str) -> str:
-    """Return a token that may clone this one repository and do nothing else."""
-    return _secret_file(_repository_tokens(state) / owner / name).read_text()
-
-
-def create_repository(state: Path, owner: str, name: str) -> None:
-    """Make an empty private repository, as a person would in the browser."""
-    _call(state, "POST", f"orgs/{owner}/repos", {"name": name, "private": True})
-
-
-def delete_repository(state: Path, owner: str, name: str) -> None:
-    """Remove a repository and all that is in it."""
-    _call(state, "DELETE", f"repos/{owner}/{name}")
-
-
-def create_team(state: Path, owner: str, slug: str) -> None:
-    """Make a team of an organization, to which repositories can be given."""
-    _call(state, "POST", f"orgs/{owner}/teams", {"name": slug})
-
-
-def _call(state: Path, method: str, path: str, body: object = None) -> None:
-    request = urllib.request.Request(  # noqa: S310 - always https
-        f"{github_url(state)}api/v3/{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {token(state)}", "Content-Type": "application/json"},
-        method=method,
-    )
-    trust = ssl.create_default_context(cafile=str(certificates.ca_bundle(state)))
-    with urllib.request.urlopen(request, timeout=30, context=trust):  # noqa: S310 - always https
-        pass
-
-
-def git_environment(state: Path) -> dict[str, str]:
-    """Return the environment in which people of the sandbox run git."""
-    return {
-        **clusters.environment(),
-        # Neither the user's nor the machine's configuration decides what happens here.
-        "GIT_CONFIG_GLOBAL": str(git_config(state)),
-        "GIT_CONFIG_SYSTEM": "/dev/null",
-        "GIT_SSL_CAINFO": str(certificates.ca_bundle(state)),
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-
-
-def git_config(state: Path) -> Path:
-    """Return a Git configuration of the platform team: who they are and how they log in."""
-    file = state / "git" / "config"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        credentials = file.with_name("credentials")
-        host = github_url(state).removeprefix("https://")
-        line = f"https://{GITHUB_USER}:{token(state)}@{host}\n"
-        files.write(credentials, line.encode(), 0o600)
-        file.write_text(
-            "[user]\n\tname = Platform team\n\temail = platform-team@fleet.example\n"
-            f'[credential]\n\thelper = "store --file={credentials}"\n'
-        )
-    return file
-
-
-def _listens(state: Path, name: str) -> bool:
+def _is_open(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", processes.port(state, name)), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
         return False
     return True
 
 
-def _ssh_host_key(state: Path) -> certificates.Pair:
-    return certificates.ssh_host_key(state, _AUTHORITY, "github")
-
-
-def _repository_tokens(state: Path) -> Path:
-    return state / "tokens" / "repositories"
-
-
-def _token_file(state: Path, name: str) -> Path:
-    return _secret_file(state / "tokens" / name)
-
-
 def _secret_file(file: Path) -> Path:
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
         files.write(file, secrets.token_urlsafe(24).encode(), 0o600)
     return file

@@ -1,16 +1,15 @@
-"""What every unit test gets: no network, no ambient settings, a small checkout to break."""
+"""Fixtures of all unit tests: no network, no ambient settings, and a small checkout."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fleet.cli import main
-from tests.support import FILES, Ended, write
+from tests.support import FILES, Ended, Run, write
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +30,7 @@ def isolated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """No Flux manifests, no built program, no schemas at hand; returns the cache folder."""
+    """Return the path of a cache folder that does not exist yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "fleet"
 
@@ -45,13 +44,13 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def fleet(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Runs a `fleet` command in this process."""
+def fleet(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a `fleet` command in this process."""
 
     def run(*args: str | Path) -> Ended:
         try:
             code = main.main([str(arg) for arg in args])
-        except SystemExit as end:  # argparse's own: --help, wrong usage
+        except SystemExit as end:  # argparse exits itself after --help and wrong usage
             code = int(end.code or 0)
         said = capsys.readouterr()
         return Ended(code, said.out, said.err)

@@ -1,4 +1,4 @@
-"""A small valid checkout to break in tests, and how a command ended in it."""
+"""A small valid checkout that tests change, and the result of a command in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = Path(__file__).parent / "fixtures"
+# A checkout with tenants and its rendered tree. The shipped stacks have no tenants.
+TENANCY = FIXTURES / "tenancy"
 
 PROJECT = """\
 name: fleet
@@ -89,6 +91,12 @@ FILES: Mapping[str, str] = {
     },
 }
 
+# What `fleet` accepts as Flux's install manifests of the version in PROJECT.
+INSTALL_MANIFESTS = (
+    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n"
+    "  labels:\n    app.kubernetes.io/version: v2.9.2\n"
+)
+
 Write = Callable[[Mapping[str, str]], Path]
 
 
@@ -97,6 +105,13 @@ def write(root: Path, files: Mapping[str, str]) -> None:
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
+
+
+def with_manifests(root: Path) -> None:
+    """Give a checkout install manifests of its own, in flux.yaml."""
+    project = (root / "Pulumi.yaml").read_text()
+    project = project.replace("v2.9.2\n", "v2.9.2\n      manifests: flux.yaml\n")
+    write(root, {"Pulumi.yaml": project, "flux.yaml": INSTALL_MANIFESTS})
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -110,8 +125,12 @@ def contents(root: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The exit code of a `fleet` command, and its two outputs."""
 
     code: int
     out: str
     err: str
+
+
+# Runs a `fleet` command in the process of the test.
+Run = Callable[..., Ended]

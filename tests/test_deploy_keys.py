@@ -1,4 +1,4 @@
-"""Deploy keys: one for each cluster and team, the same at every run."""
+"""Deploy keys: the same at every run, and different for every purpose."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fleet import deploy_keys
 from fleet.errors import FleetError
 
 SEED = base64.b64encode(bytes(range(32))).decode()
-WHAT: dict[str, Any] = {
+PURPOSE: dict[str, Any] = {
     "cluster": "dev",
     "tenant": "billing",
     "repository": "billing-apps",
     "generation": 1,
 }
-OTHERS: dict[str, Any] = {
+OTHER_PURPOSE: dict[str, Any] = {
     "cluster": "prod",
     "tenant": "audit",
     "repository": "billing",
@@ -27,19 +27,19 @@ OTHERS: dict[str, Any] = {
 }
 
 
-def test_the_same_at_every_run() -> None:
-    assert deploy_keys.derive(SEED, **WHAT) == deploy_keys.derive(f"{SEED}\n", **WHAT)
+def test_every_run_derives_the_same_key() -> None:
+    assert deploy_keys.derive(SEED, **PURPOSE) == deploy_keys.derive(f"{SEED}\n", **PURPOSE)
 
 
-def test_no_two_are_the_same() -> None:
-    choices = [[(key, WHAT[key]), (key, OTHERS[key])] for key in WHAT]
+def test_every_purpose_and_seed_has_another_key() -> None:
+    choices = [[(key, PURPOSE[key]), (key, OTHER_PURPOSE[key])] for key in PURPOSE]
     found = [deploy_keys.derive(SEED, **dict(one)) for one in itertools.product(*choices)]
-    found.append(deploy_keys.derive(SEED[::-1], **WHAT))
+    found.append(deploy_keys.derive(SEED[::-1], **PURPOSE))
     assert len({key.public for key in found}) == len({key.private for key in found}) == 2**4 + 1
 
 
-def test_a_key_is_a_pair() -> None:
-    key = deploy_keys.derive(SEED, **WHAT)
+def test_the_public_key_belongs_to_the_private_key() -> None:
+    key = deploy_keys.derive(SEED, **PURPOSE)
     private = serialization.load_pem_private_key(key.private.encode(), None)
     public = private.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -48,7 +48,7 @@ def test_a_key_is_a_pair() -> None:
     assert key.public.startswith("ssh-ed25519 ")
 
 
-def test_a_seed_that_somebody_thought_of_is_refused() -> None:
+def test_a_short_seed_is_refused_and_not_shown() -> None:
     with pytest.raises(FleetError, match="has fewer than 44 characters; use `openssl") as caught:
-        deploy_keys.derive("correct horse battery staple", **WHAT)
+        deploy_keys.derive("correct horse battery staple", **PURPOSE)
     assert "horse" not in str(caught.value)

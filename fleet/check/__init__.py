@@ -1,1 +1,1 @@
-"""From files to findings: what `fleet check` does."""
+"""The rules of `fleet check`, and the builds that they judge."""

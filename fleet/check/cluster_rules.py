@@ -1,24 +1,25 @@
-"""What no schema finds: rules about all objects of one cluster together."""
+"""The rules that no schema can hold: about a checkout, and about all objects of one cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fleet.check import build
-from fleet.check.findings import Built, Finding
+from fleet.check.built_object import BuiltObject
+from fleet.check.fields import mapping_at, mappings_in
+from fleet.check.findings import Finding
 from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube import namespaces, yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.render import layout, stages
+from fleet.render import flux, stages
 
 
-def stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
-    """Yield a finding for each folder below clusters/ that has no stack."""
+def folders_without_stack(root: Path, stack_names: Sequence[str]) -> Iterator[Finding]:
+    """Rule: every folder below clusters/ belongs to a stack."""
     folder = root / "clusters"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_dir() and path.name not in known:
+        if path.is_dir() and path.name not in stack_names:
             yield Finding(
                 file=f"clusters/{path.name}",
                 object="",
@@ -27,7 +28,7 @@ def stray_clusters(root: Path, known: Sequence[str]) -> Iterator[Finding]:
 
 
 def remote_bases(root: Path) -> Iterator[Finding]:
-    """Yield a finding for each base that kustomize would fetch from the network."""
+    """Rule: no kustomization of a shared definition names a base that is on the network."""
     for path in definitions.yaml_files(root):
         if path.name not in KUSTOMIZATION_FILES:
             continue
@@ -43,51 +44,98 @@ def remote_bases(root: Path) -> Iterator[Finding]:
                         )
 
 
-def duplicates(stack: Stack, objects: Sequence[Built]) -> Iterator[Finding]:
-    """Yield a finding for each object that two Flux paths of one cluster deliver."""
-    owners: dict[str, str] = {}
-    order = _order(stack)
+def findings(
+    stack: Stack, objects: Sequence[BuiltObject], definition_folders: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Apply the rules below to all objects of one cluster.
+
+    `definition_folders` has, by namespace, the folder of the shared definition that creates it.
+    """
+    yield from duplicate_objects(stack, objects)
+    yield from missing_namespaces(stack, objects, definition_folders)
+    yield from missing_dependencies(objects)
+    yield from missing_accounts(objects)
+    yield from sources_in_other_namespaces(objects)
+
+
+def duplicate_objects(stack: Stack, objects: Sequence[BuiltObject]) -> Iterator[Finding]:
+    """Rule: no object is applied from two Flux paths."""
+    paths: dict[str, str] = {}
+    order = _paths_in_order(stack)
     for built in sorted(objects, key=lambda built: _position(order, built.path)):
-        key = f"{built.api[0].rpartition('/')[0]} {built.name}"
-        first = owners.setdefault(key, built.path)
-        # The root delivers its own sync object and is told to apply itself: the same file.
+        first = paths.setdefault(f"{built.group} {built.display_name}", built.path)
         if first != built.path:
-            yield Finding(
-                file=built.path,
-                object=built.name,
-                problem=f"is also delivered by {first}; keep one, or they take turns",
-            )
+            yield built.finding(f"is also delivered by {first}; keep one, or they take turns")
 
 
 def missing_namespaces(
-    stack: Stack, objects: Sequence[Built], homes: Mapping[str, str]
+    stack: Stack, objects: Sequence[BuiltObject], definition_folders: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Yield a finding for each object whose namespace this cluster does not create in time."""
-    order = _order(stack)
-    created: dict[str, int] = dict.fromkeys(
-        namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}, -1
-    )
+    """Rule: this cluster creates the namespace of every object, in the same stage or before."""
+    order = _paths_in_order(stack)
+    created = _namespace_positions(order, objects)
     for built in objects:
-        if built.api == ("v1", "Namespace"):
-            name = str(built.metadata.get("name"))
-            created[name] = min(_position(order, built.path), created.get(name, len(order)))
-    for built, namespace in ((b, needed) for b in objects for needed in _needed_namespaces(b)):
-        if namespace not in created:
-            home = homes.get(namespace)
-            hint = f"{home} has it" if home else "no shared definition has it yet"
-            problem = (
-                f"namespace {namespace} is not created in this cluster; "
-                f"add its folder to fleet:infrastructure in {stack.file} ({hint})"
+        for namespace in _needed_namespaces(built):
+            if namespace not in created:
+                folder = definition_folders.get(namespace)
+                hint = f"{folder} has it" if folder else "no shared definition has it yet"
+                yield built.finding(
+                    f"namespace {namespace} is not created in this cluster; "
+                    f"add its folder to fleet:infrastructure in {stack.file} ({hint})"
+                )
+            elif created[namespace] > _position(order, built.path):
+                yield built.finding(
+                    f"namespace {namespace} comes only in a later stage; move it to namespaces/"
+                )
+
+
+def missing_dependencies(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
+    """Rule: `dependsOn` names an object of the same kind that this cluster has."""
+    appliers = [built for built in objects if _is_flux_applier(built)]
+    known = {(built.kind, built.namespace, built.name) for built in appliers}
+    for built in appliers:
+        for dependency in mappings_in(built.spec.get("dependsOn")):
+            name = str(dependency.get("name"))
+            if (built.kind, dependency.get("namespace", built.namespace), name) not in known:
+                yield built.finding(f"dependsOn {name}, which this cluster does not have")
+
+
+def missing_accounts(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
+    """Rule: Flux is told which ServiceAccount to act as.
+
+    `fleet.render.flux.FLAGS` gives it an account without rights otherwise, and that would show
+    only in the cluster.
+    """
+    for built in objects:
+        if _is_flux_applier(built) and not built.spec.get("serviceAccountName"):
+            yield built.finding(
+                "spec.serviceAccountName is missing, so Flux may do nothing for it; "
+                f"in {namespaces.FLUX_NAMESPACE} name {flux.PLATFORM_ACCOUNT}"
             )
-        elif created[namespace] > _position(order, built.path):
-            problem = f"namespace {namespace} comes only in a later stage; move it to namespaces/"
-        else:
+
+
+def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
+    """Rule: the source is in the same namespace; `fleet.render.flux.FLAGS` refuses any other."""
+    for built in objects:
+        if not _is_flux_applier(built):
             continue
-        yield Finding(file=built.path, object=built.name, problem=problem)
+        for part in (built.spec, mapping_at(built.spec, "chart", "spec")):
+            for key in ("sourceRef", "chartRef"):
+                namespace = mapping_at(part, key).get("namespace")
+                if namespace not in (None, built.namespace):
+                    yield built.finding(
+                        f"{key} is to namespace {namespace}, which Flux refuses; "
+                        "keep the source beside it"
+                    )
 
 
-def _order(stack: Stack) -> list[str]:
-    """The paths that this cluster's stages are delivered from, first to last; teams are after."""
+def _is_flux_applier(built: BuiltObject) -> bool:
+    """Tell whether Flux applies further objects because of this one."""
+    return built.is_flux_kustomization or built.is_helm_release
+
+
+def _paths_in_order(stack: Stack) -> list[str]:
+    """Return the paths of a cluster's stages, in the order in which Flux applies them."""
     return [
         stack.path,
         *(f"{stack.path}/{stage.value}" for stage in stages.entries_by_stage(stack)),
@@ -95,61 +143,23 @@ def _order(stack: Stack) -> list[str]:
 
 
 def _position(order: Sequence[str], path: str) -> int:
+    """Return the position of a path; all others, such as the tenants', come last."""
     return order.index(path) if path in order else len(order)
 
 
-def _needed_namespaces(built: Built) -> list[str]:
-    """Its own, and the one that a HelmRelease or a Flux Kustomization fills."""
-    spec = built.content.get("spec")
-    spec = spec if isinstance(spec, dict) else {}
-    needed = [built.metadata.get("namespace")]
-    if built.api[1] == "HelmRelease" or build.is_flux_kustomization(built):
-        install = spec.get("install")
-        if not (isinstance(install, dict) and install.get("createNamespace")):
-            needed.append(spec.get("targetNamespace"))
-    return [str(namespace) for namespace in dict.fromkeys(needed) if namespace is not None]
-
-
-def missing_dependencies(objects: Sequence[Built]) -> Iterator[Finding]:
-    """Yield a finding for each `dependsOn` that names nothing of this cluster."""
-    flux = [b for b in objects if build.is_flux_kustomization(b) or b.api[1] == "HelmRelease"]
-    known = {(b.api[1], b.metadata.get("namespace"), b.metadata.get("name")) for b in flux}
-    for built in flux:
-        spec = built.content.get("spec")
-        for needed in (spec.get("dependsOn") or ()) if isinstance(spec, dict) else ():
-            key = (needed.get("namespace", built.metadata.get("namespace")), needed.get("name"))
-            if (built.api[1], *key) not in known:
-                yield Finding(
-                    file=built.path,
-                    object=built.name,
-                    problem=f"dependsOn {key[1]}, which this cluster does not have",
-                )
-
-
-def refused_by_lockdown(objects: Iterable[Built]) -> Iterator[Finding]:
-    """What `flux_manifests.FLAGS` makes Flux refuse, where it would be seen only later."""
+def _namespace_positions(order: Sequence[str], objects: Iterable[BuiltObject]) -> dict[str, int]:
+    """Return by namespace the position of the first path that creates it, -1 for built-in ones."""
+    positions = dict.fromkeys(namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}, -1)
     for built in objects:
-        if not (build.is_flux_kustomization(built) or built.api[1] == "HelmRelease"):
-            continue
-        spec = built.content.get("spec")
-        spec = spec if isinstance(spec, dict) else {}
-        if not spec.get("serviceAccountName"):
-            yield Finding(
-                file=built.path,
-                object=built.name,
-                problem="spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {namespaces.FLUX_NAMESPACE} name {layout.PLATFORM_ACCOUNT}",
-            )
-        chart = spec.get("chart")
-        chart_spec = chart.get("spec") if isinstance(chart, dict) else None
-        for holder in (spec, chart_spec if isinstance(chart_spec, dict) else {}):
-            for key in ("sourceRef", "chartRef"):
-                reference = holder.get(key)
-                other = reference.get("namespace") if isinstance(reference, dict) else None
-                if other not in (None, built.metadata.get("namespace")):
-                    yield Finding(
-                        file=built.path,
-                        object=built.name,
-                        problem=f"{key} is to namespace {other}, which Flux refuses; "
-                        "keep the source beside it",
-                    )
+        if (built.api_version, built.kind) == ("v1", "Namespace"):
+            position = _position(order, built.path)
+            positions[built.name] = min(position, positions.get(built.name, position))
+    return positions
+
+
+def _needed_namespaces(built: BuiltObject) -> list[str]:
+    """Return the object's own namespace, and the one that Flux applies objects to for it."""
+    needed = [built.namespace]
+    if _is_flux_applier(built) and not mapping_at(built.spec, "install").get("createNamespace"):
+        needed.append(built.spec.get("targetNamespace"))
+    return [str(namespace) for namespace in dict.fromkeys(needed) if namespace is not None]

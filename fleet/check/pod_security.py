@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.check.pods import Content, at, items, values
+from fleet.check.fields import Fields, mapping_at, mappings_in, values_at
+from fleet.check.findings import Finding
+from fleet.check.pods import Pods
 
-# What may stand at a path, besides nothing at all. `a[].b` looks into each item of the list a.
+# The values that are allowed at a path, as `values_at` takes it. An absent value is allowed too.
 Allowed = Mapping[str, Sequence[Any]]
+# A pod or a container, and its name in texts.
+NamedPart = tuple[str, Fields]
 
 _OFF = (False,)
-_NOTHING = ("",)
+_EMPTY = ("",)
+_ADD_CAPABILITIES = "securityContext.capabilities.add[]"
 _PROFILES = ("RuntimeDefault", "Localhost")
 _BASELINE_POD: Allowed = {
     "hostNetwork": _OFF,
@@ -35,11 +40,11 @@ _BASELINE_POD: Allowed = {
         "net.ipv4.tcp_wmem",
     ),
 }
-# In the pod's security context and in a container's.
+# These paths hold for the pod and for each container.
 _BASELINE_BOTH: Allowed = {
     "securityContext.appArmorProfile.type": _PROFILES,
     "securityContext.seccompProfile.type": _PROFILES,
-    "securityContext.seLinuxOptions.role": _NOTHING,
+    "securityContext.seLinuxOptions.role": _EMPTY,
     "securityContext.seLinuxOptions.type": (
         "",
         "container_t",
@@ -47,12 +52,12 @@ _BASELINE_BOTH: Allowed = {
         "container_kvm_t",
         "container_engine_t",
     ),
-    "securityContext.seLinuxOptions.user": _NOTHING,
+    "securityContext.seLinuxOptions.user": _EMPTY,
     "securityContext.windowsOptions.hostProcess": _OFF,
 }
 _BASELINE_CONTAINER: Allowed = {
     "securityContext.privileged": _OFF,
-    "securityContext.capabilities.add[]": (
+    _ADD_CAPABILITIES: (
         "AUDIT_WRITE",
         "CHOWN",
         "DAC_OVERRIDE",
@@ -69,15 +74,15 @@ _BASELINE_CONTAINER: Allowed = {
     ),
     "ports[].hostPort": (0,),
     **{
-        f"{when}.{how}.host": _NOTHING
-        for when in ("livenessProbe", "readinessProbe", "startupProbe",
+        f"{hook}.{action}.host": _EMPTY
+        for hook in ("livenessProbe", "readinessProbe", "startupProbe",
                      "lifecycle.postStart", "lifecycle.preStop")
-        for how in ("httpGet", "tcpSocket")
+        for action in ("httpGet", "tcpSocket")
     },
 }  # fmt: skip
 _PROC_MOUNT: Allowed = {"securityContext.procMount": ("Default",)}
 _NON_ROOT: Allowed = {"securityContext.runAsNonRoot": (True,)}
-_VOLUMES = (
+_RESTRICTED_VOLUMES = (
     "configMap",
     "csi",
     "downwardAPI",
@@ -88,96 +93,102 @@ _VOLUMES = (
     "projected",
     "secret",
 )
-_APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
+_APP_ARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 
 
-def violations(level: str, pod: Content) -> Iterator[str]:
-    """Yield what a level refuses in a pod, given with metadata and spec: each with its remedy.
+def findings(level: str, pods: Pods) -> Iterator[Finding]:
+    """Yield a finding for each field of the pods that a level refuses.
 
-    Of a level that is neither baseline nor restricted, nothing is refused.
+    A level other than baseline and restricted refuses nothing.
     """
-    if level not in ("baseline", "restricted"):
-        return
-    spec = at(pod, "spec")
+    if level in ("baseline", "restricted"):
+        for problem in _problems(level, pods):
+            yield pods.finding(f"Pod Security {level}: {problem}")
+
+
+def _problems(level: str, pods: Pods) -> Iterator[str]:
+    spec = pods.spec
+    pod = ("the pod", spec)
     containers = [
         (f"container {container.get('name')}", container)
         for key in ("initContainers", "containers", "ephemeralContainers")
-        for container in items(spec.get(key))
+        for container in mappings_in(spec.get(key))
     ]
-    own_users = spec.get("hostUsers") is False
-    yield from _annotations(pod)
-    yield from _volumes(spec, level)
-    yield from _others("the pod", spec, _BASELINE_POD)
-    for owner, part in (("the pod", spec), *containers):
-        yield from _others(owner, part, _BASELINE_BOTH)
-    for owner, container in containers:
-        yield from _others(owner, container, _BASELINE_CONTAINER)
-        if level == "restricted" or not own_users:
-            yield from _others(owner, container, _PROC_MOUNT)
+    # The root user of such a pod is an ordinary user of the node.
+    has_own_users = spec.get("hostUsers") is False
+    yield from _annotation_problems(pods.template)
+    yield from _volume_problems(spec, level)
+    yield from _value_problems(pod, _BASELINE_POD)
+    for part in (pod, *containers):
+        yield from _value_problems(part, _BASELINE_BOTH)
+    for container in containers:
+        yield from _value_problems(container, _BASELINE_CONTAINER)
+        if level == "restricted" or not has_own_users:
+            yield from _value_problems(container, _PROC_MOUNT)
     if level == "restricted":
-        if not own_users:
-            yield from _root(spec, containers)
-        if at(spec, "os").get("name") != "windows":
-            yield from _linux(spec, containers)
+        if not has_own_users:
+            yield from _root_problems(pod, containers)
+        if mapping_at(spec, "os").get("name") != "windows":
+            yield from _linux_problems(pod, containers)
 
 
-def _others(owner: str, part: Content, rules: Allowed) -> Iterator[str]:
+def _value_problems(part: NamedPart, rules: Allowed) -> Iterator[str]:
+    name, fields = part
     for path, allowed in rules.items():
-        for value in values(part, path):
+        for value in values_at(fields, path):
             if value not in allowed:
-                yield _refused(owner, path, value, allowed)
+                yield _value_problem(name, path, value, allowed)
 
 
-def _refused(owner: str, path: str, value: object, allowed: Sequence[Any]) -> str:
+def _value_problem(name: str, path: str, value: object, allowed: Sequence[Any]) -> str:
     texts = [text for text in allowed if isinstance(text, str) and text]
-    instead = f" or take {' or '.join(texts)}" if 0 < len(texts) <= 2 else ""
+    alternative = f" or use {' or '.join(texts)}" if 0 < len(texts) <= 2 else ""
     shown = str(value).lower() if isinstance(value, bool) else value
-    return f"{owner} has {path.replace('[]', '')}: {shown}; remove it{instead}"
+    return f"{name} has {path.replace('[]', '')}: {shown}; remove it{alternative}"
 
 
-def _annotations(pod: Content) -> Iterator[str]:
-    for key, value in sorted(at(pod, "metadata", "annotations").items(), key=str):
-        free = str(value) in ("", "runtime/default") or str(value).startswith("localhost/")
-        if str(key).startswith(_APP_ARMOR) and not free:
-            yield f"the pod has the annotation {key}: {value}; remove it or take runtime/default"
+def _annotation_problems(template: Fields) -> Iterator[str]:
+    annotations = mapping_at(template, "metadata", "annotations")
+    for key, value in sorted(annotations.items(), key=str):
+        allowed = str(value) in ("", "runtime/default") or str(value).startswith("localhost/")
+        if str(key).startswith(_APP_ARMOR_ANNOTATION) and not allowed:
+            yield f"the pod has the annotation {key}: {value}; remove it or use runtime/default"
 
 
-def _volumes(spec: Content, level: str) -> Iterator[str]:
-    for volume in items(spec.get("volumes")):
+def _volume_problems(spec: Fields, level: str) -> Iterator[str]:
+    for volume in mappings_in(spec.get("volumes")):
         for kind in sorted({key for key in volume if volume[key] is not None} - {"name"}):
-            if kind == "hostPath" or (level == "restricted" and kind not in _VOLUMES):
-                yield f"volume {volume.get('name')} is {kind}; take a persistentVolumeClaim"
+            if kind == "hostPath" or (level == "restricted" and kind not in _RESTRICTED_VOLUMES):
+                yield f"volume {volume.get('name')} is {kind}; use a persistentVolumeClaim"
 
 
-def _root(spec: Content, containers: Iterable[tuple[str, Content]]) -> Iterator[str]:
-    path = "securityContext.runAsNonRoot"
-    for owner, part in (("the pod", spec), *containers):
-        yield from _others(owner, part, _NON_ROOT)
-        if 0 in values(part, "securityContext.runAsUser"):
-            yield f"{owner} has securityContext.runAsUser: 0; remove it or take another user"
-    yield from _unless_said(spec, containers, path, "true")
+def _root_problems(pod: NamedPart, containers: Iterable[NamedPart]) -> Iterator[str]:
+    for name, fields in (pod, *containers):
+        yield from _value_problems((name, fields), _NON_ROOT)
+        if 0 in values_at(fields, "securityContext.runAsUser"):
+            yield f"{name} has securityContext.runAsUser: 0; remove it or use another user"
+    yield from _unset_problems(pod, containers, "securityContext.runAsNonRoot", "true")
 
 
-def _linux(spec: Content, containers: Iterable[tuple[str, Content]]) -> Iterator[str]:
-    for owner, container in containers:
-        if list(values(container, "securityContext.allowPrivilegeEscalation")) != [False]:
-            yield f"{owner}: set securityContext.allowPrivilegeEscalation: false"
-        if "ALL" not in values(container, "securityContext.capabilities.drop[]"):
-            yield f"{owner}: set securityContext.capabilities.drop: [ALL]"
-        for name in values(container, "securityContext.capabilities.add[]"):
-            # Others are baseline's already.
-            path = "securityContext.capabilities.add[]"
-            if name != "NET_BIND_SERVICE" and name in _BASELINE_CONTAINER[path]:
-                yield _refused(owner, path, name, ("NET_BIND_SERVICE",))
+def _linux_problems(pod: NamedPart, containers: Iterable[NamedPart]) -> Iterator[str]:
+    for name, fields in containers:
+        if list(values_at(fields, "securityContext.allowPrivilegeEscalation")) != [False]:
+            yield f"{name}: set securityContext.allowPrivilegeEscalation: false"
+        if "ALL" not in values_at(fields, "securityContext.capabilities.drop[]"):
+            yield f"{name}: set securityContext.capabilities.drop: [ALL]"
+        for value in values_at(fields, _ADD_CAPABILITIES):
+            # The rule of baseline reports all other values already.
+            if value != "NET_BIND_SERVICE" and value in _BASELINE_CONTAINER[_ADD_CAPABILITIES]:
+                yield _value_problem(name, _ADD_CAPABILITIES, value, ("NET_BIND_SERVICE",))
     path = "securityContext.seccompProfile.type"
-    yield from _unless_said(spec, containers, path, "RuntimeDefault")
+    yield from _unset_problems(pod, containers, path, "RuntimeDefault")
 
 
-def _unless_said(
-    spec: Content, containers: Iterable[tuple[str, Content]], path: str, value: str
+def _unset_problems(
+    pod: NamedPart, containers: Iterable[NamedPart], path: str, value: str
 ) -> Iterator[str]:
-    """What each container has to say that the pod does not say for all; what is wrong is told."""
-    if not list(values(spec, path)):
-        for owner, container in containers:
-            if not list(values(container, path)):
-                yield f"{owner}: set {path}: {value}, there or for the whole pod"
+    """Yield a problem for each container that does not set a path, unless the pod sets it."""
+    if not list(values_at(pod[1], path)):
+        for name, fields in containers:
+            if not list(values_at(fields, path)):
+                yield f"{name}: set {path}: {value}, there or for the whole pod"

@@ -1,14 +1,15 @@
-"""The pods that an object brings, however malformed the object: schemas are told elsewhere."""
+"""The pods that an object makes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-Content = Mapping[str, Any]
+from fleet.check.built_object import BuiltObject
+from fleet.check.fields import Fields, mapping_at, mappings_in
+from fleet.check.findings import Finding
 
-# Where the pod is that a workload makes copies of.
+# The path of the pod template in each kind that makes pods, by API group and kind.
 _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "Pod"): (),
     ("", "ReplicationController"): ("spec", "template"),
@@ -23,74 +24,59 @@ _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Pods:
-    """One pod, with metadata and spec, and how many of it there are at once.
+    """The equal pods that one object makes.
 
-    A DaemonSet counts as one, as nodes are unknown; a CronJob as one run.
+    `template` has a pod's metadata and spec. `count` is the number of pods at the same time; the
+    number of nodes is unknown, so a DaemonSet counts as one.
     """
 
-    template: Content
+    made_by: BuiltObject
+    template: Fields
     count: int
 
     @property
-    def spec(self) -> Content:
-        """The pod's spec, empty where it lacks one."""
-        return at(self.template, "spec")
+    def spec(self) -> Fields:
+        """The pod's spec, empty if it has none."""
+        return mapping_at(self.template, "spec")
 
     @property
-    def init_containers(self) -> list[Content]:
-        """The containers that run first, or, as sidecars, beside the others."""
-        return items(self.spec.get("initContainers"))
+    def init_containers(self) -> list[Fields]:
+        """The containers that run before the others, and the sidecars that run beside them."""
+        return mappings_in(self.spec.get("initContainers"))
 
     @property
-    def containers(self) -> list[Content]:
-        """The containers that run."""
-        return items(self.spec.get("containers"))
+    def containers(self) -> list[Fields]:
+        """The pod's main containers."""
+        return mappings_in(self.spec.get("containers"))
+
+    def finding(self, problem: str) -> Finding:
+        """Return a finding that says if Kubernetes refuses the object itself or only its pods."""
+        is_pod = self.made_by.kind == "Pod"
+        refusal = "refused" if is_pod else "accepted, but its pods are refused"
+        return self.made_by.finding(f"{refusal}: {problem}")
 
 
-def of(content: Content, group: str) -> Pods | None:
-    """Return the pods that an object of an API group brings, None when it is no workload."""
-    kind = str(content.get("kind"))
-    path = _TEMPLATES.get((group, kind))
+def pods_of(built: BuiltObject) -> Pods | None:
+    """Return the pods that an object makes, None if its kind makes none."""
+    path = _TEMPLATES.get((built.group, built.kind))
     if path is None:
         return None
-    return Pods(template=at(content, *path), count=_count(content, kind))
+    return Pods(made_by=built, template=mapping_at(built.manifest, *path), count=_count(built))
 
 
-def _count(content: Content, kind: str) -> int:
-    spec = at(content, "spec")
-    if kind in ("Pod", "DaemonSet"):
+def _count(built: BuiltObject) -> int:
+    if built.kind in ("Pod", "DaemonSet"):
         return 1
-    if kind not in ("Job", "CronJob"):
-        return number(spec.get("replicas"), 1)
-    job = at(spec, "jobTemplate", "spec") if kind == "CronJob" else spec
-    if spec.get("suspend") is True or job.get("suspend") is True:
+    if built.kind not in ("Job", "CronJob"):
+        return _number(built.spec.get("replicas"), default=1)
+    # A CronJob counts as one run of its Job.
+    is_cron_job = built.kind == "CronJob"
+    job = mapping_at(built.spec, "jobTemplate", "spec") if is_cron_job else built.spec
+    if built.spec.get("suspend") is True or job.get("suspend") is True:
         return 0
-    at_once = number(job.get("parallelism"), 1)
-    return min(at_once, number(job.get("completions"), at_once))
+    parallelism = _number(job.get("parallelism"), default=1)
+    return min(parallelism, _number(job.get("completions"), default=parallelism))
 
 
-def at(content: object, *keys: str) -> Content:
-    """Return the mapping at a path of keys, empty where there is none."""
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return content if isinstance(content, dict) else {}
-
-
-def items(value: object) -> list[Content]:
-    """Return the mappings of a list, none where it is no list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def number(value: object, default: int) -> int:
-    """Return a count as it is, and the default for anything that is none."""
+def _number(value: object, default: int) -> int:
     return value if isinstance(value, int) and value >= 0 else default
-
-
-def values(content: object, path: str) -> Iterator[Any]:
-    """Yield what is at a path as `a.b[].c`, without what is not there or null."""
-    key, _, rest = path.partition(".")
-    found = content.get(key.removesuffix("[]")) if isinstance(content, dict) else None
-    each = found if key.endswith("[]") and isinstance(found, list) else [found]
-    for value in each:
-        if value is not None:
-            yield from values(value, rest) if rest else (value,)

@@ -1,4 +1,4 @@
-"""What a namespace's LimitRange and ResourceQuotas refuse, as Kubernetes counts it."""
+"""The limits and quotas of a namespace, as Kubernetes counts them."""
 
 from __future__ import annotations
 
@@ -7,198 +7,233 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 
-from fleet.check.pods import Content, Pods, at, items, values
+from fleet.check.built_object import BuiltObject
+from fleet.check.fields import Fields, mapping_at, mappings_in, values_at
+from fleet.check.findings import Finding
+from fleet.check.pods import Pods
+from fleet.kube.manifest import Manifest
 from fleet.kube.quantity import parse
 
+# By name in a ResourceQuota, as `requests.cpu`.
 Amounts = Mapping[str, Fraction]
 
-# What a quota on it makes every container say.
-_DEMANDED = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
-_CRITICAL = "PriorityClass"
+# Kubernetes refuses a container that does not set one of these while a quota counts it.
+_REQUIRED_BY_QUOTA = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a container asks for once the LimitRange has filled in what it does not say."""
+    """The requests and limits of a container, with the defaults of its namespace."""
 
     requests: Mapping[str, str]
     limits: Mapping[str, str]
 
 
-def resources(container: Content, ranges: Sequence[Content]) -> Resources:
-    """Return a container's requests and limits, as `500m`, by resource.
+def resources(container: Fields, limits: Sequence[Fields]) -> Resources:
+    """Return a container's requests and limits, by resource.
 
-    `ranges` are the items of LimitRanges. What does not say a request asks for its limit.
+    `limits` are the items of LimitRanges. A limit without a request is also the request.
     """
-    limits = _texts(at(container, "resources", "limits"))
-    requests = limits | _texts(at(container, "resources", "requests"))
-    for item in ranges:
+    set_limits = _texts(mapping_at(container, "resources", "limits"))
+    requests = set_limits | _texts(mapping_at(container, "resources", "requests"))
+    for item in limits:
         if item.get("type") == "Container":
-            default = _texts(at(item, "max")) | _texts(at(item, "default"))
-            limits = default | limits
+            default = _texts(mapping_at(item, "max")) | _texts(mapping_at(item, "default"))
+            set_limits = default | set_limits
             requests = (
-                _texts(at(item, "min")) | default | _texts(at(item, "defaultRequest")) | requests
+                _texts(mapping_at(item, "min"))
+                | default
+                | _texts(mapping_at(item, "defaultRequest"))
+                | requests
             )
-    return Resources(requests=requests, limits=limits)
+    return Resources(requests=requests, limits=set_limits)
 
 
-def container_problems(
-    pods: Pods, ranges: Sequence[Content], quotas: Sequence[Content]
-) -> Iterator[str]:
-    """Yield why a pod's containers are refused, each with the remedy."""
-    most = {
+def container_findings(
+    pods: Pods, limits: Sequence[Fields], quotas: Sequence[Manifest]
+) -> Iterator[Finding]:
+    """Yield a finding for each amount of a container that the limits or the quotas refuse."""
+    maximum = {
         resource: text
-        for item in ranges
+        for item in limits
         if item.get("type") == "Container"
-        for resource, text in _texts(at(item, "max")).items()
+        for resource, text in _texts(mapping_at(item, "max")).items()
     }
-    demanded = {key for quota in quotas if not _scopes(quota) for key in at(quota, "spec", "hard")}
+    counted = {
+        name for quota in quotas if not _scopes(quota) for name in mapping_at(quota, "spec", "hard")
+    }
     for container in (*pods.init_containers, *pods.containers):
-        found = resources(container, ranges)
-        for problem in chain(_amount_problems(found, most), _missing(found, demanded)):
-            yield f"container {container.get('name')}: {problem}"
+        found = resources(container, limits)
+        problems = [
+            *_limit_problems(found, maximum),
+            *_request_problems(found),
+            *_unset_problems(found, counted),
+        ]
+        for problem in problems:
+            yield pods.finding(f"container {container.get('name')}: {problem}")
 
 
-def _amount_problems(found: Resources, most: Mapping[str, str]) -> Iterator[str]:
+def _limit_problems(found: Resources, maximum: Mapping[str, str]) -> Iterator[str]:
     for name, text in sorted(found.limits.items()):
         limit = _amount(text)
         if limit is None:
-            yield f"limits.{name} {text!r} is no quantity; write it as 500m or 64Mi"
-        elif name in most and limit > parse(most[name]):
-            yield f"limits.{name} {text} is more than the {most[name]} of one container; lower it"
+            yield f"limits.{name} {text!r} is not a quantity; write it as 500m or 64Mi"
+        elif name in maximum and limit > parse(maximum[name]):
+            yield f"limits.{name} {text} exceeds the {maximum[name]} of one container; lower it"
+
+
+def _request_problems(found: Resources) -> Iterator[str]:
     for name, text in sorted(found.requests.items()):
         request, limit = _amount(text), _amount(found.limits.get(name, text))
         if request is None and text != found.limits.get(name):
-            yield f"requests.{name} {text!r} is no quantity; write it as 500m or 64Mi"
+            yield f"requests.{name} {text!r} is not a quantity; write it as 500m or 64Mi"
         elif request is not None and limit is not None and request > limit:
             yield (
-                f"requests.{name} {text} is more than its limit {found.limits[name]}; lower it, or "
+                f"requests.{name} {text} exceeds its limit {found.limits[name]}; lower it, or "
                 f"set limits.{name}"
             )
 
 
-def _missing(found: Resources, demanded: Iterable[str]) -> Iterator[str]:
-    said = {f"requests.{key}" for key in found.requests} | {f"limits.{key}" for key in found.limits}
-    for name in _DEMANDED:
-        if name in demanded and name not in said:
-            yield f"says no {name}, which the quota counts; set it"
+def _unset_problems(found: Resources, counted: Iterable[str]) -> Iterator[str]:
+    names = {f"requests.{key}" for key in found.requests}
+    names |= {f"limits.{key}" for key in found.limits}
+    for name in _REQUIRED_BY_QUOTA:
+        if name in counted and name not in names:
+            yield f"does not set {name}, which the quota counts; set it"
 
 
-def forbidden_priorities(quotas: Iterable[Content]) -> set[str]:
+def priority_findings(pods: Pods, quotas: Iterable[Manifest]) -> Iterator[Finding]:
+    """Yield a finding for pods of a priority class that the quotas forbid."""
+    priority = str(pods.spec.get("priorityClassName"))
+    if priority in forbidden_priorities(quotas):
+        yield pods.finding(
+            f"priorityClassName {priority} is reserved for the cluster's own pods; remove it"
+        )
+
+
+def forbidden_priorities(quotas: Iterable[Manifest]) -> set[str]:
     """Return the priority classes of which the quotas allow no pod."""
     return {
         str(value)
         for quota in quotas
-        if at(quota, "spec", "hard").get("pods") == "0"
+        if mapping_at(quota, "spec", "hard").get("pods") == "0"
         for scope in _scopes(quota)
-        if scope.get("scopeName") == _CRITICAL and scope.get("operator") == "In"
+        if scope.get("scopeName") == "PriorityClass" and scope.get("operator") == "In"
         for value in scope.get("values", ())
     }
 
 
-def usage(
-    content: Content, resource: str, pods: Pods | None, ranges: Sequence[Content]
-) -> dict[str, Fraction]:
-    """Return what one object counts for in quotas, by their names.
-
-    `resource` is its plural and API group, as `deployments.apps`.
-    """
+def usage(built: BuiltObject, pods: Pods | None, limits: Sequence[Fields]) -> Amounts:
+    """Return the amounts that one object and its pods count in quotas."""
     used: dict[str, Fraction] = defaultdict(Fraction)
+    resource = built.resource
     used[f"count/{resource}"] += 1
-    if "." not in resource and resource != "pods":
+    if not built.group and resource != "pods":
         used[resource] += 1
-    spec = at(content, "spec")
-    claims = [(spec, 1)] if resource == "persistentvolumeclaims" else []
     if resource == "services":
-        _add(used, _of_service(spec), 1)
-    if resource == "cronjobs.batch" and pods is not None and pods.count:
-        used["count/jobs.batch"] += 1
+        _add(used, _service_usage(built.spec), 1)
+    if resource == "persistentvolumeclaims":
+        _add(used, _storage(built.spec), 1)
     if pods is not None:
+        if resource == "cronjobs.batch" and pods.count:
+            used["count/jobs.batch"] += 1
         used["pods"] += pods.count
-        _add(used, _of_pod(pods, ranges), pods.count)
-        templates = [*values(spec, "volumeClaimTemplates[]")]
-        templates += values(pods.spec, "volumes[].ephemeral.volumeClaimTemplate")
-        claims += [(at(template, "spec"), pods.count) for template in templates]
-        used["persistentvolumeclaims"] += len(templates) * pods.count
-    for claim, count in claims:
-        stored = _amount(str(at(claim, "resources", "requests").get("storage", "0")))
-        used["requests.storage"] += (stored or 0) * count
+        _add(used, _pod_usage(pods, limits), pods.count)
+        templates = [*values_at(built.spec, "volumeClaimTemplates[]")]
+        templates += values_at(pods.spec, "volumes[].ephemeral.volumeClaimTemplate")
+        for template in templates:
+            used["persistentvolumeclaims"] += pods.count
+            _add(used, _storage(mapping_at(template, "spec")), pods.count)
     return used
 
 
-def _of_service(spec: Content) -> dict[str, Fraction]:
-    ports = items(spec.get("ports"))
-    balanced = spec.get("type") == "LoadBalancer"
-    if balanced and spec.get("allocateLoadBalancerNodePorts") is False:
+def _storage(claim: Fields) -> Amounts:
+    storage = mapping_at(claim, "resources", "requests").get("storage", "0")
+    return {"requests.storage": _amount(str(storage)) or Fraction(0)}
+
+
+def _service_usage(spec: Fields) -> Amounts:
+    ports = mappings_in(spec.get("ports"))
+    is_balanced = spec.get("type") == "LoadBalancer"
+    if is_balanced and spec.get("allocateLoadBalancerNodePorts") is False:
         ports = [port for port in ports if port.get("nodePort")]
-    on_nodes = len(ports) if balanced or spec.get("type") == "NodePort" else 0
+    node_ports = len(ports) if is_balanced or spec.get("type") == "NodePort" else 0
     return {
-        "services.loadbalancers": Fraction(int(balanced)),
-        "services.nodeports": Fraction(on_nodes),
+        "services.loadbalancers": Fraction(int(is_balanced)),
+        "services.nodeports": Fraction(node_ports),
     }
 
 
-def _of_pod(pods: Pods, ranges: Sequence[Content]) -> dict[str, Fraction]:
-    """What one pod asks for: all its containers, or more while it starts."""
+def _pod_usage(pods: Pods, limits: Sequence[Fields]) -> Amounts:
+    """Return the amounts of one pod: its containers together, or more if it needs more to start."""
     total: dict[str, Fraction] = {}
     for kind in ("requests", "limits"):
         running: dict[str, Fraction] = defaultdict(Fraction)
         starting: dict[str, Fraction] = defaultdict(Fraction)
         for container in pods.init_containers:
-            asked = _amounts(getattr(resources(container, ranges), kind))
-            alone = running.copy()
-            _add(alone, asked, 1)
+            with_container = running.copy()
+            _add(with_container, _amounts(getattr(resources(container, limits), kind)), 1)
             if container.get("restartPolicy") == "Always":
-                running = alone
-            starting.update({key: max(starting[key], alone[key]) for key in alone})
+                running = with_container  # a sidecar goes on running
+            starting.update({k: max(starting[k], with_container[k]) for k in with_container})
         for container in pods.containers:
-            _add(running, _amounts(getattr(resources(container, ranges), kind)), 1)
+            _add(running, _amounts(getattr(resources(container, limits), kind)), 1)
         for key in {*running, *starting}:
             total[f"{kind}.{key}"] = max(running[key], starting[key])
-        for key, amount in _amounts(_texts(at(pods.spec, "resources", kind))).items():
+        # The amounts that a pod sets as a whole replace those of its containers.
+        for key, amount in _amounts(_texts(mapping_at(pods.spec, "resources", kind))).items():
             total[f"{kind}.{key}"] = amount
     return total
 
 
 def exceeded(
-    used: Mapping[str, Amounts], already: Mapping[str, int], quotas: Iterable[Content]
-) -> Iterator[tuple[str, str]]:
-    """Yield (name of the quota, problem) of each quota that all objects together exceed.
+    file: str,
+    used: Mapping[str, Amounts],
+    used_by_platform: Mapping[str, int],
+    quotas: Iterable[Manifest],
+) -> Iterator[Finding]:
+    """Yield a finding for each quota that all objects together exceed.
 
-    `used` is by object; `already` what the namespace holds before a team adds anything.
+    `used` has the amounts of each object by its display name, `used_by_platform` the number of
+    objects in the namespace that are not the tenant's. `file` is the folder of the objects.
     """
     for quota in quotas:
         if _scopes(quota):
-            continue  # of some pods only; told by `forbidden_priorities`
-        for name, hard in sorted(_texts(at(quota, "spec", "hard")).items()):
+            continue  # `priority_findings` reports the pods of such a quota
+        for name, hard in sorted(_texts(mapping_at(quota, "spec", "hard")).items()):
             shares = {key: amounts[name] for key, amounts in used.items() if amounts.get(name)}
-            total = sum(shares.values(), Fraction(already.get(name, 0)))
-            if total > parse(hard) and shares:
-                largest = sorted(shares, key=lambda key: (-shares[key], key))[:3]
-                told = ", ".join(f"{key}: {_text(name, shares[key])}" for key in largest)
-                if len(shares) > len(largest):
-                    told += f", and {len(shares) - len(largest)} more"
-                given = f", {already[name]} of them the platform's" if already.get(name) else ""
-                yield (
-                    str(at(quota, "metadata").get("name")),
-                    f"{_text(name, total)} {name} in all ({told}{given}), and the quota is "
-                    f"{hard}; {_consequence(name)}; need less, or ask the platform for more",
+            platform = Fraction(used_by_platform.get(name, 0))
+            total = sum(shares.values(), platform)
+            if shares and total > parse(hard):
+                users = _largest_shares(name, shares)
+                users += [f"the platform: {_text(name, platform)}"] if platform else []
+                yield Finding(
+                    file=file,
+                    object=f"ResourceQuota {mapping_at(quota, 'metadata').get('name')}",
+                    problem=f"{_text(name, total)} {name} in all ({', '.join(users)}) exceed the "
+                    f"quota of {hard}; {_consequence(name)}; use less, or ask the platform for "
+                    "more",
                 )
+
+
+def _largest_shares(name: str, shares: Amounts) -> list[str]:
+    largest = sorted(shares, key=lambda key: (-shares[key], key))[:3]
+    texts = [f"{key}: {_text(name, shares[key])}" for key in largest]
+    return texts + ([f"and {len(shares) - 3} more"] if len(shares) > 3 else [])
 
 
 def _consequence(name: str) -> str:
     if name == "pods" or (name.startswith(("requests.", "limits.")) and "storage" not in name):
         return "Kubernetes accepts the workloads and refuses the pods beyond it"
-    return "Kubernetes refuses what is beyond it"
+    return "Kubernetes refuses the objects beyond it"
 
 
-def _scopes(quota: Content) -> list[Content]:
-    return items(at(quota, "spec", "scopeSelector").get("matchExpressions"))
+def _scopes(quota: Manifest) -> list[Fields]:
+    return mappings_in(mapping_at(quota, "spec", "scopeSelector").get("matchExpressions"))
 
 
-def _texts(amounts: Content) -> dict[str, str]:
+def _texts(amounts: Fields) -> dict[str, str]:
     return {str(key): str(value) for key, value in amounts.items()}
 
 
@@ -209,12 +244,12 @@ def _amount(text: str) -> Fraction | None:
         return None
 
 
-def _amounts(texts: Mapping[str, str]) -> dict[str, Fraction]:
+def _amounts(texts: Mapping[str, str]) -> Amounts:
     return {key: _amount(text) or Fraction(0) for key, text in texts.items()}
 
 
-def _add(total: dict[str, Fraction], more: Amounts, times: int) -> None:
-    for key, amount in more.items():
+def _add(total: dict[str, Fraction], amounts: Amounts, times: int) -> None:
+    for key, amount in amounts.items():
         total[key] = total.get(key, Fraction(0)) + amount * times
 
 

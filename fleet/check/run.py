@@ -1,7 +1,7 @@
-"""What `fleet check` finds out before anything is merged: does every cluster's tree hold?
+"""The run of all checks, before a change is merged.
 
-Each cluster is built in a copy that holds the shared definitions and its own tree only, so that
-nothing of another cluster can be part of it unnoticed. Nothing here needs a network or a cluster.
+Each cluster is built in a copy that has only the shared definitions and the cluster's own tree, so
+that a reference to another cluster's folder is found. Nothing here needs a network or a cluster.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fleet.check import build, cluster_rules, schemas, tenant_findings
-from fleet.check.findings import Built, Report
+from fleet.check import cluster_rules, schemas, tenant_findings
+from fleet.check.build import build_cluster
+from fleet.check.built_object import BuiltObject
+from fleet.check.findings import Report
 from fleet.config import definitions
 from fleet.config.models import Stack
 
@@ -22,41 +24,37 @@ def check_stacks(
     progress: Callable[[str], None],
     clones: Path | None = None,
 ) -> Report:
-    """Build and validate the trees of all stacks, given as (stack, Flux's components or None).
+    """Check the clusters of all stacks, given as (stack, Flux's own manifests or None).
 
-    With `clones`, a folder of clones of teams' repositories, also what these would deploy.
+    With `clones`, a folder of clones of tenants' repositories, check what these deploy as well.
     """
     report = Report(clusters=len(stacks))
     report.findings += sorted(
-        cluster_rules.stray_clusters(root, [stack.name for stack, _ in stacks])
+        cluster_rules.folders_without_stack(root, [stack.name for stack, _ in stacks])
     )
     report.findings += sorted(cluster_rules.remote_bases(root))
     if report.findings:
-        # Building would go to the network.
+        # A build would fetch remote bases from the network.
         return report
-    schemas.require()
-    homes = definitions.namespace_homes(root)
-    objects: list[Built] = []
+    schemas.require_programs()
+    definition_folders = definitions.namespace_folders(root)
+    objects: list[BuiltObject] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")
-            built, findings = build.build_cluster(
-                root, stack, components, Path(folder) / stack.name
-            )
-            objects += built
-            report.findings += findings
-            report.findings += cluster_rules.duplicates(stack, built)
-            report.findings += cluster_rules.missing_namespaces(stack, built, homes)
-            report.findings += cluster_rules.missing_dependencies(built)
-            report.findings += cluster_rules.refused_by_lockdown(built)
+            build = build_cluster(root, stack, components, Path(folder) / stack.name)
+            objects += build.objects
+            report.findings += build.findings
+            report.findings += cluster_rules.findings(stack, build.objects, definition_folders)
         if clones is not None:
-            progress("building what teams would deploy")
-            tenants = tenant_findings.check(clones, [stack for stack, _ in stacks])
+            progress("building the tenants' folders")
+            tenants = tenant_findings.check_tenants(clones, [stack for stack, _ in stacks])
             objects += tenants.objects
             report.findings += tenants.findings
             report.tenants, report.not_checked = tenants.checked, tenants.not_checked
         progress(f"validating {len(objects)} objects")
-        report.objects = len(objects)
-        schemas.validate(objects, Path(folder), report)
+        findings, report.without_schema = schemas.validate(objects, Path(folder))
+        report.findings += findings
+    report.objects = len(objects)
     report.findings = sorted(set(report.findings))
     return report

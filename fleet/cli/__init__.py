@@ -1,1 +1,1 @@
-"""The `fleet` command: one file for each family of commands."""
+"""The `fleet` command. Each family of commands has a file with `register` and its handler."""

@@ -1,1 +1,1 @@
-"""Stack files, read and validated once: models, rules, messages, JSON Schema."""
+"""Reads stack files and validates them once: models, rules, problems, JSON Schema."""

@@ -1,20 +1,29 @@
-"""What every decision is made of: the strict model, and the kinds of text that recur."""
+"""The strict model of every stack key, and the annotations that its fields may have."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
-NonEmpty = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
-Branch = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
-
 
 class Strict(BaseModel):
-    """Refuses unknown keys and converts nothing; camelCase in YAML."""
+    """Refuses unknown keys and converts nothing; its keys are camelCase in YAML."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -23,3 +32,91 @@ class Strict(BaseModel):
         alias_generator=to_camel,
         hide_input_in_errors=True,
     )
+
+
+class Scope(enum.Enum):
+    """The files in which a top-level key may be set."""
+
+    # A cluster's own file is the only place, so that no cluster receives anything by accident.
+    CLUSTER = "Pulumi.<stack>.yaml"
+    SHARED = "Pulumi.yaml, or Pulumi.<stack>.yaml to override it"
+    SECRET = "Pulumi.<stack>.yaml, by `pulumi config set --secret`"  # noqa: S105 - no secret itself
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Accepts only a text that all of `pattern` matches; `message` tells how it must look."""
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(core)
+        # Keys that also accept a number have a schema without a type, and a pattern is for texts.
+        return {**schema, "pattern": self.pattern} if schema.get("type") == "string" else schema
+
+    def _check(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(self.message)
+        return text
+
+
+PLAIN_SECRET = "plain_secret"  # noqa: S105 - the type of an error
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Accepts only an encrypted value, `{secure: ...}`, of which the model has the word "secure".
+
+    `made_by` is a command that makes a new value.
+    """
+
+    made_by: str = ""
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._conceal, handler(source))
+
+    def _conceal(self, value: object) -> str | None:
+        if value is None:
+            return None
+        if isinstance(value, dict) and set(value) == {"secure"}:
+            return "secure"
+        # The caller knows the key, so it fills in `{command}`.
+        raise PydanticCustomError(
+            PLAIN_SECRET,
+            "is readable by everybody who reads this file; revoke it and use `{command}`",
+        )
+
+
+def broken_rules(model: BaseModel, messages: Mapping[tuple[str, ...], str]) -> ValidationError:
+    """Return the error of a model that breaks rules about several keys, each with its message."""
+    return ValidationError.from_exception_data(
+        type(model).__name__,
+        [
+            InitErrorDetails(type=PydanticCustomError("rule", message), loc=loc, input=None)
+            for loc, message in messages.items()
+        ],
+    )
+
+
+NonEmpty = Annotated[
+    str,
+    Field(min_length=1),
+    Matches(r"^\S(.*\S)?$", "must be one line without blanks around it"),
+]
+Branch = Annotated[
+    str,
+    Matches(
+        r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        "must be a branch: letters, digits, '.', '_', '-' and '/'",
+    ),
+]

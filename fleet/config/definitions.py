@@ -1,4 +1,4 @@
-"""The shared definitions: the YAML files below apps/ and infrastructure/."""
+"""The shared definitions: all YAML files below apps/ and infrastructure/."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fleet.kube.kustomize import KUSTOMIZATION_FILES
 SHARED_FOLDERS = ("apps", "infrastructure")
 
 
-def namespace_homes(root: Path) -> dict[str, str]:
-    """Return every namespace that a definition creates, and which folder has it."""
+def namespace_folders(root: Path) -> dict[str, str]:
+    """Return every namespace that a definition creates, with the folder of the definition."""
     return {
         name: path.parent.relative_to(root).as_posix()
         for path in yaml_files(root)
@@ -23,7 +23,7 @@ def namespace_homes(root: Path) -> dict[str, str]:
 
 
 def _created_namespace(content: Mapping[str, Any]) -> str | None:
-    """The namespace that an object is, or that Helm makes for it."""
+    """Return the namespace that an object is, or that Helm creates for it."""
     metadata, spec = content.get("metadata"), content.get("spec")
     found = None
     if content.get("kind") == "Namespace" and isinstance(metadata, dict):

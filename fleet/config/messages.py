@@ -1,143 +1,86 @@
-"""The one line that is said of each mistake in a stack file."""
+"""The problem that each error of pydantic is reported as."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 
-from fleet.config.models import Cluster, Entry, Flux, Repository, StackConfig
-from fleet.config.stack_files import PROJECT_FILE, SHARED_KEYS
-from fleet.config.tenant_models import (
-    ExtraKinds,
-    InFluxSystem,
-    Limits,
-    TenantConfig,
-    TenantCredentials,
-    TenantDefaults,
-    TenantRepository,
-)
+from fleet.config import keys
+from fleet.config.base import PLAIN_SECRET, Scope
+from fleet.config.keys import Location, key_at
+from fleet.config.problem import problem
+from fleet.config.stack_files import PROJECT_FILE
 
-_TYPE_NAMES = {
+# Texts for pydantic's own errors; every other error brings its text along.
+_TYPES = {
     "string_type": "must be a text; quote it",
     "tuple_type": "must be a list, `- entry` lines ([] for none)",
     "model_type": "must be a mapping, `key: value` lines",
     "dict_type": "must be a mapping, `key: value` lines",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
-    "greater_than_equal": "must be 1 or more; raise it to rotate the key",
-    "string_too_short": "must not be empty; name it",
 }
 
 
-_PATTERNS = {
-    "owner": "must be a GitHub name: letters, digits, '.', '_' and '-'",
-    "name": "must be a GitHub name: letters, digits, '.', '_' and '-'",
-    "branch": "must be a branch: letters, digits, '.', '_', '-' and '/'",
-    "environment": "must be lower-case letters, digits and '-', as in prod",
-    "version": "must be a release, as v2.9.2",
-    "sha256": "must be 64 lower-case hexadecimal digits",
-    "tenants.name": "must be lower-case letters, digits and '-', at most 50, as in billing",
-    "githubTeam": "must be a team's slug: lower-case letters, digits, '-' and '_'",
-    "tenants.namespace": "must be lower-case letters, digits and '-', at most 63",
-    "interval": "must be a duration, as 5m",
-    "apiGroup": "must be an API group, as cert-manager.io",
-    "resources": "must be the plural name of a kind, as certificates; no '*', no subresource",
-    "quota": "must be a quantity, as 20, 500m or 4Gi",
-    "limits": "must be a quantity, as 500m or 256Mi",
-}
+def of_error(file: str, values: Mapping[str, Any], location: Location, error: ErrorDetails) -> str:
+    """Return the line of one error that pydantic found in the values below `fleet:`."""
+    if location[-1] == "[key]" and error["type"] == "literal_error":
+        return unknown_key(file, location[:-1])
+    if location[-1] == "[key]" or error["type"] == "invalid_key":
+        own = tuple(part for part in location if part != "[key]")
+        return problem(file, key_at(own), "the key is no text; quote it")
+    if error["type"] == "extra_forbidden":
+        return unknown_key(file, location)
+    if error["type"] == "missing":
+        shared = len(location) == 1 and location[0] in keys.keys_of(Scope.SHARED)
+        where = f"this file (or {PROJECT_FILE})" if shared else "this file"
+        return problem(file, key_at(location), f"missing; set it in {where}")
+    if error["type"] == PLAIN_SECRET:
+        command = keys.secret_command(location)
+        return problem(file, key_at(location), error["msg"].replace("{command}", command))
+    return problem(file, key_at(location), _about_value(location, _at(values, location), error))
 
 
-def line(
-    file: str, values: Mapping[str, Any], loc: Sequence[int | str], kind: str, message: str
-) -> str:
-    """One line for one finding of pydantic: file, key, value, remedy."""
-    key = "fleet:" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    key = key.replace("fleet:.", "fleet:")
-    if kind == "missing":
-        where = f" (or {PROJECT_FILE})" if list(loc) in [[key] for key in SHARED_KEYS] else ""
-        return f"{file}: {key}: missing; set it in this file{where}"
-    if kind == "extra_forbidden":
-        known = _known_keys(loc[:-1])
-        close = difflib.get_close_matches(str(loc[-1]), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-        return f"{file}: {key}: unknown key; {hint}"
-    if loc[-1] == "[key]":
-        key = key.removesuffix(".[key]")
-        known = re.findall("'([^']+)'", message)
-        close = difflib.get_close_matches(str(loc[-2]), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-        return f"{file}: {key}: unknown key; {hint}"
-    if kind == "invalid_key":
-        return f"{file}: {key}: the key is no text; quote it"
-    value = _at(values, loc)
-    said = _TYPE_NAMES.get(kind, message.removeprefix("Value error, "))
-    if kind == "string_pattern_mismatch":
-        said = _pattern(loc)
-    elif kind == "literal_error":
-        said = message.replace("Input should be", "must be").replace("'", "")
-    elif kind == "model_type" and len(loc) > 1 and loc[0] in ("infrastructure", "apps"):
-        said = "must be a path, or {path: ..., because: ...}"
-    elif kind == "string_type" and isinstance(value, (dict, list)):
-        said = "must be a single text"
+def unknown_key(file: str, location: Location) -> str:
+    """Return the line of a key that no model has, with the key that is probably meant."""
+    declaration = keys.declared_at(location[:-1])
+    known = declaration.keys if declaration else []
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+    return problem(file, key_at(location), f"unknown key; {hint}")
+
+
+def _about_value(location: Location, value: object, error: ErrorDetails) -> str:
+    text = _TYPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    text = text.replace("Input should be", "must be")
+    if error["type"] == "literal_error":
+        text = text.replace("'", "")
+    if error["type"] == "greater_than_equal":
+        text = f"must be {error['ctx']['ge']} or more"
+    if error["type"] == "string_type" and isinstance(value, (dict, list)):
+        text = "must be a single text"
     if value is None:
-        return f"{file}: {key}: has no value; it {said.removesuffix('; quote it')}"
+        return f"has no value; it {text.removesuffix('; quote it')}"
     if isinstance(value, str) and not value.strip():
-        said = "must not be empty; name it"
-    # What stands where a secret belongs may be one.
-    shown = "it" if loc[0] == "tenantCredentials" else _shown(value)
-    return f"{file}: {key}: {shown} {said}"
+        text = "must not be empty; set a value"
+    # A value in the place of a secret may be the secret itself.
+    secret = location[0] in keys.keys_of(Scope.SECRET)
+    return f"{'it' if secret else _without_password(value)} {text}"
 
 
-def _pattern(loc: Sequence[int | str]) -> str:
-    """What a text must look like: by whole key, by its last part, by what it is a part of."""
-    parts = [part for part in loc if isinstance(part, str)]
-    for key in (".".join(parts), *reversed(parts)):
-        if key in _PATTERNS:
-            return _PATTERNS[key]
-    return "must be one line without blanks around it"
-
-
-def _at(values: Mapping[str, Any], loc: Sequence[int | str]) -> object:
+def _at(values: Mapping[str, Any], location: Location) -> object:
     value: Any = values
-    for part in loc:
+    for part in location:
         try:
             value = value[part]
         except (LookupError, TypeError):
-            break  # an entry that is only its path is no mapping
+            break  # An entry that is only its path has no keys.
     return value
 
 
-def _shown(value: object) -> str:
-    """A value as it may stand in a log: a password in a URL may not."""
+def _without_password(value: object) -> str:
     return re.sub(r"//[^/\s]*@", "//***@", repr(value))
-
-
-_MODELS: Mapping[str, type[BaseModel]] = {
-    "repository": Repository,
-    "cluster": Cluster,
-    "flux": Flux,
-    "infrastructure": Entry,
-    "apps": Entry,
-    "tenants": TenantConfig,
-    "tenants.repository": TenantRepository,
-    "tenants.limits": Limits,
-    "tenants.extraKinds": ExtraKinds,
-    "tenants.inFluxSystem": InFluxSystem,
-    "tenantDefaults": TenantDefaults,
-    "tenantDefaults.limits": Limits,
-    "tenantDefaults.extraKinds": ExtraKinds,
-}
-
-
-def _known_keys(loc: Sequence[int | str]) -> list[str]:
-    if not loc:
-        model: type[BaseModel] = StackConfig
-    elif loc[0] == "tenantCredentials":
-        model = TenantCredentials
-    else:
-        model = _MODELS[".".join(part for part in loc if isinstance(part, str))]
-    return [field.alias or name for name, field in model.model_fields.items()]

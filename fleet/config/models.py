@@ -1,4 +1,4 @@
-"""The shape of a cluster's decisions: strict, frozen, camelCase in YAML."""
+"""The configuration of one cluster: every key of `fleet:`, declared once."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    GetJsonSchemaHandler,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
-from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict
+from fleet.config.base import DNS_LABEL, Branch, Matches, NonEmpty, Scope, Secret, Strict
 from fleet.config.git_urls import git_url
 from fleet.config.tenant_models import TenantConfig, TenantCredentials, TenantDefaults
 
@@ -38,7 +33,13 @@ def _path_or_https(where: str) -> str:
     return where
 
 
-GitHubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+GitHubName = Annotated[
+    str,
+    Matches(
+        r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        "must be a GitHub name: letters, digits, '.', '_' and '-'",
+    ),
+]
 
 
 class Repository(Strict):
@@ -57,7 +58,7 @@ class Repository(Strict):
         description="GitHub's API; another one for GitHub Enterprise Server",
     )
     known_hosts: NonEmpty | None = Field(
-        default=None, description="known_hosts line of GitHub, for teams with a deployKey"
+        default=None, description="known_hosts line of GitHub, for tenants with a deployKey"
     )
 
     @property
@@ -67,32 +68,49 @@ class Repository(Strict):
 
 
 class Cluster(Strict):
-    """The connection to exactly one cluster, and what kind of cluster it is."""
+    """The connection to exactly one cluster, and its environment."""
 
     kubeconfig: NonEmpty = Field(description="path of the kubeconfig file; ~ is your home")
     context: NonEmpty = Field(description="context in that file; never the current one")
-    environment: Annotated[str, Field(pattern=f"^{DNS_LABEL}$")] | None = Field(
+    environment: (
+        Annotated[
+            str,
+            Matches(f"^{DNS_LABEL}$", "must be lower-case letters, digits and '-', such as prod"),
+        ]
+        | None
+    ) = Field(
         default=None,
-        description="dev, test, prod, ...: which overlays are this cluster's; its name if absent",
+        description="dev, test, prod, ...: selects the overlays; the stack's name if absent",
     )
+
+
+def _plain_path(path: str) -> str:
+    parts = path.split("/")
+    if path.startswith("/"):
+        raise ValueError("is absolute; write it relative to apps/ or infrastructure/")
+    if ".." in parts:
+        raise ValueError("leaves apps/ or infrastructure/; name a folder below it without '..'")
+    if "" in parts or "." in parts:
+        raise ValueError("is not plain; write it without '.', '//' or a '/' at the end")
+    if not re.fullmatch(r"[A-Za-z0-9._/-]+", path):
+        raise ValueError("has odd characters; use letters, digits, '-', '_' and '.'")
+    return path
 
 
 class Entry(Strict):
-    """One shared definition that this cluster gets."""
+    """One shared definition that this cluster receives."""
 
-    path: NonEmpty = Field(description="folder below infrastructure/ or apps/")
+    path: Annotated[NonEmpty, AfterValidator(_plain_path)] = Field(
+        description="folder below infrastructure/ or apps/"
+    )
     because: NonEmpty | None = Field(
-        default=None, description="why this cluster gets what is named after another environment"
+        default=None,
+        description="why this cluster receives a folder that is named after another environment",
     )
 
 
-def entry_or_path(value: object) -> object:
-    """Return an entry that is only its path as the mapping that it is short for."""
-    return {"path": value} if isinstance(value, str) else value
-
-
-class _OrPathSchema:
-    """Tells editors that an entry may be just its path."""
+class _PathAlone:
+    """Accepts an entry that is only its path, and tells editors so."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -100,56 +118,75 @@ class _OrPathSchema:
         return {"anyOf": [{"type": "string"}, handler(core)]}
 
 
-EntryOrPath = Annotated[Entry, BeforeValidator(entry_or_path), _OrPathSchema()]
+def _entry_of_path(value: object) -> object:
+    if isinstance(value, str):
+        return {"path": value}
+    if not isinstance(value, (dict, Entry)):
+        raise ValueError("must be a path, or {path: ..., because: ...}")
+    return value
+
+
+EntryOrPath = Annotated[Entry, BeforeValidator(_entry_of_path), _PathAlone()]
 
 
 class Flux(Strict):
-    """Which Flux a cluster runs, and where its install manifests come from."""
+    """The release of Flux in a cluster, and the source of its install manifests."""
 
-    version: Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")] = Field(
-        description="release of Flux, as v2.9.2"
+    version: Annotated[str, Matches(r"^v\d+\.\d+\.\d+$", "must be a release, such as v2.9.2")] = (
+        Field(description="release of Flux, such as v2.9.2")
     )
     manifests: Annotated[NonEmpty, AfterValidator(_path_or_https)] | None = Field(
         default=None,
         description="path or https:// URL of install.yaml; the GitHub release's if absent",
     )
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        default=None, description="checksum of install.yaml; anything else is refused"
-    )
+    sha256: (
+        Annotated[str, Matches(r"^[0-9a-f]{64}$", "must be 64 lower-case hexadecimal digits")]
+        | None
+    ) = Field(default=None, description="checksum of install.yaml; any other file is refused")
 
 
 class StackConfig(Strict):
-    """Everything below `fleet:` that is decided for one cluster."""
+    """Everything below `fleet:` for one cluster, from Pulumi.yaml and its own stack file."""
 
-    repository: Repository
-    flux: Flux
-    cluster: Cluster
-    infrastructure: tuple[EntryOrPath, ...] = Field(
+    repository: Annotated[Repository, Scope.SHARED]
+    flux: Annotated[Flux, Scope.SHARED]
+    cluster: Annotated[Cluster, Scope.CLUSTER]
+    infrastructure: Annotated[tuple[EntryOrPath, ...], Scope.CLUSTER] = Field(
         strict=False, description="folders below infrastructure/, in order"
     )
-    apps: tuple[EntryOrPath, ...] = Field(strict=False, description="folders below apps/, in order")
-    tenants: tuple[TenantConfig, ...] = Field(
-        default=(), strict=False, description="teams with repositories of their own"
+    apps: Annotated[tuple[EntryOrPath, ...], Scope.CLUSTER] = Field(
+        strict=False, description="folders below apps/, in order"
     )
-    tenant_defaults: TenantDefaults = Field(
-        default=TenantDefaults(), description="what all teams have in common"
+    tenants: Annotated[tuple[TenantConfig, ...], Scope.CLUSTER] = Field(
+        default=(), strict=False, description="tenants, each with a repository of its own"
     )
-    tenant_credentials: dict[str, TenantCredentials] = Field(
-        default_factory=dict, description="by team: with what Flux reads its repository"
+    tenant_defaults: Annotated[TenantDefaults, Scope.SHARED] = Field(
+        default=TenantDefaults(), description="what all tenants have in common"
     )
-    deploy_key_seed: Literal["secure"] | None = Field(
+    tenant_credentials: Annotated[dict[str, TenantCredentials], Scope.SECRET] = Field(
+        default_factory=dict,
+        description="by tenant: credentials with which Flux reads its repository",
+    )
+    deploy_key_seed: Annotated[
+        Literal["secure"] | None, Scope.SECRET, Secret(made_by="openssl rand -base64 32")
+    ] = Field(
         default=None,
-        description="what this cluster's deploy keys are made from; only as a secret",
+        description="secret from which this cluster's deploy keys are made; only encrypted",
     )
-    pull_token: Literal["secure"] | None = Field(
+    pull_token: Annotated[Literal["secure"] | None, Scope.SECRET, Secret()] = Field(
         default=None,
-        description="read-only token with which Flux pulls a private repository; only as a secret",
+        description="read-only token with which Flux pulls a private repository; only encrypted",
     )
+
+
+def environment_of(stack: str, stated: str | None) -> str:
+    """Return the environment of a stack: the one that its cluster states, else its name."""
+    return stated or stack
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """One cluster: its name, its decisions, and the file that holds them."""
+    """One cluster: the name of its stack, its stack file, and its configuration."""
 
     name: str
     file: str
@@ -157,8 +194,8 @@ class Stack:
 
     @property
     def environment(self) -> str:
-        """What kind of cluster this is; overlays are chosen by it."""
-        return self.config.cluster.environment or self.name
+        """The environment of this cluster, which selects its overlays."""
+        return environment_of(self.name, self.config.cluster.environment)
 
     @property
     def path(self) -> str:

@@ -1,4 +1,4 @@
-"""A tenant in one cluster: what results from the shared defaults and its own entry."""
+"""A tenant in one cluster: its own entry, completed by the defaults of stack and fleet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from fleet.config.tenant_models import (
 )
 from fleet.kube.namespaces import FLUX_NAMESPACE
 
-# A team that nothing is decided for is fenced too. Zero: what a pod network cannot hold back.
+# Every tenant has these quotas unless its stack sets others. Load balancers and node ports are
+# zero, because network policies between pods do not restrict them.
 QUOTA: Mapping[str, str] = {
     "pods": "20",
     "requests.cpu": "2",
@@ -39,7 +40,7 @@ QUOTA: Mapping[str, str] = {
 }
 
 
-# Without them, pods that say nothing would be refused for lack of what the quota counts.
+# The quota counts requests and limits, so Kubernetes would refuse a pod that sets none.
 LIMITS: Mapping[str, Mapping[str, str]] = {
     "default": {"memory": "256Mi"},
     "defaultRequest": {"cpu": "50m", "memory": "64Mi"},
@@ -52,7 +53,7 @@ INTERVAL = "5m"
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
-    """One team in one cluster: all that is decided of it."""
+    """One tenant in one cluster, with every value set."""
 
     name: str
     environment: str
@@ -75,22 +76,22 @@ class Tenant:
 
     @property
     def repository_name(self) -> str:
-        """The last part of its repository's URL, as `git clone` names the folder."""
-        return self.repository.url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        """The name of its repository, without the owner."""
+        return self.repository.name
 
     @property
     def reads_with_secret(self) -> bool:
-        """Whether Flux needs a Secret to read its repository."""
+        """True if Flux needs a Secret to read its repository."""
         return self.credentials is not None or self.deploy_key is not None
 
     @property
     def flux_namespace(self) -> str:
-        """Where its source, Kustomization, account and credentials are."""
+        """The namespace of its source, Kustomization, account and credentials."""
         return FLUX_NAMESPACE if self.in_flux_system else self.namespace
 
     @property
     def account(self) -> str:
-        """The ServiceAccount that Flux applies its manifests as."""
+        """The ServiceAccount with which Flux applies its manifests."""
         return f"tenant-{self.name}" if self.in_flux_system else "tenant"
 
     @property
@@ -100,7 +101,7 @@ class Tenant:
 
 
 def tenants_of(stack: Stack) -> list[Tenant]:
-    """Return the teams of a cluster, by name: a change of order is no change."""
+    """Return the tenants of a cluster, sorted, so that their order in the file means nothing."""
     config = stack.config
     found = [
         _tenant(
@@ -124,8 +125,8 @@ def _tenant(
         name=tenant.name,
         environment=environment,
         repository=tenant.repository,
-        path=_plain(tenant.path) if tenant.path else f"./deploy/{environment}",
-        namespace=tenant.namespace or f"{tenant.name}-{environment}",
+        path=tenant.path_in(environment),
+        namespace=tenant.namespace_in(environment),
         role=tenant.role or defaults.role or "workloads",
         quota=dict([*QUOTA.items(), *defaults.quota.items(), *tenant.quota.items()]),
         limits=limits(tenant, defaults),
@@ -134,7 +135,7 @@ def _tenant(
         extra_kinds=(*defaults.extra_kinds, *tenant.extra_kinds),
         suspend=tenant.suspend,
         keep=bool(defaults.keep if tenant.keep is None else tenant.keep),
-        deploy_key=tenant.deploy_key or (1 if tenant.create else None),
+        deploy_key=tenant.key_generation,
         create=tenant.create,
         github_team=tenant.github_team,
         in_flux_system=tenant.in_flux_system,
@@ -143,13 +144,9 @@ def _tenant(
 
 
 def limits(tenant: TenantConfig, defaults: TenantDefaults) -> dict[str, dict[str, str]]:
-    """Return the limits of one container, by kind and resource: defaults below the tenant's own."""
+    """Return the limits of a container: fleet's, then the defaults, then the tenant's own."""
     merged = {kind: dict(values) for kind, values in LIMITS.items()}
     for given in (defaults.limits, tenant.limits):
         for kind, values in given.model_dump(by_alias=True).items():
             merged[kind] |= values
     return merged
-
-
-def _plain(path: str) -> str:
-    return "./" if path in (".", "./") else f"./{path.removeprefix('./')}"

@@ -1,15 +1,24 @@
-"""The shape of what is decided of tenants: teams with repositories of their own."""
+"""The keys of a tenant: a team with a repository of its own in one cluster."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from fleet.config.base import DNS_LABEL, Branch, NonEmpty, Strict
-from fleet.config.git_urls import git_url
+from fleet.config.base import (
+    DNS_LABEL,
+    Branch,
+    Matches,
+    NonEmpty,
+    Secret,
+    Strict,
+    broken_rules,
+)
+from fleet.config.git_urls import git_url, repository_name
 
-# `published` may also say under which name the outside reaches a team's Services.
+# A tenant with the role `published` may also create ingresses and routes.
 Role = Literal["workloads", "published"]
 PodSecurity = Literal["restricted", "baseline"]
 QuotaName = Literal[
@@ -33,7 +42,7 @@ QuotaName = Literal[
 ]
 Resource = Literal["cpu", "memory", "ephemeral-storage"]
 
-# Groups and kinds with which a team could undo its own fence or reach another's traffic.
+# A tenant could remove its own isolation, or redirect another tenant's traffic, with these.
 FENCE_GROUPS = (
     "rbac.authorization.k8s.io",
     "toolkit.fluxcd.io",
@@ -50,58 +59,90 @@ FENCE_RESOURCES = (
     "endpoints",
     "endpointslices",
 )
+_RESERVED = "is reserved for the platform; remove it"
 
 
-def _team_url(url: str) -> str:
-    url = git_url(url, "fleet:tenantCredentials")
-    if url.rstrip("/").rpartition("/")[2].removesuffix(".git") in ("", ".", ".."):
-        raise ValueError("must end in the name of a repository, which is also its clone's")
-    return url
+def default_folder(environment: str) -> str:
+    """Return the folder of a tenant's repository that an environment deploys by default."""
+    return f"deploy/{environment}"
 
 
 def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _no_fence_group(group: str) -> str:
+def _tenant_url(url: str) -> str:
+    url = git_url(url, "fleet:tenantCredentials")
+    if repository_name(url) in ("", ".", ".."):
+        raise ValueError("does not end in the name of a repository; add it")
+    return url
+
+
+def _allowed_group(group: str) -> str:
     if any(group == fence or group.endswith(f".{fence}") for fence in FENCE_GROUPS):
-        raise ValueError("is part of the fence; the platform keeps it")
+        raise ValueError(_RESERVED)
     return group
 
 
-def _not_empty(resources: tuple[str, ...]) -> tuple[str, ...]:
+def _allowed_resource(resource: str) -> str:
+    if resource in FENCE_RESOURCES:
+        raise ValueError(_RESERVED)
+    return resource
+
+
+def _at_least_one(resources: tuple[str, ...]) -> tuple[str, ...]:
     if not resources:
-        raise ValueError("must not be empty; leave the whole entry out")
+        raise ValueError("must not be empty; remove the whole entry")
     return resources
 
 
-def _no_fence_resource(resource: str) -> str:
-    if resource in FENCE_RESOURCES:
-        raise ValueError("is part of the fence; the platform keeps it")
-    return resource
+def _unreserved_name(name: str) -> str:
+    if name == "kustomization":
+        raise ValueError("is the name of the file that lists all tenants; choose another name")
+    if name.startswith("tenant-"):
+        raise ValueError("begins with tenant-, as fleet's own objects do; choose another name")
+    return name
+
+
+def _path_in_repository(path: str) -> str:
+    parts = path.removeprefix("./").split("/")
+    if path.startswith("/") or ".." in parts:
+        raise ValueError("leaves the tenant's repository; name a folder in it without '..'")
+    if not re.fullmatch(r"\.|(\./)?[A-Za-z0-9._/-]+", path) or (
+        path not in (".", "./") and {"", "."} & set(parts)
+    ):
+        raise ValueError("is not plain; write it like ./deploy/prod")
+    return path
 
 
 Quantity = Annotated[
     str,
+    Matches(
+        r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+        "must be a quantity, such as 20, 500m or 4Gi",
+    ),
     BeforeValidator(_number_as_text, json_schema_input_type=str | int),
-    Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"),
 ]
-Interval = Annotated[str, Field(pattern=r"^[1-9][0-9]*(s|m|h)$")]
-Name = Annotated[str, Field(pattern=f"^{DNS_LABEL}$")]
+Interval = Annotated[str, Matches(r"^[1-9][0-9]*(s|m|h)$", "must be a duration, such as 5m")]
 
 
 class TenantRepository(Strict):
-    """Where a team's manifests are."""
+    """The repository that holds a tenant's manifests."""
 
-    url: Annotated[str, AfterValidator(_team_url)] = Field(
+    url: Annotated[str, AfterValidator(_tenant_url)] = Field(
         description="https:// or ssh:// URL that Flux pulls"
     )
     branch: Branch = Field(default="main", description="branch that Flux pulls")
     interval: Interval = Field(default="1m", description="how often Flux looks for commits")
 
+    @property
+    def name(self) -> str:
+        """The name of the repository, without its owner."""
+        return repository_name(self.url)
+
 
 class Limits(Strict):
-    """What a container gets that says nothing, and the most that one may ask for."""
+    """Limits and requests of a container that sets none, and the most that one may set."""
 
     default: dict[Resource, Quantity] = Field(
         default_factory=dict, description="limits of a container without any"
@@ -115,24 +156,37 @@ class Limits(Strict):
 
 
 class ExtraKinds(Strict):
-    """Kinds of one API group that a team may have beyond its role."""
+    """Kinds of one API group that a tenant may create beyond its role."""
 
     api_group: Annotated[
-        str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"), AfterValidator(_no_fence_group)
-    ] = Field(description="API group, as cert-manager.io; empty for the core group")
+        str,
+        Matches(
+            r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+            "must be an API group, such as cert-manager.io",
+        ),
+        AfterValidator(_allowed_group),
+    ] = Field(description="API group, such as cert-manager.io; empty for the core group")
     resources: Annotated[
         tuple[
-            Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$"), AfterValidator(_no_fence_resource)],
+            Annotated[
+                str,
+                Matches(
+                    r"^[a-z][a-z0-9]*$",
+                    "must be the plural name of a kind, such as certificates; "
+                    "no '*', no subresource",
+                ),
+                AfterValidator(_allowed_resource),
+            ],
             ...,
         ],
-        AfterValidator(_not_empty),
-    ] = Field(strict=False, description="plural names, as certificates")
+        AfterValidator(_at_least_one),
+    ] = Field(strict=False, description="plural names, such as certificates")
 
 
 class InFluxSystem(Strict):
-    """Consent to a team's source, credentials and account being among the platform's own."""
+    """Consent to keep a tenant's source, credentials and account among the platform's own."""
 
-    because: NonEmpty = Field(description="why this team is not wired up in its own namespace")
+    because: NonEmpty = Field(description="why this tenant's namespace cannot hold them")
 
 
 class _Common(Strict):
@@ -140,7 +194,7 @@ class _Common(Strict):
         default=None, description="workloads (default), or published: also ingresses and routes"
     )
     quota: dict[QuotaName, Quantity] = Field(
-        default_factory=dict, description="what all of its namespace may use; by key"
+        default_factory=dict, description="what its whole namespace may use; by key"
     )
     limits: Limits = Field(default=Limits(), description="what a single container may use; by key")
     interval: Interval | None = Field(
@@ -154,28 +208,37 @@ class _Common(Strict):
     )
     keep: bool | None = Field(
         default=None,
-        description="true: workloads and namespace stay when the team is removed; set it first",
+        description="true: workloads and namespace stay when the tenant is removed; set it first",
     )
 
 
 class TenantDefaults(_Common):
-    """What teams have in common; a team's own keys win, its extra kinds are added."""
+    """Values for all tenants; a tenant's own keys win, its extra kinds are added."""
 
 
 class TenantConfig(_Common):
-    """One team in one cluster."""
+    """One tenant in one cluster."""
 
-    # Shorter than a label: what is named after it has to be one too.
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$")] = Field(
-        description="the team: lower-case letters, digits and '-', at most 50"
-    )
-    repository: TenantRepository = Field(description="the team's own repository")
-    path: NonEmpty | None = Field(
+    name: Annotated[
+        str,
+        # Names of objects are made from it, and they may have 63 characters.
+        Matches(
+            r"^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$",
+            "must be lower-case letters, digits and '-', at most 50, such as billing",
+        ),
+        AfterValidator(_unreserved_name),
+    ] = Field(description="the tenant: lower-case letters, digits and '-', at most 50")
+    repository: TenantRepository = Field(description="the tenant's own repository")
+    path: Annotated[NonEmpty, AfterValidator(_path_in_repository)] | None = Field(
         default=None, description="folder in it (default: ./deploy/<environment>)"
     )
-    namespace: Name | None = Field(
-        default=None, description="the team's alone (default: <team>-<environment>)"
-    )
+    namespace: (
+        Annotated[
+            str,
+            Matches(f"^{DNS_LABEL}$", "must be lower-case letters, digits and '-', at most 63"),
+        ]
+        | None
+    ) = Field(default=None, description="its only namespace (default: <tenant>-<environment>)")
     suspend: bool = Field(default=False, description="true: Flux leaves what is there as it is")
     deploy_key: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
@@ -183,26 +246,75 @@ class TenantConfig(_Common):
     )
     create: bool = Field(
         default=False,
-        description="true: fleet makes the repository too; in one stack of all that have the team",
+        description="true: fleet makes the repository too; set it in one stack only",
     )
-    github_team: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = Field(
+    github_team: (
+        Annotated[
+            str,
+            Matches(
+                r"^[a-z0-9][a-z0-9_-]*$",
+                "must be a team's slug: lower-case letters, digits, '-' and '_'",
+            ),
+        ]
+        | None
+    ) = Field(
         default=None, description="GitHub team that may write to the repository that fleet makes"
     )
     in_flux_system: InFluxSystem | None = Field(
         default=None,
-        description="wire the team up in flux-system instead of its own namespace; less fenced",
+        description="keep its Flux objects in flux-system, not in its namespace; less isolated",
     )
+
+    @property
+    def key_generation(self) -> int | None:
+        """The generation of the deploy key that fleet makes, None if it makes none."""
+        return self.deploy_key or (1 if self.create else None)
+
+    def namespace_in(self, environment: str) -> str:
+        """Return the tenant's namespace in a cluster of this environment."""
+        return self.namespace or f"{self.name}-{environment}"
+
+    def path_in(self, environment: str) -> str:
+        """Return the folder that a cluster of this environment deploys, beginning with `./`."""
+        path = self.path or default_folder(environment)
+        return "./" if path in (".", "./") else f"./{path.removeprefix('./')}"
+
+    @model_validator(mode="after")
+    def _keys_fit_together(self) -> TenantConfig:
+        broken: dict[tuple[str, ...], str] = {}
+        if self.github_team and not self.create:
+            broken[("githubTeam",)] = "has no effect without create: true; remove it"
+        if self.key_generation and not deploy_key_owner(self.repository.url):
+            broken["repository", "url"] = (
+                "cannot have a deploy key; "
+                f"write it like ssh://git@github.com/<owner>/{self.name}-apps"
+            )
+        if self.create and self.path is not None:
+            broken[("path",)] = "cannot be set with create: true; remove path or create"
+        if self.create and self.repository.branch != "main":
+            broken["repository", "branch"] = (
+                "cannot be set with create: true, which makes main; remove branch or create"
+            )
+        if broken:
+            raise broken_rules(self, broken)
+        return self
+
+
+def deploy_key_owner(url: str) -> str | None:
+    """Return the owner in a URL for which fleet can make a deploy key, None for any other."""
+    match = re.fullmatch(r"ssh://[^/]+/([A-Za-z0-9._-]+)/[A-Za-z0-9._-]+?(\.git)?/?", url)
+    return match[1] if match else None
 
 
 class TenantCredentials(Strict):
-    """With what Flux reads one team's repository: a token, or a key and its server's own."""
+    """The credentials with which Flux reads a tenant's repository: a token, or a key."""
 
-    token: Literal["secure"] | None = Field(
-        default=None, description="read-only token for an https:// URL; only as a secret"
+    token: Annotated[Literal["secure"] | None, Secret()] = Field(
+        default=None, description="read-only token for an https:// URL; only encrypted"
     )
-    private_key: Literal["secure"] | None = Field(
-        default=None, description="read-only key (PEM) for an ssh:// URL; only as a secret"
+    private_key: Annotated[Literal["secure"] | None, Secret()] = Field(
+        default=None, description="read-only key (PEM) for an ssh:// URL; only encrypted"
     )
     known_hosts: NonEmpty | None = Field(
-        default=None, description="known_hosts line of the ssh:// server; no secret"
+        default=None, description="known_hosts line of the ssh:// server; not secret"
     )

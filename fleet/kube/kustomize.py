@@ -1,38 +1,38 @@
-"""The two programs behind `fleet check`: from PATH, or built once by `make tools`."""
+"""Folders that kustomize builds, and the program itself."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from fleet import cache
+from fleet import process
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
-from fleet.process import run
+from fleet.kube.manifest import Manifest
+from fleet.kube.yaml_writer import to_yaml
 
 BUILD_TIMEOUT = 120
+# The names that kustomize accepts for a folder's kustomization, most common first.
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
-def kustomize() -> list[str]:
-    """Return the command that builds a folder, up to the folder itself."""
-    if found := _find("kustomize"):
-        return [found, "build"]
+def command() -> list[str]:
+    """Return the command that builds a folder, without the folder. Raises CommandError."""
+    if kustomize := process.find_program("kustomize"):
+        return [kustomize, "build"]
     if kubectl := shutil.which("kubectl"):
         return [kubectl, "kustomize"]
     raise CommandError("kustomize: not found; put it (or kubectl) on PATH or run `make tools`")
 
 
-def build(root: Path, path: str, *options: str) -> list[dict[str, Any]]:
-    """Return the objects that kustomize makes of the folder `path` below `root`.
+def build(root: Path, path: str, *options: str) -> list[Manifest]:
+    """Return the manifests that kustomize builds from the folder `path` below `root`.
 
-    Raises CommandError with what kustomize says, paths relative to `root`.
+    Raises CommandError with kustomize's message, in which paths are relative to `root`.
     """
     try:
-        text = run([*kustomize(), *options, path], timeout=BUILD_TIMEOUT, cwd=root)
+        text = process.run([*command(), *options, path], timeout=BUILD_TIMEOUT, cwd=root)
     except CommandError as error:
         raise CommandError(str(error).replace(f"{root.resolve()}/", "")) from None
     try:
@@ -41,31 +41,23 @@ def build(root: Path, path: str, *options: str) -> list[dict[str, Any]]:
         raise CommandError(f"kustomize's output: {error}") from None
 
 
-def _find(name: str) -> str | None:
-    built = cache.programs() / name
-    return shutil.which(name) or (str(built) if built.exists() else None)
+def write_missing_kustomization(folder: Path) -> None:
+    """Write the kustomization that Flux generates for a folder that has none."""
+    if not kustomization_file(folder):
+        text = to_yaml({"resources": list(generated_resources(folder))})
+        (folder / KUSTOMIZATION_FILES[0]).write_text(text, encoding="utf-8")
 
 
-KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-
-
-def complete(folder: Path) -> None:
-    """List the YAML files of a folder that has no kustomization.yaml, as Flux does to build it."""
-    if not kustomization(folder):
-        content = {"resources": list(manifests(folder))}
-        (folder / KUSTOMIZATION_FILES[0]).write_text(yaml.safe_dump(content), encoding="utf-8")
-
-
-def manifests(folder: Path, below: str = "") -> Iterator[str]:
-    """Yield what Flux lists for a folder without a kustomization, relative to it."""
+def generated_resources(folder: Path, below: str = "") -> Iterator[str]:
+    """Yield the resources of the kustomization that Flux generates, relative to `folder`."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not kustomization(path):
-            yield from manifests(path, f"{below}{path.name}/")
+        if path.is_dir() and not kustomization_file(path):
+            yield from generated_resources(path, f"{below}{path.name}/")
         elif path.is_dir() or path.suffix in (".yaml", ".yml"):
             yield f"{below}{path.name}"
 
 
-def kustomization(folder: Path) -> Path | None:
-    """Return the file in a folder that kustomize would take, None where there is none."""
+def kustomization_file(folder: Path) -> Path | None:
+    """Return the file with a folder's kustomization, or None when it has none."""
     files = (folder / name for name in KUSTOMIZATION_FILES)
     return next((file for file in files if file.is_file()), None)

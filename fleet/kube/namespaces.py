@@ -1,9 +1,6 @@
-"""The namespaces that every cluster has, and Flux's own."""
+"""Namespaces with a fixed name: those of every cluster, and Flux's."""
 
 from __future__ import annotations
 
-# Namespaces that every cluster has by itself.
 BUILT_IN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
-
-
 FLUX_NAMESPACE = "flux-system"

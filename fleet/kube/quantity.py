@@ -1,4 +1,4 @@
-"""Quantities of Kubernetes: `500m` is a half, `1Ki` is 1024."""
+"""Quantities of Kubernetes, such as `500m` and `1Ki`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _UNITS: Mapping[str, Fraction] = {
 
 
 def parse(text: str) -> Fraction:
-    """Return the number that a quantity stands for: 500m is a half, 1Ki is 1024, 1e3 is 1000."""
+    """Return a quantity's number: 500m is a half, 1Ki is 1024, 1e3 is 1000.
+
+    Raises ValueError for any other text.
+    """
     match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
     if match is None:
         raise ValueError(f"{text!r} is no quantity")

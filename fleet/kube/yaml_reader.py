@@ -1,4 +1,4 @@
-"""YAML that others wrote, read so that no file of theirs can end the program."""
+"""The one reader of YAML: no file, whoever wrote it, can end the program with a traceback."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from typing import Any
 
 import yaml
 
-# More than any manifest needs; libyaml crashes at some ten thousand, Python stops at fewer.
+# No manifest needs more. libyaml crashes at some ten thousand levels, Python stops at fewer.
 DEPTH = 100
 _YAML = "tag:yaml.org,2002:"
+_WRONG_TAG = "a value is not what its tag says"
 
 
 class Loader(yaml.CSafeLoader):
-    """Reads what Kubernetes reads: there, a bare `=` is a text, and so is a date."""
+    """Reads YAML as Kubernetes does: a bare `=` and a date are texts."""
 
 
 for _tag in ("value", "timestamp"):
-    Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda loader, node: str(node.value))
+    Loader.add_constructor(f"{_YAML}{_tag}", lambda loader, node: str(node.value))
 
 
 class Texts(yaml.CBaseLoader):
-    """Reads lists, mappings, texts and nothing else, so that no other program reads otherwise.
+    """Reads only lists, mappings, texts and null, so that every program reads the same.
 
-    Numbers, truths and dates are texts; null is None. Refuses what programs differ about: tags,
-    merge keys and keys that are there twice.
+    Numbers, booleans and dates are texts. Tags, merge keys and duplicate keys are refused, because
+    programs differ about them.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping that has every key once."""
+        """Return a mapping; raises YAMLError for a merge key or a duplicate key."""
         found = super().construct_mapping(node, deep=deep)
         if "<<" in found:
             raise _refusal(node, "merge key <<")
@@ -43,7 +44,7 @@ def _refusal(node: yaml.Node, problem: str) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
-def _refuse(loader: Texts, node: yaml.Node) -> None:
+def _refuse_tag(loader: Texts, node: yaml.Node) -> None:
     raise _refusal(node, f"tag {node.tag}")
 
 
@@ -54,16 +55,29 @@ Texts.yaml_constructors = {
     f"{_YAML}str": Texts.construct_scalar,
     f"{_YAML}seq": Texts.construct_sequence,
     f"{_YAML}map": Texts.construct_mapping,
-    None: _refuse,  # any other tag
+    None: _refuse_tag,  # None stands for every other tag.
 }
 
 
-@dataclass(kw_only=True)
-class _Open:
-    """A list or mapping that is not over yet."""
+class _DuplicateKeyError(yaml.MarkedYAMLError):
+    """A mapping has a key twice."""
 
-    anchor: str | None
-    height: int = 1
+
+class _UniqueKeys(yaml.CSafeLoader):
+    """Refuses a duplicate key, of which YAML would silently keep the last value."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
+                continue
+            if key.value in seen:
+                raise _DuplicateKeyError(
+                    problem=f"key {key.value!r} is there twice; keep one",
+                    problem_mark=key.start_mark,
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def documents(
@@ -74,26 +88,60 @@ def documents(
         _check_depth(text)
         return list(yaml.load_all(text, Loader=loader))
     except (ArithmeticError, LookupError):
-        raise ValueError("a value is not what its tag says") from None
+        raise ValueError(_WRONG_TAG) from None
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(" ".join(str(error).split())) from None
 
 
+def document_with_unique_keys(text: str) -> object:
+    """Return the one document of a text; raises ValueError, which names the line and an action."""
+    try:
+        _check_depth(text)
+        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - it is a SafeLoader
+    except (ArithmeticError, LookupError):
+        raise ValueError(_WRONG_TAG) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or "has characters that YAML does not allow"
+        if not isinstance(error, _DuplicateKeyError):
+            problem = f"is not YAML: {problem}; correct it there or just before"
+        raise ValueError(f"{line}{problem}") from None
+
+
+def mappings_in(path: Path) -> list[dict[str, Any]]:
+    """Return the mappings in a YAML file, none if the file cannot be read."""
+    try:
+        found = documents(path.read_bytes())
+    except (OSError, ValueError):
+        # kustomize reports the file in every cluster that uses it.
+        return []
+    return [document for document in found if isinstance(document, dict)]
+
+
+@dataclass(kw_only=True)
+class _OpenCollection:
+    """A list or mapping whose end is not read yet."""
+
+    anchor: str | None
+    height: int = 1
+
+
 def _check_depth(text: bytes | str) -> None:
-    """Raise ValueError for what is too deep to be read, with all that its aliases stand for."""
-    heights: dict[str, int | None] = {}  # None: not over yet
-    within: list[_Open] = []
+    """Raise ValueError for a text that is nested too deep, with its aliases written out."""
+    heights: dict[str, int | None] = {}  # None stands for an anchor whose end is not read yet.
+    within: list[_OpenCollection] = []
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         height = 0
         if isinstance(event, yaml.CollectionStartEvent):
-            within.append(_Open(anchor=event.anchor))
+            within.append(_OpenCollection(anchor=event.anchor))
             if event.anchor:
                 heights[event.anchor] = None
         elif isinstance(event, yaml.CollectionEndEvent):
-            over = within.pop()
-            height = over.height
-            if over.anchor:
-                heights[over.anchor] = height
+            ended = within.pop()
+            height = ended.height
+            if ended.anchor:
+                heights[ended.anchor] = height
         elif isinstance(event, yaml.AliasEvent):
             found = heights.get(str(event.anchor), 0)
             if found is None:
@@ -105,13 +153,3 @@ def _check_depth(text: bytes | str) -> None:
             within[-1].height = max(within[-1].height, height + 1)
         if len(within) + height > DEPTH:
             raise ValueError(f"is nested more than {DEPTH} deep")
-
-
-def mappings_in(path: Path) -> list[dict[str, Any]]:
-    """Return the mappings in a YAML file; none of one that cannot be read."""
-    try:
-        found = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=Loader))
-    except (OSError, ValueError, yaml.YAMLError):
-        # kustomize names it where a cluster uses it.
-        return []
-    return [document for document in found if isinstance(document, dict)]

@@ -1,1 +1,1 @@
-"""From a stack to the files of clusters/<stack>: pure functions."""
+"""Rendering: a stack's config becomes the files of clusters/<stack>."""

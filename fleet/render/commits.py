@@ -1,48 +1,50 @@
-"""Commit messages, and the order in which files may be committed."""
+"""Commit messages of a tree's files, and the order in which the files are committed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from fleet.config.models import Stack
 from fleet.config.tenant import tenants_of
-from fleet.render import stages
-from fleet.render.layout import COMPONENTS_FILE, ENTRYPOINT, TENANTS
+from fleet.render import layout, stages
 
 
-def messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
-    """Return a commit message for every file: which stack, and what the file says now.
+def commit_messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
+    """Return the commit message of each file: the stack, the file and a summary of its content.
 
-    A message is part of what the GitHub provider compares, so it changes only when its text does.
+    The GitHub provider commits a file again when its message changes, so a message may change
+    only together with the file's text.
     """
-    contents = {
-        f"{stack.path}/{stage.value}/kustomization.yaml": ", ".join(e.path for _, e in pairs)
+    summaries = {
+        f"{stage.value}/{layout.KUSTOMIZATION}": ", ".join(entry.path for _, entry in pairs)
         for stage, pairs in stages.entries_by_stage(stack).items()
     }
-    contents[f"{stack.path}/{TENANTS}/{ENTRYPOINT}"] = ", ".join(t.name for t in tenants_of(stack))
-    contents[f"{stack.path}/{COMPONENTS_FILE}"] = f"Flux {stack.config.flux.version}"
-    return {
-        path: f"{stack.name}: {path.removeprefix(stack.path + '/')}"
-        + (f" ({contents[path]})" if path in contents else "")
-        for path in files
-    }
+    summaries[layout.TENANTS_LIST] = ", ".join(tenant.name for tenant in tenants_of(stack))
+    summaries[layout.COMPONENTS_FILE] = f"Flux {stack.config.flux.version}"
+    messages: dict[str, str] = {}
+    for path in files:
+        name = path.removeprefix(f"{stack.path}/")
+        summary = f" ({summaries[name]})" if name in summaries else ""
+        messages[path] = f"{stack.name}: {name}{summary}"
+    return messages
 
 
-def waves(stack: Stack, paths: Sequence[str]) -> list[list[str]]:
-    """Return the paths of a tree in the order in which they may be committed.
+def commit_waves(stack: Stack, paths: Iterable[str]) -> list[list[str]]:
+    """Return the paths of a tree in waves, to be committed one after the other.
 
-    What is referenced comes before what references it, so that every commit builds: lists, Flux's
-    manifests and teams, then what lists those, then the stages, then the entrypoint.
+    A file is in a later wave than all files that it refers to, so Flux can build every commit.
     """
-    order: tuple[list[str], ...] = ([], [], [], [])
+    waves: tuple[list[str], ...] = ([], [], [], [])
     for path in sorted(paths):
-        relative = path.removeprefix(f"{stack.path}/")
-        if relative == ENTRYPOINT:
-            order[3].append(path)
-        elif "/" not in relative:
-            order[2].append(path)
-        elif relative in (f"flux-system/{ENTRYPOINT}", f"{TENANTS}/{ENTRYPOINT}"):
-            order[1].append(path)
-        else:
-            order[0].append(path)
-    return [wave for wave in order if wave]
+        waves[_wave_number(path.removeprefix(f"{stack.path}/"))].append(path)
+    return [wave for wave in waves if wave]
+
+
+def _wave_number(name: str) -> int:
+    if name == layout.ENTRYPOINT:
+        return 3
+    if "/" not in name:  # A stage's Flux Kustomization refers to the stage's folder.
+        return 2
+    if name in (layout.FLUX_LIST, layout.TENANTS_LIST):
+        return 1
+    return 0

@@ -1,4 +1,4 @@
-"""The Flux objects of a cluster, and the flags of its controllers."""
+"""Flux in a cluster: the objects that tell it what to apply, and the flags of its controllers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,67 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant
+from fleet.kube import yaml_reader
+from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render.layout import PLATFORM_ACCOUNT, PULL_SECRET, SYNC_NAME, TENANTS
+from fleet.render.layout import TENANTS
 from fleet.render.stages import Stage
 
+# The GitRepository and the root Kustomization of a cluster have the same name.
+SYNC_NAME = "flux-system"
+PULL_SECRET = "flux-system"  # noqa: S105 - the name of a Secret
+# Flux applies the platform's own manifests as this ServiceAccount.
+PLATFORM_ACCOUNT = "platform"
+# Flux does not remove an object with this annotation when it leaves the tree.
+NEVER_PRUNED: Mapping[str, str] = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
 
-def sync(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the GitRepository and the root Kustomization, for exactly this cluster's path."""
+# Flags that Flux's controllers get in addition to their release's, each with its controllers.
+# The first three keep tenants apart: a custom resource may refer to its own namespace only, a
+# kustomization builds from its own repository only, and an object that names no account is
+# applied as its namespace's `default`, which has no rights. source-controller needs no flag,
+# because no source can refer to another namespace.
+FLAGS: Mapping[str, Sequence[str]] = {
+    "--no-cross-namespace-refs=true": (
+        "kustomize-controller",
+        "helm-controller",
+        "notification-controller",
+        "image-reflector-controller",
+        "image-automation-controller",
+    ),
+    "--no-remote-bases=true": ("kustomize-controller",),
+    "--default-service-account=default": ("kustomize-controller", "helm-controller"),
+    # Flux checks a dependency every 30 s by default, so a commit would take minutes through
+    # infra, policies, apps and tenants.
+    "--requeue-dependency=5s": ("kustomize-controller", "helm-controller"),
+}
+# Each of Flux's Deployments has its controller as the only container.
+_ARGS = "/spec/template/spec/containers/0/args"
+
+
+def git_repository(metadata: dict[str, Any], spec: dict[str, Any]) -> Manifest:
+    """Return a Flux GitRepository."""
+    return {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def kustomization(metadata: dict[str, Any], spec: dict[str, Any]) -> Manifest:
+    """Return a Flux Kustomization."""
+    return {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def sync(stack: Stack) -> tuple[Manifest, Manifest]:
+    """Return the GitRepository and the root Kustomization, which applies only clusters/<stack>."""
     repository = stack.config.repository
     metadata = {"name": SYNC_NAME, "namespace": FLUX_NAMESPACE}
     source_spec: dict[str, Any] = {
@@ -26,51 +76,40 @@ def sync(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if stack.config.pull_token is not None:
         source_spec["secretRef"] = {"name": PULL_SECRET}
-    source = {
-        "apiVersion": "source.toolkit.fluxcd.io/v1",
-        "kind": "GitRepository",
-        "metadata": metadata,
-        "spec": source_spec,
+    # `pulumi up` waits with this annotation until Flux has applied the entrypoint. The source
+    # must not have it, because `pulumi up` sets it there itself, to wait for every pull.
+    root_metadata = {**metadata, "annotations": {"pulumi.com/waitFor": "condition=Ready"}}
+    root_spec = {
+        "interval": "10m0s",
+        "path": f"./{stack.path}",
+        "prune": True,
+        "serviceAccountName": PLATFORM_ACCOUNT,
+        "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
     }
-    root = {
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-        "kind": "Kustomization",
-        # The first `pulumi up` ends when Flux has applied the entrypoint. Of the source it awaits
-        # every pull by an annotation of its own, which this file may not have.
-        "metadata": {**metadata, "annotations": {"pulumi.com/waitFor": "condition=Ready"}},
-        "spec": {
-            "interval": "10m0s",
-            "path": f"./{stack.path}",
-            "prune": True,
-            "serviceAccountName": PLATFORM_ACCOUNT,
-            "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
-        },
-    }
-    return source, root
+    return git_repository(metadata, source_spec), kustomization(root_metadata, root_spec)
 
 
-def platform_account() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the account of the platform's own Flux Kustomizations and HelmReleases.
+def platform_account() -> tuple[Manifest, Manifest]:
+    """Return the ServiceAccount of the platform's own Kustomizations and HelmReleases.
 
-    They install CRDs, namespaces and controllers, so it may do everything.
+    They install CRDs, namespaces and controllers, so its ClusterRoleBinding allows everything.
     """
-    # Flux needs it to remove what it applied; pruned first, the rest would stay for ever.
-    annotations = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
     account = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {
             "name": PLATFORM_ACCOUNT,
             "namespace": FLUX_NAMESPACE,
-            "annotations": annotations,
+            # Flux removes objects as this account; without it, all others would stay.
+            "annotations": NEVER_PRUNED,
         },
-        # No pod runs as it: Flux's controllers only impersonate it.
+        # Flux's controllers impersonate the account, and no pod runs as it.
         "automountServiceAccountToken": False,
     }
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"{FLUX_NAMESPACE}-{PLATFORM_ACCOUNT}", "annotations": annotations},
+        "metadata": {"name": f"{FLUX_NAMESPACE}-{PLATFORM_ACCOUNT}", "annotations": NEVER_PRUNED},
         "roleRef": {
             "apiGroup": "rbac.authorization.k8s.io",
             "kind": "ClusterRole",
@@ -83,24 +122,28 @@ def platform_account() -> tuple[dict[str, Any], dict[str, Any]]:
     return account, binding
 
 
-def stage_kustomization(stack: Stack, stage: Stage, earlier: Sequence[str]) -> dict[str, Any]:
-    """Return the Flux Kustomization of a stage, which waits for the `earlier` ones."""
-    # What depends on this stage starts when its objects are healthy, not when they are sent.
-    return _delivery(stack, stage.value, earlier, wait=True, folder=stage.value)
+def stage_kustomization(stack: Stack, stage: Stage, earlier: Iterable[Stage]) -> Manifest:
+    """Return the Flux Kustomization of a stage, which waits for the `earlier` stages."""
+    path = f"{stack.path}/{stage.value}"
+    # A stage is ready, and the next one starts, only when all its objects are healthy.
+    return _platform_kustomization(stage.value, path, earlier, wait=True)
 
 
-def tenant_kustomization(stack: Stack, staged: Iterable[Stage], tenant: Tenant) -> dict[str, Any]:
-    """Return the Flux Kustomization of a tenant's folder, which no other one waits for."""
-    # One a team, beside apps and without waiting: what is refused or broken of a team is nobody
-    # else's matter, and kustomize takes the square of the objects that it builds at once.
-    earlier = [stage.value for stage in staged if stage is not Stage.APPS]
-    folder = f"{TENANTS}/{tenant.name}"
-    return _delivery(stack, f"tenant-{tenant.name}", earlier, wait=False, folder=folder)
+def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage]) -> Manifest:
+    """Return the Flux Kustomization of a tenant's folder.
+
+    It waits for the stages before apps, as far as they are `present`; no other one waits for it.
+    """
+    # A tenant has a Kustomization of its own, so a broken tenant affects nobody else. One build
+    # of all tenants would also be slow: its time grows with the square of its objects.
+    earlier = [stage for stage in present if stage is not Stage.APPS]
+    path = f"{stack.path}/{TENANTS}/{tenant.name}"
+    return _platform_kustomization(f"tenant-{tenant.name}", path, earlier, wait=False)
 
 
-def _delivery(
-    stack: Stack, name: str, earlier: Sequence[str], *, wait: bool, folder: str
-) -> dict[str, Any]:
+def _platform_kustomization(
+    name: str, path: str, earlier: Iterable[Stage], *, wait: bool
+) -> Manifest:
     spec: dict[str, Any] = {
         "interval": "5m",
         "retryInterval": "1m",
@@ -109,45 +152,15 @@ def _delivery(
         "wait": wait,
         "serviceAccountName": PLATFORM_ACCOUNT,
         "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
-        "path": f"./{stack.path}/{folder}",
+        "path": f"./{path}",
     }
-    if earlier:
-        spec["dependsOn"] = [{"name": stage} for stage in earlier]
-    return {
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-        "kind": "Kustomization",
-        "metadata": {"name": name, "namespace": FLUX_NAMESPACE},
-        "spec": spec,
-    }
-
-
-# Flags that Flux's controllers get beyond their release's, each with the controllers that have it.
-# The first three keep tenants apart: a custom resource may refer to its own namespace only, a
-# kustomization builds from its own repository only, and what names no account is applied with the
-# rights of its namespace's `default`, which are none. source-controller has nothing of the kind: no
-# source refers to anything of another namespace.
-FLAGS: Mapping[str, Sequence[str]] = {
-    "--no-cross-namespace-refs=true": (
-        "kustomize-controller",
-        "helm-controller",
-        "notification-controller",
-        "image-reflector-controller",
-        "image-automation-controller",
-    ),
-    "--no-remote-bases=true": ("kustomize-controller",),
-    "--default-service-account=default": ("kustomize-controller", "helm-controller"),
-    # How soon Flux looks again at what something waits for: at its own 30 s, a commit takes minutes
-    # through infra, policies, apps and tenants.
-    "--requeue-dependency=5s": ("kustomize-controller", "helm-controller"),
-}
-
-
-# Flux's controllers are the first and only container of their Deployments.
-_ARGS = "/spec/template/spec/containers/0/args"
+    if depends_on := [{"name": stage.value} for stage in earlier]:
+        spec["dependsOn"] = depends_on
+    return kustomization({"name": name, "namespace": FLUX_NAMESPACE}, spec)
 
 
 def flag_patches() -> list[dict[str, Any]]:
-    """Return FLAGS as kustomize patches, for the tree."""
+    """Return kustomize patches that add FLAGS to the install manifests in the tree."""
     return [
         {
             "target": {"kind": "Deployment", "name": f"({'|'.join(controllers)})"},
@@ -157,23 +170,22 @@ def flag_patches() -> list[dict[str, Any]]:
     ]
 
 
-def with_flags(manifests: str) -> list[dict[str, Any]]:
-    """Return the objects of the install manifests as kustomize makes them of `flag_patches`."""
-    objects: list[dict[str, Any]] = [
-        document
-        for document in yaml.load_all(manifests, Loader=yaml.CSafeLoader)
-        if document is not None
+def with_flags(install_manifests: str) -> list[Manifest]:
+    """Return the objects of the install manifests, with the FLAGS that `flag_patches` adds."""
+    objects: list[Manifest] = [
+        manifest for manifest in yaml_reader.documents(install_manifests) if manifest is not None
     ]
-    for item in objects:
+    for manifest in objects:
         for flag, controllers in FLAGS.items():
-            if item["kind"] == "Deployment" and item["metadata"]["name"] in controllers:
-                item["spec"]["template"]["spec"]["containers"][0]["args"].append(flag)
+            if manifest["kind"] == "Deployment" and manifest["metadata"]["name"] in controllers:
+                manifest["spec"]["template"]["spec"]["containers"][0]["args"].append(flag)
     return objects
 
 
-def apply_waves(objects: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Return objects in the order in which they may be applied."""
-    first = [o for o in objects if o["kind"] in ("Namespace", "CustomResourceDefinition")]
-    controllers = [o for o in objects if o["kind"] == "Deployment"]
-    rest = [o for o in objects if o not in first and o not in controllers]
-    return [first, rest, controllers]
+def apply_waves(objects: Iterable[Manifest]) -> list[list[Manifest]]:
+    """Return objects in waves, to be applied one after the other: a later one needs the earlier."""
+    waves: tuple[list[Manifest], ...] = ([], [], [])
+    numbers = {"Namespace": 0, "CustomResourceDefinition": 0, "Deployment": 2}
+    for manifest in objects:
+        waves[numbers.get(manifest["kind"], 1)].append(manifest)
+    return list(waves)

@@ -1,7 +1,7 @@
-"""Flux's own install manifests: where they are, and that they are what they should be.
+"""Flux's install manifests: download, find and verify them.
 
-They are upstream's, so they are never committed here: `fleet fetch` takes a release's once, into
-the cache.
+Upstream publishes them with each release, so they are never committed here. `fleet fetch`
+downloads them into the cache, once for each release.
 """
 
 from __future__ import annotations
@@ -22,21 +22,30 @@ FETCH_TIMEOUT = 60
 
 
 class ManifestsMissingError(FleetError):
-    """Flux's install manifests are not at hand."""
+    """Flux's install manifests are not on this machine."""
 
 
 def url(flux: Flux) -> str:
-    """Return where `fleet fetch` takes the manifests from."""
+    """Return the URL of the install manifests, or the path that `fleet:flux.manifests` names."""
     return flux.manifests or f"{RELEASES}/{flux.version}/install.yaml"
 
 
-def read(flux: Flux, root: Path) -> str:
-    """Return the install manifests' YAML, from the decided path or the cache; no network.
+def local_path(flux: Flux, root: Path) -> Path:
+    """Return the path of the install manifests on this machine, whether they exist or not."""
+    if not _is_remote(flux):
+        return root / Path(url(flux)).expanduser()
+    # Two URLs may offer different manifests for the same version.
+    key = hashlib.sha256(url(flux).encode()).hexdigest()[:12]
+    return cache.directory() / "flux" / f"{flux.version}-{key}" / "install.yaml"
 
-    Raises ManifestsMissingError when they are not there, FleetError when they are not what
-    `fleet:flux` says.
+
+def read(flux: Flux, root: Path) -> str:
+    """Return the install manifests as YAML, without any network.
+
+    Raises ManifestsMissingError when they do not exist, and FleetError when their version or
+    checksum differs from `fleet:flux`.
     """
-    path = _path(flux, root)
+    path = local_path(flux, root)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -52,9 +61,9 @@ def read(flux: Flux, root: Path) -> str:
 
 
 def read_for_review(flux: Flux, root: Path) -> str:
-    """Return the install manifests, or those that the sandbox built from Flux's modules.
+    """Return the install manifests, or those that `make tools` built from Flux's Go modules.
 
-    The latter are good for a look and a check; what `pulumi up` commits is the release's own.
+    The built ones do for `fleet render` and `fleet check`; `pulumi up` needs the release's own.
     """
     built = cache.manifests_from_modules(flux.version)
     try:
@@ -66,8 +75,8 @@ def read_for_review(flux: Flux, root: Path) -> str:
 
 
 def fetch(flux: Flux, root: Path) -> Path:
-    """Download the manifests into the cache, unless they are there, and return their path."""
-    path = _path(flux, root)
+    """Download the install manifests into the cache if they are missing, and return their path."""
+    path = local_path(flux, root)
     if path.exists() or not _is_remote(flux):
         read(flux, root)
         return path
@@ -78,14 +87,15 @@ def fetch(flux: Flux, root: Path) -> Path:
         raise FleetError(f"{url(flux)}: cannot be fetched: {error}") from None
     _verify(flux, content, url(flux))
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_bytes(content)
-    fresh.replace(path)
+    # A process that is killed while it writes must not leave half a file at `path`.
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)
     return path
 
 
 def checksum(path: Path) -> str:
-    """Return the sha256 of a file, as `fleet:flux.sha256` wants it."""
+    """Return the sha256 of a file, in the form of `fleet:flux.sha256`."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -93,24 +103,16 @@ def _is_remote(flux: Flux) -> bool:
     return url(flux).startswith("https://")
 
 
-def _path(flux: Flux, root: Path) -> Path:
-    if not _is_remote(flux):
-        return root / Path(url(flux)).expanduser()
-    # Keyed by the URL too: another source's manifests are not this one's.
-    key = hashlib.sha256(url(flux).encode()).hexdigest()[:12]
-    return cache.directory() / "flux" / f"{flux.version}-{key}" / "install.yaml"
-
-
-def _verify(flux: Flux, content: bytes, where: str) -> None:
+def _verify(flux: Flux, content: bytes, origin: str) -> None:
     found = hashlib.sha256(content).hexdigest()
     if flux.sha256 not in (None, found):
         raise FleetError(
-            f"{where}: sha256 is {found}, but fleet:flux.sha256 is {flux.sha256}; "
+            f"{origin}: sha256 is {found}, but fleet:flux.sha256 is {flux.sha256}; "
             "find out who is right before you go on"
         )
     label = rf"app\.kubernetes\.io/version: {re.escape(flux.version)}(?![\w.+-])"
     if not re.search(label.encode(), content):
         raise FleetError(
-            f"{where}: is not Flux {flux.version}; make fleet:flux.version and "
+            f"{origin}: is not Flux {flux.version}; make fleet:flux.version and "
             "fleet:flux.manifests agree"
         )

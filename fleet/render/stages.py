@@ -1,4 +1,4 @@
-"""The stages in which a cluster's entries are delivered."""
+"""The stages in which Flux applies a cluster's entries."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fleet.config.models import Entry, Stack
 
 
 class Stage(str, Enum):
-    """What is delivered together; each stage waits for the ones before it.
+    """A set of entries that Flux applies together, once all earlier stages are healthy.
 
-    Policies have one of their own: their dry-run fails until the controller that brings their
-    CRDs is running, and in one stage with it nothing at all would be applied.
+    Policies need a stage of their own. Flux applies nothing of a stage in which one dry-run
+    fails, and theirs fails until the controller with their CRDs is running.
     """
 
     INFRA = "infra"
@@ -20,14 +20,14 @@ class Stage(str, Enum):
 
 
 def entries_by_stage(stack: Stack) -> dict[Stage, list[tuple[str, Entry]]]:
-    """Return (shared folder, entry) pairs by stage, in order, without stages that have none."""
-    infrastructure = [("infrastructure", e) for e in stack.config.infrastructure]
-    found = {
+    """Return (shared folder, entry) pairs by stage, in order; a stage without entries is absent."""
+    infrastructure = [("infrastructure", entry) for entry in stack.config.infrastructure]
+    entries = {
         Stage.INFRA: [pair for pair in infrastructure if not _is_policy(pair[1])],
         Stage.POLICIES: [pair for pair in infrastructure if _is_policy(pair[1])],
-        Stage.APPS: [("apps", e) for e in stack.config.apps],
+        Stage.APPS: [("apps", entry) for entry in stack.config.apps],
     }
-    return {stage: pairs for stage, pairs in found.items() if pairs}
+    return {stage: pairs for stage, pairs in entries.items() if pairs}
 
 
 def _is_policy(entry: Entry) -> bool:

@@ -1,14 +1,21 @@
-"""What the platform keeps in a cluster for one team: its fence, and what Flux pulls for it."""
+"""The objects that the platform keeps for one tenant in a cluster.
+
+Most of them are the tenant's fence, which holds it in its namespace: Pod Security labels, quotas,
+limits, network policies, and a role that allows workloads and nothing of the fence. The others
+tell Flux to apply the tenant's repository with that role.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fleet.config.tenant import Tenant
+from fleet.kube.manifest import Manifest
+from fleet.render import flux
 
 LABEL = "platform.example.com/tenant"
-# Groups and kinds, and so names of APIs, that a role has: what runs, and what it takes to run.
-# Neither ServiceAccounts, which a cloud may give rights outside, nor anything of the fence itself.
+# What the roles allow, by API group. ServiceAccounts are missing, because a cloud may give them
+# rights outside the cluster.
 _WORKLOADS = (
     ("", ("configmaps", "persistentvolumeclaims", "secrets", "services")),
     ("apps", ("deployments", "statefulsets")),
@@ -20,14 +27,25 @@ _PUBLISHED = (
     ("networking.k8s.io", ("ingresses",)),
     ("gateway.networking.k8s.io", ("grpcroutes", "httproutes")),
 )
-# What Flux looks at to say whether a workload is healthy.
-_SEEN = (("", ("events", "pods")), ("apps", ("replicasets",)))
+# Flux reads these to tell whether a workload is healthy.
+_READ_ONLY = (("", ("events", "pods")), ("apps", ("replicasets",)))
+_RBAC = "rbac.authorization.k8s.io"
 
-Document = dict[str, Any]
+
+def manifests_of(tenant: Tenant) -> list[Manifest]:
+    """Return all objects of one tenant, the namespace first.
+
+    When the tenant leaves the stack file, Flux removes them all. With `keep`, it leaves the
+    namespace and what limits it, so that the tenant's workloads go on as they are.
+    """
+    limited_namespace = [namespace(tenant), *_quotas_and_limits(tenant), *_network_policies(tenant)]
+    if tenant.keep:
+        limited_namespace = [_never_pruned(manifest) for manifest in limited_namespace]
+    return [*limited_namespace, _account(tenant), *_role_and_binding(tenant), *sync(tenant)]
 
 
-def namespace(tenant: Tenant) -> Document:
-    """Return the team's namespace."""
+def namespace(tenant: Tenant) -> Manifest:
+    """Return the tenant's namespace."""
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -42,90 +60,14 @@ def namespace(tenant: Tenant) -> Document:
     }
 
 
-def documents(tenant: Tenant) -> list[Document]:
-    """Return everything of one team: its fence, then its wiring.
-
-    When the team is removed, all of it goes, or of a team to keep the wiring only.
-    """
-    fence = [namespace(tenant), *_bounds(tenant), *_network(tenant)]
-    account = {
-        **_head(tenant, "v1", "ServiceAccount", tenant.account, tenant.flux_namespace),
-        # No pod runs as it: Flux only impersonates it.
-        "automountServiceAccountToken": False,
-    }
-    return [
-        *(_kept(document) if tenant.keep else document for document in fence),
-        account,
-        *_rights(tenant),
-        *sync(tenant),
-    ]
-
-
-def _kept(document: Document) -> Document:
-    """The same, never removed by Flux."""
-    annotations = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
-    return document | {"metadata": document["metadata"] | {"annotations": annotations}}
-
-
-def _bounds(tenant: Tenant) -> list[Document]:
-    """What all of the namespace, and what one container of it, may use."""
-    return [
-        {
-            **_head(tenant, "v1", "ResourceQuota", "tenant"),
-            "spec": {"hard": dict(sorted(tenant.quota.items()))},
-        },
-        {
-            # Else a team's pods could push the platform's off a node.
-            **_head(tenant, "v1", "ResourceQuota", "no-critical-pods"),
-            "spec": {
-                "hard": {"pods": "0"},
-                "scopeSelector": {
-                    "matchExpressions": [
-                        {
-                            "scopeName": "PriorityClass",
-                            "operator": "In",
-                            "values": ["system-cluster-critical", "system-node-critical"],
-                        }
-                    ]
-                },
-            },
-        },
-        {
-            **_head(tenant, "v1", "LimitRange", "tenant"),
-            "spec": {
-                "limits": [
-                    {
-                        "type": "Container",
-                        **{kind: dict(sorted(v.items())) for kind, v in tenant.limits.items()},
-                    }
-                ]
-            },
-        },
-    ]
-
-
-def sync(tenant: Tenant) -> tuple[Document, Document]:
-    """Return the GitRepository and the Kustomization of a team."""
-    source_spec: Document = {
+def sync(tenant: Tenant) -> tuple[Manifest, Manifest]:
+    """Return the GitRepository and the Flux Kustomization of the tenant's repository."""
+    source_spec: dict[str, Any] = {
         "interval": tenant.repository.interval,
         "url": tenant.repository.url,
         "ref": {"branch": tenant.repository.branch},
     }
-    if tenant.reads_with_secret:
-        source_spec["secretRef"] = {"name": tenant.source}
-    if tenant.suspend:
-        source_spec["suspend"] = True
-    source = {
-        **_head(
-            tenant,
-            "source.toolkit.fluxcd.io/v1",
-            "GitRepository",
-            tenant.source,
-            tenant.flux_namespace,
-        ),
-        "spec": source_spec,
-    }
-    spec: Document = {
+    spec: dict[str, Any] = {
         "interval": tenant.interval,
         "retryInterval": "1m",
         "timeout": "3m",
@@ -135,89 +77,137 @@ def sync(tenant: Tenant) -> tuple[Document, Document]:
         "targetNamespace": tenant.namespace,
         "serviceAccountName": tenant.account,
     }
+    if tenant.reads_with_secret:
+        source_spec["secretRef"] = {"name": tenant.source}
     if tenant.keep:
         spec["deletionPolicy"] = "Orphan"
     if tenant.suspend:
+        source_spec["suspend"] = True
         spec["suspend"] = True
-    kustomization = {
-        **_head(
-            tenant,
-            "kustomize.toolkit.fluxcd.io/v1",
-            "Kustomization",
-            f"{tenant.name}-apps",
-            tenant.flux_namespace,
-        ),
-        "spec": spec,
+    return (
+        flux.git_repository(_flux_metadata(tenant, tenant.source), source_spec),
+        flux.kustomization(_flux_metadata(tenant, f"{tenant.name}-apps"), spec),
+    )
+
+
+def _never_pruned(manifest: Manifest) -> Manifest:
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": flux.NEVER_PRUNED}}
+
+
+def _quotas_and_limits(tenant: Tenant) -> list[Manifest]:
+    container_limits = {kind: dict(sorted(v.items())) for kind, v in tenant.limits.items()}
+    critical = {
+        "scopeName": "PriorityClass",
+        "operator": "In",
+        "values": ["system-cluster-critical", "system-node-critical"],
     }
-    return source, kustomization
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": _metadata(tenant, "tenant"),
+            "spec": {"hard": dict(sorted(tenant.quota.items()))},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            # Pods of these priorities could displace the platform's from a node.
+            "metadata": _metadata(tenant, "no-critical-pods"),
+            "spec": {"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [critical]}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "LimitRange",
+            "metadata": _metadata(tenant, "tenant"),
+            "spec": {"limits": [{"type": "Container", **container_limits}]},
+        },
+    ]
 
 
-def _rights(tenant: Tenant) -> tuple[Document, Document]:
-    kinds = _WORKLOADS + (_PUBLISHED if tenant.role == "published" else ())
-    extra = tuple((item.api_group, item.resources) for item in tenant.extra_kinds)
+def _network_policies(tenant: Tenant) -> list[Manifest]:
+    """Deny all traffic except DNS queries and traffic between the tenant's own pods."""
+    dns = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
+    dns_ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
+    own_pods: list[Manifest] = [{"podSelector": {}}]
+    return [
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": _metadata(tenant, "default-deny"),
+            "spec": {
+                "podSelector": {},
+                "policyTypes": ["Ingress", "Egress"],
+                "egress": [{"to": [dns], "ports": dns_ports}],
+            },
+        },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": _metadata(tenant, "own-namespace"),
+            "spec": {
+                "podSelector": {},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": own_pods}],
+                "egress": [{"to": own_pods}],
+            },
+        },
+    ]
+
+
+def _account(tenant: Tenant) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": _flux_metadata(tenant, tenant.account),
+        # Flux's controllers impersonate the account, and no pod runs as it.
+        "automountServiceAccountToken": False,
+    }
+
+
+def _role_and_binding(tenant: Tenant) -> list[Manifest]:
+    published = _PUBLISHED if tenant.role == "published" else ()
+    extra = ((kinds.api_group, kinds.resources) for kinds in tenant.extra_kinds)
     rules = [
         {
             "apiGroups": [group],
             "resources": list(resources),
             "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
         }
-        for group, resources in (*kinds, *extra)
+        for group, resources in (*_WORKLOADS, *published, *extra)
     ]
     rules += [
         {"apiGroups": [group], "resources": list(resources), "verbs": ["get", "list", "watch"]}
-        for group, resources in _SEEN
+        for group, resources in _READ_ONLY
     ]
-    api = "rbac.authorization.k8s.io"
-    role = {**_head(tenant, f"{api}/v1", "Role", "tenant"), "rules": rules}
-    binding = {
-        **_head(tenant, f"{api}/v1", "RoleBinding", "tenant"),
-        "roleRef": {"apiGroup": api, "kind": "Role", "name": "tenant"},
-        "subjects": [
-            {"kind": "ServiceAccount", "name": tenant.account, "namespace": tenant.flux_namespace}
-        ],
-    }
-    return role, binding
-
-
-def _network(tenant: Tenant) -> tuple[Document, Document]:
-    """Nothing in, nothing out but questions to the cluster's DNS; and the team's own pods."""
-    api = "networking.k8s.io/v1"
-    dns = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-    }
-    own: list[Document] = [{"podSelector": {}}]
-    deny = {
-        **_head(tenant, api, "NetworkPolicy", "default-deny"),
-        "spec": {
-            "podSelector": {},
-            "policyTypes": ["Ingress", "Egress"],
-            "egress": [
-                {"to": [dns], "ports": [{"port": 53, "protocol": p} for p in ("UDP", "TCP")]}
+    return [
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "Role",
+            "metadata": _metadata(tenant, "tenant"),
+            "rules": rules,
+        },
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": _metadata(tenant, "tenant"),
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": "tenant"},
+            "subjects": [
+                {
+                    "kind": "ServiceAccount",
+                    "name": tenant.account,
+                    "namespace": tenant.flux_namespace,
+                }
             ],
         },
-    }
-    allow = {
-        **_head(tenant, api, "NetworkPolicy", "own-namespace"),
-        "spec": {
-            "podSelector": {},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"from": own}],
-            "egress": [{"to": own}],
-        },
-    }
-    return deny, allow
+    ]
 
 
-def _head(
-    tenant: Tenant, api_version: str, kind: str, name: str, namespace: str | None = None
-) -> Document:
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": {
-            "name": name,
-            "namespace": namespace or tenant.namespace,
-            "labels": {LABEL: tenant.name},
-        },
-    }
+def _metadata(tenant: Tenant, name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": tenant.namespace, "labels": {LABEL: tenant.name}}
+
+
+def _flux_metadata(tenant: Tenant, name: str) -> dict[str, Any]:
+    return {**_metadata(tenant, name), "namespace": tenant.flux_namespace}

@@ -1,59 +1,59 @@
-"""What a team's own repository holds when fleet makes it."""
+"""Files that a tenant's own repository starts with, when fleet creates it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import yaml
-
-from fleet.config.base import DNS_LABEL
 from fleet.config.git_urls import same_repository
+from fleet.config.outlines import StackOutline
 from fleet.config.tenant import Tenant
+from fleet.config.tenant_models import default_folder
 
 
-def environments(owns: Mapping[str, Mapping[str, Any]], tenant: Tenant) -> list[str]:
-    """Return the environments of all stacks that have this team, this repository and no own path.
+def environments(stacks: Iterable[StackOutline], tenant: Tenant) -> list[str]:
+    """Return the environments of all stacks with this tenant in this repository, sorted.
 
-    `owns` are the stacks' own files; what is wrong in another one is told where that is loaded.
+    A stack in which the tenant has a path of its own is left out.
     """
-    found: set[str] = set()
-    wanted = (tenant.name, same_repository(tenant.repository.url))
-    for name, own in owns.items():
-        cluster, tenants = own.get("cluster"), own.get("tenants")
-        environment = str((isinstance(cluster, dict) and cluster.get("environment")) or name)
-        for entry in tenants if isinstance(tenants, list) else ():
-            if not isinstance(entry, dict) or "path" in entry:
-                continue
-            repository = entry.get("repository")
-            url = repository.get("url") if isinstance(repository, dict) else None
-            if (entry.get("name"), same_repository(str(url))) == wanted:
-                found.add(environment)
-    return sorted(one for one in found if re.fullmatch(DNS_LABEL, one))
+    repository = same_repository(tenant.repository.url)
+    return sorted(
+        {
+            stack.environment
+            for stack in stacks
+            for other in stack.tenants
+            if stack.environment is not None
+            and (other.name, other.repository) == (tenant.name, repository)
+            and not other.has_own_path
+        }
+    )
 
 
 def starting_files(tenant: Tenant, environments: Sequence[str]) -> dict[str, str]:
-    """Return path to text: what to do, and a first thing to deploy in each environment.
+    """Return {path: text}: a README, and a kustomization for each environment.
 
-    A ConfigMap is something to see, and lets Flux be Ready.
+    Each kustomization generates a ConfigMap, so that Flux has an object to apply and is ready.
     """
-    files = {"deploy/README.md": _README}
-    for environment in environments:
-        content = {
-            "apiVersion": "kustomize.config.k8s.io/v1beta1",
-            "kind": "Kustomization",
-            "configMapGenerator": [
-                {"name": "hello", "literals": [f"environment={environment}", f"team={tenant.name}"]}
-            ],
-            "generatorOptions": {"disableNameSuffixHash": True},
-        }
-        text = yaml.safe_dump(content, sort_keys=False)
-        files[f"deploy/{environment}/kustomization.yaml"] = f"{_FIRST_LINE}{text}"
-    return files
+    kustomizations = {
+        f"{default_folder(environment)}/kustomization.yaml": _KUSTOMIZATION.format(
+            environment=environment, tenant=tenant.name
+        )
+        for environment in environments
+    }
+    return {"deploy/README.md": _README, **kustomizations}
 
 
-_FIRST_LINE = "# Name your manifests below `resources:`, and remove the generator.\n"
+_KUSTOMIZATION = """\
+# Name your manifests below `resources:`, and remove the generator.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+configMapGenerator:
+- name: hello
+  literals:
+  - environment={environment}
+  - team={tenant}
+generatorOptions:
+  disableNameSuffixHash: true
+"""
 _README = """# What runs where
 
 Each folder here is an environment: what is pushed to it is applied by Flux within a minute, to a

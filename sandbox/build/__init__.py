@@ -1,1 +1,1 @@
-"""The real programs, manifests, charts and schemas that the sandbox is made of, built once."""
+"""Builds of the programs, manifests, charts and schemas that the sandbox uses, each made once."""

@@ -1,9 +1,9 @@
-"""Flux's install manifests, made from the modules of Flux and of its controllers.
+"""Flux's install manifests, built from the Go modules of Flux and of its controllers.
 
-A user gets them from `flux install --export` or from a release; neither can be had from a module
-registry. The steps are those of flux2 (`manifests/scripts/bundle.sh` and
-`pkg/manifestgen/install`), with each release URL replaced by the folder of the controller's module
-that the release's file was built from.
+A user gets them from `flux install --export` or from a release, but a module registry has neither.
+The steps are those of flux2 (`manifests/scripts/bundle.sh` and `pkg/manifestgen/install`). One
+thing differs: in place of the URL of a controller's release file, the folder of its module is used.
+The release file was built from that folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sandbox.sandbox_error import SandboxError
 FLUX = "github.com/fluxcd/flux2/v2"
 NAMESPACE = "flux-system"
 REGISTRY = "ghcr.io/fluxcd"
-# The order of `flux install`'s defaults; it is the order in the output too.
+# `flux install` has these components by default, and writes them in this order.
 COMPONENTS = (
     "source-controller",
     "kustomize-controller",
@@ -37,7 +37,7 @@ _RELEASE_FILE = re.compile(
     r"https://github\.com/fluxcd/(?P<name>[^/]+)/releases/download/(?P<version>[^/]+)"
     r"/(?P=name)\.(?P<what>crds|deployment)\.yaml"
 )
-_FOLDER = {"crds": "crd", "deployment": "manager"}
+_SOURCE_FOLDERS = {"crds": "crd", "deployment": "manager"}
 _EVENTS = "http://notification-controller.$(RUNTIME_NAMESPACE).svc.cluster.local./"
 _STORAGE = "source-controller.$(RUNTIME_NAMESPACE).svc.cluster.local."
 
@@ -45,19 +45,18 @@ _STORAGE = "source-controller.$(RUNTIME_NAMESPACE).svc.cluster.local."
 def build(out: Path) -> None:
     """Write the manifests of the pinned Flux's default components to the file `out`.
 
-    The same bytes each time. Raises SandboxError when the pinned controllers are not those of the
-    pinned Flux, CommandError when kustomize fails.
+    Every build gives the same bytes. Raises SandboxError when the pinned Flux needs other versions
+    of its controllers than the pinned ones, and CommandError when kustomize fails.
     """
-    source = parts.source(FLUX)
-    version = _version(source)
+    version = parts.source_version(FLUX)
     with tempfile.TemporaryDirectory(prefix="flux-manifests-") as folder:
         work = Path(folder)
-        _stage_sources(source / "manifests", work)
+        _copy_sources(parts.source(FLUX) / "manifests", work)
         for component in COMPONENTS:
             _kustomize(work / "bases" / component, work / "install" / f"{component}.yaml")
         _kustomize(work / "policies", work / "install" / "policies.yaml")
         _kustomize(work / "rbac", work / "install" / "roles" / "rbac.yaml")
-        _write(work / "install" / "roles", _roles())
+        _write(work / "install" / "roles", {"kustomization.yaml": _roles()})
         _write(work / "install", _install(version))
         _kustomize(work / "install", work / "flux.yaml")
         documents = (work / "flux.yaml").read_bytes()
@@ -70,58 +69,54 @@ def build(out: Path) -> None:
     files.write(out, header.encode() + documents)
 
 
-def _stage_sources(manifests: Path, work: Path) -> None:
-    """Copy what is built, because the module cache is read-only, and point it at local folders."""
+def _copy_sources(manifests: Path, work: Path) -> None:
+    """Copy Flux's manifests and its controllers' into `work`, and refer to the copies.
+
+    The originals are in the Go module cache, which is read-only.
+    """
     for folder in ("rbac", "policies", *(f"bases/{name}" for name in COMPONENTS)):
         _copy(manifests / folder, work / folder)
     (work / "install" / "roles").mkdir(parents=True)
     for component in COMPONENTS:
-        module = parts.source(f"github.com/fluxcd/{component}")
+        module = f"github.com/fluxcd/{component}"
         base = work / "bases" / component
-        for folder in _FOLDER.values():
-            _copy(module / "config" / folder, base / folder)
+        config = parts.source(module) / "config"
+        for folder in _SOURCE_FOLDERS.values():
+            _copy(config / folder, base / folder)
         kustomization = base / "kustomization.yaml"
         content = yaml.safe_load(kustomization.read_text())
         content["resources"] = [
-            _local(entry, component, _version(module)) for entry in content["resources"]
+            _local_resource(entry, component, parts.source_version(module))
+            for entry in content["resources"]
         ]
         kustomization.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
-def _local(entry: str, component: str, version: str) -> str:
-    """Turn the URL of a controller's release file into the folder that it was built from."""
+def _local_resource(entry: str, component: str, version: str) -> str:
+    """Return the folder for the URL of a controller's release file, and other entries unchanged."""
     release = _RELEASE_FILE.fullmatch(entry)
     if release is None:
         return entry
     if (release["name"], release["version"]) != (component, version):
         raise SandboxError(
-            f"sandbox/build/modules/sources/go.mod: Flux wants {release['name']} "
-            f"{release['version']}, "
-            f"but {component} {version} is pinned; pin what Flux wants"
+            f"sandbox/build/modules/sources/go.mod: {component} is pinned at {version}, but Flux "
+            f"needs {release['name']} {release['version']}; pin that version"
         )
-    return _FOLDER[release["what"]]
+    return _SOURCE_FOLDERS[release["what"]]
 
 
 def _roles() -> dict[str, Any]:
-    # Cluster-wide names carry the namespace, so that two installations could not collide.
     return {
-        "kustomization.yaml": {
-            "kind": "Kustomization",
-            "namespace": NAMESPACE,
-            "resources": ["rbac.yaml"],
-            "nameSuffix": f"-{NAMESPACE}",
-        }
+        "kind": "Kustomization",
+        "namespace": NAMESPACE,
+        "resources": ["rbac.yaml"],
+        # The suffix keeps cluster-wide names of two installations apart.
+        "nameSuffix": f"-{NAMESPACE}",
     }
 
 
 def _install(version: str) -> dict[str, Any]:
-    labels = {
-        "app.kubernetes.io/instance": NAMESPACE,
-        "app.kubernetes.io/part-of": "flux",
-        "app.kubernetes.io/version": version,
-    }
-    everywhere = {"path": "metadata/labels", "create": True}
-    in_pods = {"kind": "Deployment", "path": "spec/template/metadata/labels", "create": True}
+    """Return the files of the folder that kustomize builds last, by name."""
     return {
         "namespace.yaml": {
             "apiVersion": "v1",
@@ -134,57 +129,73 @@ def _install(version: str) -> dict[str, Any]:
                 },
             },
         },
-        "labels.yaml": {
-            "apiVersion": "builtin",
-            "kind": "LabelTransformer",
-            "metadata": {"name": "labels"},
-            "labels": labels,
-            "fieldSpecs": [everywhere, in_pods],
-        },
+        "labels.yaml": _label_transformer(version),
         "node-selector.yaml": {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": "all"},
             "spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/os": "linux"}}}},
         },
-        "kustomization.yaml": {
-            "kind": "Kustomization",
-            "namespace": NAMESPACE,
-            # flux keeps the order of the list; the kustomize command would sort by kind.
-            "sortOptions": {"order": "fifo"},
-            "resources": [
-                "namespace.yaml",
-                "policies.yaml",
-                "roles",
-                *(f"{component}.yaml" for component in COMPONENTS),
-            ],
-            "transformers": ["labels.yaml"],
-            "patches": [
-                {"path": "node-selector.yaml", "target": {"kind": "Deployment"}},
-                *(_arguments(component) for component in COMPONENTS),
-            ],
-            "images": [
-                {"name": f"fluxcd/{component}", "newName": f"{REGISTRY}/{component}"}
-                for component in COMPONENTS
-            ],
-        },
+        "kustomization.yaml": _install_kustomization(),
     }
 
 
-def _arguments(component: str) -> dict[str, Any]:
+def _label_transformer(version: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "builtin",
+        "kind": "LabelTransformer",
+        "metadata": {"name": "labels"},
+        "labels": {
+            "app.kubernetes.io/instance": NAMESPACE,
+            "app.kubernetes.io/part-of": "flux",
+            "app.kubernetes.io/version": version,
+        },
+        "fieldSpecs": [
+            {"path": "metadata/labels", "create": True},
+            {"kind": "Deployment", "path": "spec/template/metadata/labels", "create": True},
+        ],
+    }
+
+
+def _install_kustomization() -> dict[str, Any]:
+    return {
+        "kind": "Kustomization",
+        "namespace": NAMESPACE,
+        # flux keeps the order of `resources`; without this, the kustomize command sorts by kind.
+        "sortOptions": {"order": "fifo"},
+        "resources": [
+            "namespace.yaml",
+            "policies.yaml",
+            "roles",
+            *(f"{component}.yaml" for component in COMPONENTS),
+        ],
+        "transformers": ["labels.yaml"],
+        "patches": [
+            {"path": "node-selector.yaml", "target": {"kind": "Deployment"}},
+            *(_arguments_patch(component) for component in COMPONENTS),
+        ],
+        "images": [
+            {"name": f"fluxcd/{component}", "newName": f"{REGISTRY}/{component}"}
+            for component in COMPONENTS
+        ],
+    }
+
+
+def _arguments_patch(component: str) -> dict[str, Any]:
+    """Return the patch that sets a controller's arguments, as `flux install` does."""
     arguments = ["--watch-all-namespaces=true", "--log-level=info"]
     if component != "notification-controller":
         arguments.insert(0, f"--events-addr={_EVENTS}")
-    places = dict(enumerate(arguments))
+    by_index = dict(enumerate(arguments))
     if component == "source-controller":
-        places[6] = f"--storage-adv-addr={_STORAGE}"
+        by_index[6] = f"--storage-adv-addr={_STORAGE}"
     patch = [
         {
             "op": "replace",
             "path": f"/spec/template/spec/containers/0/args/{index}",
             "value": argument,
         }
-        for index, argument in places.items()
+        for index, argument in by_index.items()
     ]
     return {
         "target": {"group": "apps", "version": "v1", "kind": "Deployment", "name": component},
@@ -192,13 +203,8 @@ def _arguments(component: str) -> dict[str, Any]:
     }
 
 
-def _version(module: Path) -> str:
-    """Return the version of a module from its folder in the module cache, `<name>@<version>`."""
-    return module.name.rpartition("@")[2]
-
-
 def _copy(source: Path, target: Path) -> None:
-    # Contents only: the cache's files are read-only, and their copies must not be.
+    # `copyfile` copies no modes, because files in the module cache are read-only.
     shutil.copytree(source, target, copy_function=shutil.copyfile)
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -1,11 +1,12 @@
-"""JSON Schemas of every kind that the tree can hold, for kubeconform, strict and offline.
+"""JSON Schemas of every kind that the tree can hold, for a strict and offline kubeconform.
 
-Made from Kubernetes' OpenAPI and from the CRDs of Flux, Kyverno and the Gateway API. One file a
-kind, where `fleet.tools.SCHEMA_TEMPLATE` finds it; each stands alone. They are closed: a field that
-the API server would drop is an error, which is what catches a misspelt one.
+They are built from Kubernetes' OpenAPI document and from the CRDs of Flux, Kyverno and the Gateway
+API. Each kind has one file, at the path of `fleet.check.schemas.SCHEMA_TEMPLATE`, and a file refers
+to no other file. The schemas are closed: they refuse a field that the API server would drop, so
+kubeconform finds misspelt fields.
 
-JSON Schema draft 4, because that is what CRDs are written in (`exclusiveMinimum: true`) and what
-kubeconform takes when a schema says nothing.
+They are JSON Schema draft 4, because CRDs use its keywords (`exclusiveMinimum: true`), and
+kubeconform expects that draft when a schema names none.
 """
 
 from __future__ import annotations
@@ -37,35 +38,35 @@ _CRD_FOLDERS = (
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _SPECIAL: Mapping[str, Schema] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer", "null"]},
-    # Written `cpu: 1` as often as `cpu: "1"`.
+    # Both `cpu: 1` and `cpu: "1"` are in use.
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number", "null"]},
 }
-# Values are checked by these; defaults, titles and CEL rules are the API server's matter.
-_KEPT = (
+# Only these keywords limit values. Defaults, titles and CEL rules are left to the API server.
+_VALUE_KEYWORDS = (
     "enum", "exclusiveMaximum", "exclusiveMinimum", "maximum", "maxItems", "maxLength",
     "maxProperties", "minimum", "minItems", "minLength", "minProperties", "multipleOf", "pattern",
     "required", "type", "uniqueItems",
 )  # fmt: skip
-# Most formats mean something else, or nothing, to one of the two; these tell alternatives apart.
+# Kubernetes and kubeconform agree on few formats. These two are needed to tell alternatives apart.
 _FORMATS = ("ipv4", "ipv6")
 _PREFIX = "#/definitions/"
 
 
 def build(out: Path) -> None:
-    """Write the schemas into the folder `out`, replacing what is there; the same bytes each time.
+    """Replace the folder `out` by one with all schemas. Every build gives the same bytes.
 
-    kubeconform finds them with `-schema-location '<out>/' + fleet.tools.SCHEMA_TEMPLATE`.
+    kubeconform finds them with `-schema-location '<out>/' + fleet.check.schemas.SCHEMA_TEMPLATE`.
     """
     swagger = parts.source(_KUBERNETES) / "api" / "openapi-spec" / "swagger.json"
     definitions = from_openapi(json.loads(swagger.read_text()))
     with files.fresh_folder(out) as folder:
-        for location, schema in _all(definitions):
+        for location, schema in _located_schemas(definitions):
             path = folder / location
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(schema, sort_keys=True, separators=(",", ":")))
 
 
-def _all(definitions: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
+def _located_schemas(definitions: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
     for schema in definitions.values():
         if (kind := schema.get("x-kind")) is not None:
             yield kind, standalone(schema, definitions)
@@ -82,20 +83,20 @@ def _crds() -> Iterator[Schema]:
                     yield document
 
 
-# The same loader in C where PyYAML has it: ten times as fast.
+# The C loader is ten times as fast, but PyYAML can be built without it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def location(api_version: str, kind: str) -> str:
-    """Return where the schema of a kind is, as SCHEMA_TEMPLATE has it: apps/deployment_v1.json."""
+    """Return the path of a kind's schema, as in SCHEMA_TEMPLATE: apps/deployment_v1.json."""
     group, _, version = api_version.rpartition("/")
     return f"{group or version}/{kind.lower()}_{version}.json"
 
 
 def without_templating(text: str) -> str:
-    """Drop the lines of a chart's template that are nothing but an instruction of Helm's.
+    """Remove the lines of a chart's template that hold only an instruction of Helm.
 
-    What is left of Kyverno's CRD templates is the whole CRD, but for its labels.
+    The rest of a CRD template of Kyverno is the complete CRD without its labels.
     """
     return "\n".join(
         line for line in text.split("\n") if not re.fullmatch(r"\s*\{\{.*\}\}\s*", line)
@@ -105,15 +106,16 @@ def without_templating(text: str) -> str:
 def from_openapi(document: Mapping[str, Any]) -> dict[str, Schema]:
     """Return the definitions of an OpenAPI v2 document as closed schemas.
 
-    One that is a kind has its `location` under `x-kind`. Lists are left out: nobody writes them.
+    The definition of a kind has its `location` under `x-kind`. Lists have none, because a tree
+    holds no list object.
     """
     definitions: dict[str, Schema] = {}
     for name, definition in document["definitions"].items():
-        # Null is let in here and not where it is referred to: kubeconform then names the one thing
-        # that is wrong, instead of every alternative.
-        schema = dict(_SPECIAL.get(name) or or_null(_of_openapi(definition)))
+        # The definition itself allows null. A reference that says "this or null" would make
+        # kubeconform report both alternatives for one error.
+        schema = dict(_SPECIAL.get(name) or or_null(_openapi_schema(definition)))
         groups = definition.get("x-kubernetes-group-version-kind", ())
-        # More than one is something like DeleteOptions, which is never an object of its own.
+        # A definition with several kinds, such as DeleteOptions, is never an object of its own.
         if len(groups) == 1 and not groups[0]["kind"].endswith("List"):
             group, version, kind = (groups[0][key] for key in ("group", "version", "kind"))
             schema["x-kind"] = location(f"{group}/{version}".lstrip("/"), kind)
@@ -121,37 +123,37 @@ def from_openapi(document: Mapping[str, Any]) -> dict[str, Schema]:
     return definitions
 
 
-def _of_openapi(node: Schema) -> Schema:
+def _openapi_schema(node: Schema) -> Schema:
     if "$ref" in node:
         return {"$ref": node["$ref"]}
-    schema = {key: node[key] for key in _KEPT if key in node}
+    schema = {key: node[key] for key in _VALUE_KEYWORDS if key in node}
     if node.get("format") == "int-or-string":
         schema["type"] = ["string", "integer"]
     if "items" in node:
-        schema["items"] = _of_openapi(node["items"])
+        schema["items"] = _openapi_schema(node["items"])
     if "properties" in node:
         required = node.get("required", ())
         schema["properties"] = {
-            name: _of_openapi(child) if name in required else or_null(_of_openapi(child))
+            name: _openapi_schema(child) if name in required else or_null(_openapi_schema(child))
             for name, child in node["properties"].items()
         }
         schema["additionalProperties"] = False
-    # With neither it is any object at all, such as RawExtension.
+    # A schema with neither accepts every object; RawExtension is one.
     if isinstance(node.get("additionalProperties"), dict):
-        schema["additionalProperties"] = _of_openapi(node["additionalProperties"])
+        schema["additionalProperties"] = _openapi_schema(node["additionalProperties"])
     return schema
 
 
 def from_crd(crd: Schema) -> Iterator[tuple[str, Schema]]:
     """Yield (location, closed schema) for each served version of a CRD.
 
-    `metadata` refers to Kubernetes' ObjectMeta, which a CRD only calls an object.
+    `metadata` refers to Kubernetes' ObjectMeta, because a CRD gives no fields for it.
     """
     spec = crd["spec"]
     for version in spec["versions"]:
         if not version["served"]:
             continue
-        schema = _of_crd(version["schema"]["openAPIV3Schema"])
+        schema = _crd_schema(version["schema"]["openAPIV3Schema"])
         properties = schema.setdefault("properties", {})
         properties.setdefault("apiVersion", {"type": "string"})
         properties.setdefault("kind", {"type": "string"})
@@ -160,62 +162,66 @@ def from_crd(crd: Schema) -> Iterator[tuple[str, Schema]]:
         yield location(f"{spec['group']}/{version['name']}", spec["names"]["kind"]), schema
 
 
-def _of_crd(node: Schema) -> Schema:
-    """Close one level of a structural schema; what it does not name, the API server drops."""
-    schema = _values(node)
-    # The API server fills in defaults before it checks, so what is missing here may be there then.
+def _crd_schema(node: Schema) -> Schema:
+    """Return a structural schema, closed at each level, as the API server drops other fields."""
+    schema = _value_rules(node)
+    # The API server sets defaults before it validates, so a field with a default can be missing.
     defaulted = {name for name, child in node.get("properties", {}).items() if "default" in child}
     if defaulted:
         for key in ("allOf", "anyOf", "oneOf", "not"):
             schema.pop(key, None)
         required = sorted(set(schema.pop("required", ())) - defaulted)
-        # Draft 4 wants at least one name in it.
+        # Draft 4 does not allow an empty `required`.
         schema |= {"required": required} if required else {}
     if "items" in node:
-        schema["items"] = _of_crd(node["items"])
+        schema["items"] = _crd_schema(node["items"])
     if "properties" in node:
-        schema["properties"] = {name: _of_crd(child) for name, child in node["properties"].items()}
+        schema["properties"] = {
+            name: _crd_schema(child) for name, child in node["properties"].items()
+        }
     extra = node.get("additionalProperties")
-    kept = node.get("x-kubernetes-preserve-unknown-fields") or node.get(
+    is_open = node.get("x-kubernetes-preserve-unknown-fields") or node.get(
         "x-kubernetes-embedded-resource"
     )
     if isinstance(extra, dict):
-        schema["additionalProperties"] = _of_crd(extra)
-    elif node.get("type") == "object" and not kept and extra is not True:
+        schema["additionalProperties"] = _crd_schema(extra)
+    elif node.get("type") == "object" and not is_open and extra is not True:
         schema["additionalProperties"] = False
     if node.get("x-kubernetes-int-or-string"):
         schema["type"] = ["string", "integer"]
     return or_null(schema) if node.get("nullable") else schema
 
 
-def _values(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Copy what checks values. Below allOf and its like nothing is closed: they name no fields."""
+def _value_rules(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Return the keywords that limit values. Alternatives below them stay open for other fields."""
     if not isinstance(node, dict):
         return node
-    schema = {key: node[key] for key in _KEPT if key in node}
+    schema = {key: node[key] for key in _VALUE_KEYWORDS if key in node}
     if node.get("format") in _FORMATS:
         schema["format"] = node["format"]
     for key in ("allOf", "anyOf", "oneOf"):
         if key in node:
-            schema[key] = [_branch(child) for child in node[key]]
+            schema[key] = [_alternative(child) for child in node[key]]
     if "not" in node:
-        schema["not"] = _branch(node["not"])
+        schema["not"] = _alternative(node["not"])
     return schema
 
 
-def _branch(node: Schema) -> Schema:
-    schema: Schema = _values(node)
+def _alternative(node: Schema) -> Schema:
+    schema: Schema = _value_rules(node)
     if "items" in node:
-        schema["items"] = _branch(node["items"])
+        schema["items"] = _alternative(node["items"])
     if "properties" in node:
-        schema["properties"] = {name: _branch(child) for name, child in node["properties"].items()}
+        schema["properties"] = {
+            name: _alternative(child) for name, child in node["properties"].items()
+        }
     if isinstance(node.get("additionalProperties"), dict):
-        schema["additionalProperties"] = _branch(node["additionalProperties"])
+        schema["additionalProperties"] = _alternative(node["additionalProperties"])
     return schema
 
 
 def or_null(schema: Schema) -> Schema:
-    """Let a schema also accept null, which the API server takes for "not given"."""
+    """Return a schema that also accepts null, which the API server reads as an absent field."""
     schema = dict(schema)
     if "enum" in schema:
         schema["enum"] = [*schema["enum"], None]
@@ -226,7 +232,7 @@ def or_null(schema: Schema) -> Schema:
 
 
 def standalone(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Return the schema with those definitions that it reaches, and no others."""
+    """Return the schema together with the definitions that it refers to, directly or not."""
     reached: dict[str, Schema] = {}
     waiting = list(_references(schema))
     while waiting:

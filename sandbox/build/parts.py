@@ -1,8 +1,8 @@
-"""The real programs that the sandbox runs, built once from pinned Go modules.
+"""The programs that the sandbox runs, built once from pinned Go modules.
 
-Each folder below `modules/` is a Go module of its own, because their dependencies clash. A build is
-kept in the cache under a key made of everything that decides it, so it is never made twice; it
-becomes visible only when whole, so an interrupted one is simply made again.
+Each folder below `modules/` is a Go module of its own, because their dependencies conflict. The
+cache keeps a build under a key of everything that changes its result, so nothing is built twice. A
+build gets its final name when it is complete, so an interrupted one is made again.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ BUILD_TIMEOUT = 40 * 60
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One Go module of ours and the programs built from it.
+    """One folder below `modules/` and the programs built from it.
 
-    `programs` maps a program's file name to its Go package. `version` is what the program is;
-    `version_command` are the arguments that make a program on PATH say its version, and a program
-    without them is never looked for there. `minutes` is a cold build on two cores.
+    `programs` maps a program's file name to its Go package. `version_command` maps a program to the
+    arguments that print its version; a program on PATH is used only when it prints `version`.
+    `minutes` is the time of a build on two cores with an empty Go cache.
     """
 
     programs: Mapping[str, str]
@@ -43,6 +43,8 @@ class Part:
     linker_flags: str = ""
 
 
+# `fleet check` runs these two, so they are linked into the cache's folder of programs.
+_PROGRAMS_OF_FLEET = ("kustomize", "kubeconform")
 _KUBERNETES = "k8s.io/component-base/version"
 PARTS: Mapping[str, Part] = {
     "kustomize": Part(
@@ -109,7 +111,7 @@ PARTS: Mapping[str, Part] = {
         programs={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
         version="v3.259.0",
         version_command={"pulumi": ("version",)},
-        # The Automation API refuses an engine that does not know its version.
+        # The Automation API refuses a program that prints no version.
         linker_flags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=3.259.0",
         minutes=3,
     ),
@@ -134,38 +136,46 @@ _PART_OF = {program: name for name, part in PARTS.items() for program in part.pr
 
 
 def program(name: str) -> Path:
-    """Return the path of a built (or found) program. Raises SandboxError when it is not built."""
+    """Return a program from PATH or from the cache. Raises SandboxError when neither has it."""
     part_name = _PART_OF[name]
     found = _on_path(name, PARTS[part_name])
     if found is not None:
         return found
-    path = _directory(part_name) / name
+    path = _build_folder(part_name) / name
     if not path.exists():
         target = "test" if part_name in TEST_PARTS else "tools"
-        raise SandboxError(f"{name}: not built yet; run `make {target}`")
+        raise SandboxError(f"{name}: not built; run `make {target}`")
     return path
 
 
 def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
     """Build the named parts that are neither in the cache nor on PATH, one after the other."""
-    missing = [name for name in names if not _have(name)]
+    missing = [name for name in names if not _is_available(name)]
     left = sum(PARTS[name].minutes for name in missing)
-    for name in missing:
-        say(f"building {name} {PARTS[name].version} (all that is left: about {left:.0f} min cold)")
-        started = time.monotonic()
-        with _still(say, f"still building {name}"):
-            _build(name)
-        say(f"built {name} in {time.monotonic() - started:.0f} s")
-        left -= PARTS[name].minutes
-    for tool in ("kustomize", "kubeconform"):
-        if tool in names:
-            _publish(tool, program(tool))
+    for name in names:
+        if name in missing:
+            say(f"building {name} {PARTS[name].version} (about {left:.0f} min left for all parts)")
+            started = time.monotonic()
+            with _reminder(say, f"still building {name}"):
+                _build(name)
+            say(f"built {name} in {time.monotonic() - started:.0f} s")
+            left -= PARTS[name].minutes
+        if name in _PROGRAMS_OF_FLEET:
+            link(cache.programs() / name, program(name))
+
+
+def link(path: Path, target: Path) -> None:
+    """Make `path` a symbolic link to `target`, in place of an earlier link."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.symlink_to(target)
+    fresh.replace(path)
 
 
 def source(module: str) -> Path:
-    """Return the folder of a module that the sandbox reads and does not build, fetched once.
+    """Return the folder of a module that the sandbox reads but does not build; Go fetches it once.
 
-    Its version and checksum are those of `modules/sources/go.mod` and `go.sum`.
+    `modules/sources/go.mod` and `go.sum` pin its version and checksum.
     """
     out = run(
         ["go", "mod", "download", "-json", f"{module}@{source_version(module)}"],
@@ -186,10 +196,10 @@ def source_version(module: str) -> str:
     return required[module]
 
 
-def _have(part_name: str) -> bool:
+def _is_available(part_name: str) -> bool:
     part = PARTS[part_name]
-    directory = _directory(part_name)
-    return all((directory / name).exists() or _on_path(name, part) for name in part.programs)
+    folder = _build_folder(part_name)
+    return all((folder / name).exists() or _on_path(name, part) for name in part.programs)
 
 
 def _on_path(name: str, part: Part) -> Path | None:
@@ -197,13 +207,13 @@ def _on_path(name: str, part: Part) -> Path | None:
     if found is None or name not in part.version_command:
         return None
     try:
-        said = run([found, *part.version_command[name]], timeout=20)
+        output = run([found, *part.version_command[name]], timeout=20)
     except CommandError:
         return None
-    return Path(found) if part.version.removeprefix("v") in said else None
+    return Path(found) if part.version.removeprefix("v") in output else None
 
 
-def _directory(part_name: str) -> Path:
+def _build_folder(part_name: str) -> Path:
     part = PARTS[part_name]
     digest = hashlib.sha256()
     for file in sorted((FOLDER / part_name).iterdir()):
@@ -213,27 +223,27 @@ def _directory(part_name: str) -> Path:
 
 
 @contextmanager
-def _still(say: Callable[[str], None], what: str) -> Iterator[None]:
-    """Say it every half minute: a compiler tells nothing for minutes."""
+def _reminder(say: Callable[[str], None], text: str) -> Iterator[None]:
+    """Say a text every half minute, because the compiler prints nothing for minutes."""
     done = threading.Event()
 
-    def tell() -> None:
+    def remind() -> None:
         while not done.wait(30):
-            say(what)
+            say(text)
 
-    teller = threading.Thread(target=tell, daemon=True)
-    teller.start()
+    thread = threading.Thread(target=remind, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         done.set()
-        teller.join()
+        thread.join()
 
 
 def _build(part_name: str) -> None:
     part = PARTS[part_name]
-    done = _directory(part_name)
-    unfinished = done.with_name(f"{done.name}.{os.getpid()}")
+    folder = _build_folder(part_name)
+    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
         for name, package in part.programs.items():
@@ -247,21 +257,12 @@ def _build(part_name: str) -> None:
                 cwd=FOLDER / part_name,
                 env=_go_environment(),
             )  # fmt: skip
-        shutil.rmtree(done, ignore_errors=True)
-        unfinished.rename(done)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _publish(name: str, path: Path) -> None:
-    """Put a program where the `fleet` command looks for it."""
-    link = cache.programs() / name
-    link.parent.mkdir(parents=True, exist_ok=True)
-    fresh = link.with_name(f"{name}.{os.getpid()}")
-    fresh.symlink_to(path)
-    fresh.replace(link)
-
-
 def _go_environment() -> dict[str, str]:
-    # Workspaces and vendoring of the surroundings must not change what is built.
+    # A Go workspace or GOFLAGS of the user would change the result.
     return {**os.environ, "GOWORK": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}

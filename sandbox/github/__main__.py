@@ -1,4 +1,4 @@
-"""Run the stand-in as a process of its own: `python -m sandbox.github --help`."""
+"""Run the stand-in in a process of its own: `python -m sandbox.github --help`."""
 
 from __future__ import annotations
 
@@ -7,30 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sandbox.github import ssh
-from sandbox.github.repositories import Repositories
-from sandbox.github.repository_keys import DeployKeys
-from sandbox.github.server import Accounts, GitHubServer
-from sandbox.internet.web import serve_until_terminated
+from sandbox.github.accounts import Accounts
+from sandbox.github.server import GitHubServer
+from sandbox.github.store import Store
+from sandbox.internet.web import ServerCertificate, serve_until_terminated
 from sandbox.sandbox_error import SandboxError
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.github", description=__doc__)
-    parser.add_argument("--directory", type=Path, required=True, help="of the bare repositories")
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--certificate", type=Path, required=True, help="PEM, the chain")
-    parser.add_argument("--key", type=Path, required=True, help="PEM")
-    parser.add_argument("--ssh-port", type=int, required=True, help="on 127.0.0.1, as --port")
-    parser.add_argument("--ssh-host-key", type=Path, required=True, help="PEM, Ed25519")
-    parser.add_argument("--token-file", type=Path, required=True, help="the token that may write")
-    parser.add_argument("--read-token-file", type=Path, required=True)
-    parser.add_argument("--repository-tokens", type=Path, help="folder: OWNER/NAME is a file with "
-                        "a token that may only clone that repository")  # fmt: skip
-    parser.add_argument("--user", default="sandbox", help="whose tokens these are; all other "
-                        "owners are organizations")  # fmt: skip
-    options = parser.parse_args()
-    with ExitStack() as open_until_the_end:
+    options = _options()
+    with ExitStack() as stack:
         try:
             accounts = Accounts(
                 user=options.user,
@@ -38,20 +25,12 @@ def main() -> None:
                 read_token=_token(options.read_token_file),
                 repository_tokens=options.repository_tokens,
             )
-            repositories = Repositories(options.directory)
-            deploy_keys = DeployKeys(repositories)
-            ssh_url = open_until_the_end.enter_context(
-                ssh.serving(options.ssh_port, host_key=options.ssh_host_key, keys=deploy_keys)
+            store = Store(options.directory, accounts)
+            ssh_url = stack.enter_context(
+                ssh.serving(options.ssh_port, host_key=options.ssh_host_key, keys=store.deploy_keys)
             )
-            server = GitHubServer(
-                options.port,
-                certificate=options.certificate,
-                key=options.key,
-                repositories=repositories,
-                deploy_keys=deploy_keys,
-                accounts=accounts,
-                ssh_url=ssh_url,
-            )
+            certificate = ServerCertificate(options.certificate, options.key)
+            server = GitHubServer(options.port, certificate, store, ssh_url)
         except (OSError, SandboxError) as error:
             raise SystemExit(f"sandbox.github: {error}") from None
         print(f"listening on {ssh_url}", flush=True)
@@ -59,10 +38,37 @@ def main() -> None:
         serve_until_terminated(server)
 
 
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.github", description=__doc__)
+    parser.add_argument(
+        "--directory", type=Path, required=True, help="folder of the bare repositories"
+    )
+    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--certificate", type=Path, required=True, help="PEM, with the whole chain")
+    parser.add_argument("--key", type=Path, required=True, help="PEM")
+    parser.add_argument(
+        "--ssh-port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one"
+    )
+    parser.add_argument("--ssh-host-key", type=Path, required=True, help="PEM, Ed25519")
+    parser.add_argument("--token-file", type=Path, required=True, help="token that can write")
+    parser.add_argument("--read-token-file", type=Path, required=True, help="token that can read")
+    parser.add_argument(
+        "--repository-tokens",
+        type=Path,
+        help="folder in which OWNER/NAME is a file with a token that can only clone it",
+    )
+    parser.add_argument(
+        "--user",
+        default="sandbox",
+        help="user of all tokens; every other owner is an organization",
+    )
+    return parser.parse_args()
+
+
 def _token(file: Path) -> str:
     token = file.read_text().strip()
     if not token:
-        raise SandboxError(f"{file}: holds no token")
+        raise SandboxError(f"{file}: holds no token; write one into it")
     return token
 
 

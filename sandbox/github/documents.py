@@ -1,4 +1,4 @@
-"""The JSON that GitHub answers with: the fields that the provider and its client read."""
+"""The JSON documents of GitHub's answers, with the fields that the provider and its client read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.github.repositories import Commit, Entry, Person, Repository
+from sandbox.github.git_objects import Commit, Entry, Person
+from sandbox.github.repositories import Repository
 from sandbox.github.repository_keys import DeployKey
 from sandbox.github.team_access import PERMISSIONS, Team
 
-# Above it GitHub gives a file's SHA and size, and no content.
-MOST_CONTENT = 1 << 20
-# GitHub's other words for these permissions.
+API = "/api/v3"
+# For a larger file GitHub answers with the SHA and the size, and without the content.
+MAX_CONTENT = 1 << 20
+# In `role_name`, GitHub gives these permissions other names.
 _ROLES = {"pull": "read", "push": "write"}
 _KIND = {"blob": "file", "tree": "dir", "commit": "submodule"}
 
@@ -22,9 +24,10 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Documents:
-    """`base` is the server's own address as the client sees it, `ssh_base` that of Git over SSH.
+    """Documents with absolute URLs.
 
-    Both are without a slash at their end.
+    `base` is the address by which the client reaches this server, `ssh_base` the address of Git
+    over SSH. Neither ends with a slash.
     """
 
     base: str
@@ -42,33 +45,33 @@ class Documents:
     def repository(self, repository: Repository, *, organization: bool) -> Document:
         """Describe a repository.
 
-        `security_and_analysis` is left out: with it, the provider asks for more than is here.
+        `security_and_analysis` is left out, because with it the provider makes calls that this
+        server does not answer.
         """
         settings = repository.settings()
-        full_name = f"{repository.owner}/{repository.name}"
-        page = f"{self.base}/{full_name}"
+        page = f"{self.base}/{repository.full_name}"
         host = self.base.split("://", 1)[-1]
         return {
             **settings,
             "node_id": f"R_{settings['id']}",
             "name": repository.name,
-            "full_name": full_name,
+            "full_name": repository.full_name,
             "owner": self.account(repository.owner, organization=organization),
-            "url": self._api(repository, ""),
+            "url": self.api_url(repository, ""),
             "html_url": page,
             "clone_url": f"{page}.git",
-            "git_url": f"git://{host}/{full_name}.git",
-            "ssh_url": f"{self.ssh_base}/{full_name}.git",
+            "git_url": f"git://{host}/{repository.full_name}.git",
+            "ssh_url": f"{self.ssh_base}/{repository.full_name}.git",
             "svn_url": page,
             "fork": False,
             "has_pages": False,
-            "default_branch": repository.default_branch(),
+            "default_branch": repository.git.default_branch(),
             "permissions": {"admin": True, "push": True, "pull": True},
         }
 
     def deploy_key(self, repository: Repository, key: DeployKey) -> Document:
         """Describe a deploy key."""
-        url = self._api(repository, f"/keys/{key.id}")
+        url = self.api_url(repository, f"/keys/{key.id}")
         return {**asdict(key), "url": url, "verified": True}
 
     def team(self, organization: str, team: Team) -> Document:
@@ -79,12 +82,12 @@ class Documents:
             "description": "",
             "privacy": "closed",
             "permission": "pull",
-            "url": f"{self.base}/api/v3/organizations/{account_id(organization)}/team/{team.id}",
+            "url": f"{self.base}{API}/organizations/{account_id(organization)}/team/{team.id}",
             "html_url": f"{self.base}/orgs/{organization}/teams/{team.slug}",
         }
 
     def team_repository(self, repository: Repository, permission: str) -> Document:
-        """Describe a repository as it is to a team with that permission."""
+        """Describe a repository with a team's permission in it."""
         rank = PERMISSIONS.index(permission)
         return {
             **self.repository(repository, organization=True),
@@ -101,15 +104,15 @@ class Documents:
         }
 
     def ref(self, repository: Repository, name: str, sha: str) -> Document:
-        """Describe a ref; `name` is what follows `refs/`."""
+        """Describe a ref; `name` is the part after `refs/`."""
         return {
             "ref": f"refs/{name}",
             "node_id": f"REF_{name}",
-            "url": self._api(repository, f"/git/refs/{quote(name)}"),
+            "url": self.api_url(repository, f"/git/refs/{quote(name)}"),
             "object": {
                 "type": "commit",
                 "sha": sha,
-                "url": self._api(repository, f"/git/commits/{sha}"),
+                "url": self.api_url(repository, f"/git/commits/{sha}"),
             },
         }
 
@@ -118,12 +121,12 @@ class Documents:
     ) -> Document:
         """Describe a file or folder at a ref; with its content when `data` is given."""
         path = quote(entry.path, errors="surrogateescape")
-        # The provider reads the ref back out of this address, and fails without it.
-        url = self._api(repository, f"/contents/{path}?ref={quote(ref, safe='')}")
+        # The provider reads the ref from this URL, and fails without it.
+        url = self.api_url(repository, f"/contents/{path}?ref={quote(ref, safe='')}")
         kind = "symlink" if entry.mode == "120000" else _KIND[entry.kind]
         git_kind = "trees" if kind == "dir" else "blobs"
-        page = f"{self.base}/{repository.owner}/{repository.name}/blob/{quote(ref)}/{path}"
-        git_url = self._api(repository, f"/git/{git_kind}/{entry.sha}")
+        page = f"{self.base}/{repository.full_name}/blob/{quote(ref)}/{path}"
+        git_url = self.api_url(repository, f"/git/{git_kind}/{entry.sha}")
         document = {
             "type": kind,
             "size": entry.size,
@@ -138,7 +141,7 @@ class Documents:
         }
         if data is None:
             return document
-        if len(data) > MOST_CONTENT:
+        if len(data) > MAX_CONTENT:
             return {**document, "content": "", "encoding": "none"}
         text = base64.encodebytes(data).decode()
         return {**document, "content": text, "encoding": "base64"}
@@ -148,8 +151,8 @@ class Documents:
         return {
             "sha": commit.sha,
             "node_id": f"C_{commit.sha}",
-            "url": self._api(repository, f"/git/commits/{commit.sha}"),
-            **self._inner(repository, commit),
+            "url": self.api_url(repository, f"/git/commits/{commit.sha}"),
+            **self._commit_fields(repository, commit),
             "parents": self._parents(repository, commit),
         }
 
@@ -158,33 +161,35 @@ class Documents:
         return {
             "sha": commit.sha,
             "node_id": f"C_{commit.sha}",
-            "url": self._api(repository, f"/commits/{commit.sha}"),
-            "commit": self._inner(repository, commit),
+            "url": self.api_url(repository, f"/commits/{commit.sha}"),
+            "commit": self._commit_fields(repository, commit),
             "parents": self._parents(repository, commit),
         }
 
-    def _inner(self, repository: Repository, commit: Commit) -> Document:
+    def _commit_fields(self, repository: Repository, commit: Commit) -> Document:
         return {
             "author": _person(commit.author),
             "committer": _person(commit.committer),
             "message": commit.message,
             "tree": {
                 "sha": commit.tree,
-                "url": self._api(repository, f"/git/trees/{commit.tree}"),
+                "url": self.api_url(repository, f"/git/trees/{commit.tree}"),
             },
         }
 
     def _parents(self, repository: Repository, commit: Commit) -> list[Document]:
         return [
-            {"sha": sha, "url": self._api(repository, f"/commits/{sha}")} for sha in commit.parents
+            {"sha": sha, "url": self.api_url(repository, f"/commits/{sha}")}
+            for sha in commit.parents
         ]
 
-    def _api(self, repository: Repository, tail: str) -> str:
-        return f"{self.base}/api/v3/repos/{repository.owner}/{repository.name}{tail}"
+    def api_url(self, repository: Repository, tail: str) -> str:
+        """Return the URL of a repository in the API, followed by `tail`."""
+        return f"{self.base}{API}/repos/{repository.full_name}{tail}"
 
 
 def account_id(login: str) -> int:
-    """Return the number of a user or an organization."""
+    """Return the id of a user or an organization, which is always the same for one login."""
     return sum(login.encode()) + 1
 
 

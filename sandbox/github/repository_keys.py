@@ -1,4 +1,4 @@
-"""Deploy keys: SSH keys each of which opens one repository and no other."""
+"""Deploy keys: SSH keys that each give access to one repository and to no other."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from datetime import datetime, timezone
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from sandbox.github.repositories import Repositories, Repository, problem
+from sandbox.github.repositories import Repositories, Repository
+from sandbox.github.validation_error import validation_failed
 from sandbox.host import files
 from sandbox.internet.web import RequestError
 
-# Beside a repository's settings: its keys go with it, to another name or away.
+# The file is in the bare repository, so the keys stay with a repository that is renamed, and a
+# deleted repository leaves none.
 KEYS_FILE = "deploy-keys.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployKey:
-    """`key` is its type and its Base64, without a comment; `created_at` is ISO 8601, UTC."""
+    """A public key: `key` has no comment, and `created_at` is ISO 8601 in UTC."""
 
     id: int
     title: str
@@ -32,14 +34,14 @@ class DeployKey:
 
 
 class DeployKeys:
-    """The deploy keys of all repositories. No key is registered twice, wherever it is."""
+    """The deploy keys of all repositories. A key can be registered once only, as on GitHub."""
 
     def __init__(self, repositories: Repositories) -> None:
         self._repositories = repositories
         self._lock = threading.Lock()
 
     def add(self, repository: Repository, title: str, text: str, *, read_only: bool) -> DeployKey:
-        """Register a public key in OpenSSH's one-line form."""
+        """Register a public key, given as one line in OpenSSH's format."""
         key = _without_comment(text)
         with self._lock:
             if self.find(key) is not None:
@@ -66,13 +68,13 @@ class DeployKeys:
         raise RequestError(404, "Not Found")
 
     def delete(self, repository: Repository, number: str) -> None:
-        """Revoke a key."""
+        """Remove a key."""
         with self._lock:
             gone = self.get(repository, number)
             _save(repository, [key for key in _read(repository) if key != gone])
 
     def find(self, key: str) -> tuple[Repository, DeployKey] | None:
-        """Return what a key, in the form of DeployKey, opens at this moment."""
+        """Return the repository that a key gives access to now; `key` is as in DeployKey."""
         for repository in self._repositories.all():
             for registered in _read(repository):
                 if registered.key == key:
@@ -102,12 +104,11 @@ def _without_comment(text: str) -> str:
         ).decode()
     except (ValueError, UnsupportedAlgorithm):
         plain = ""
-    # Certificates load too, as the key that is in them.
+    # The library also reads a certificate, as the key that it contains; GitHub refuses it.
     if plain.split() != words:
         raise _invalid("key is invalid. You must supply a key in OpenSSH public key format")
     return plain
 
 
 def _invalid(message: str) -> RequestError:
-    about = problem("key", "custom", message, resource="PublicKey")
-    return RequestError(422, "Validation Failed", [about])
+    return validation_failed("key", "custom", message, resource="PublicKey")

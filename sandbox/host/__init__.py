@@ -1,1 +1,1 @@
-"""Processes, certificates and files of this machine."""
+"""Processes, certificates and files on this machine."""

@@ -1,8 +1,8 @@
-"""The keys and certificates of the sandbox, made once and kept in `certificates/` of its state.
+"""Keys and certificates of a sandbox, made once and kept.
 
-Every trust has an authority of its own: one for the servers that stand in for the internet, one
-for etcd, one a cluster. So no cluster accepts another one's credentials, and nothing that trusts
-the stand-ins trusts a cluster by it. Private keys are readable by their owner only.
+There are several certificate authorities: one for the stand-ins of GitHub and the internet, one for
+etcd, and one for each cluster. So no cluster accepts the credentials of another one, and a client
+that trusts the stand-ins trusts no cluster. Only their owner can read private keys.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox.host import files
 
+# The authority of the servers that stand in for GitHub and the internet.
+STAND_INS = "sandbox"
 _LIFE = timedelta(days=3650)
 _RENEW_BEFORE = timedelta(days=30)
 _EXACT_USAGE = dict.fromkeys(
@@ -33,108 +35,122 @@ _EXACT_USAGE = dict.fromkeys(
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """The files of a certificate (or of a public key) and of its private key, which is PEM."""
+    """Two files: a certificate or a public key, and its private key in PEM."""
 
     certificate: Path
     key: Path
 
+    def exists(self) -> bool:
+        """Return whether both files exist."""
+        return self.certificate.exists() and self.key.exists()
 
-def authority(state: Path, name: str) -> Pair:
-    """Return the certificate authority of that name, made at the first call."""
-    pair = _pair(state, name, "ca")
-    if _current(pair, issuer=pair) is None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = _subject(f"fleet sandbox {name} CA", ())
-        builder = (
-            _builder(subject, subject, key.public_key(), key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(
-                x509.KeyUsage(**{**_EXACT_USAGE, "key_cert_sign": True, "crl_sign": True}),
-                critical=True,
+
+@dataclass(frozen=True)
+class Certificates:
+    """The keys and certificates of one sandbox, a folder for each authority."""
+
+    folder: Path
+
+    def authority(self, name: str) -> Pair:
+        """Return the certificate authority of this name; the first call creates it."""
+        pair = self._pair(name, "ca")
+        if _current(pair, issuer=pair) is None:
+            key = ec.generate_private_key(ec.SECP256R1())
+            subject = _subject(f"fleet sandbox {name} CA", ())
+            builder = (
+                _builder(subject, subject, key.public_key(), key.public_key())
+                .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+                .add_extension(
+                    x509.KeyUsage(**{**_EXACT_USAGE, "key_cert_sign": True, "crl_sign": True}),
+                    critical=True,
+                )
             )
-        )
-        _save(pair, key, builder.sign(key, hashes.SHA256()))
-    return pair
-
-
-def server_certificate(state: Path, authority_name: str, name: str, hosts: Sequence[str]) -> Pair:
-    """Return a certificate for a server reached as any of `hosts`, DNS names or IP addresses.
-
-    The certificate file holds the chain of one: the authority is what clients are given.
-    """
-    names = x509.SubjectAlternativeName([_host(host) for host in hosts])
-    return _leaf(state, authority_name, name, _subject(name, ()), names)
-
-
-def client_certificate(
-    state: Path, authority_name: str, user: str, groups: Sequence[str] = ()
-) -> Pair:
-    """Return a certificate for a client: to Kubernetes its user name and groups."""
-    return _leaf(state, authority_name, user.replace(":", "-"), _subject(user, groups), None)
-
-
-def signing_key(state: Path, authority_name: str) -> Pair:
-    """Return the key pair by which a cluster signs the tokens of its service accounts."""
-    pair = _pair(state, authority_name, "service-accounts")
-    if not (pair.certificate.exists() and pair.key.exists()):
-        key = ec.generate_private_key(ec.SECP256R1())
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        files.write(pair.key, _private_bytes(key), 0o600)
-        files.write(pair.certificate, public, 0o644)
-    return pair
-
-
-def ssh_host_key(state: Path, authority_name: str, name: str) -> Pair:
-    """Return the Ed25519 key pair by which an SSH server is known; the public one is one line."""
-    pair = _pair(state, authority_name, f"{name}-ssh")
-    if not (pair.certificate.exists() and pair.key.exists()):
-        key = ed25519.Ed25519PrivateKey.generate()
-        public = key.public_key().public_bytes(
-            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-        )
-        files.write(pair.key, _private_bytes(key), 0o600)
-        files.write(pair.certificate, public, 0o644)
-    return pair
-
-
-def ca_bundle(state: Path) -> Path:
-    """Return the file for SSL_CERT_FILE: the authority of the internet's stand-ins, no other."""
-    return authority(state, "sandbox").certificate
-
-
-def _leaf(
-    state: Path,
-    authority_name: str,
-    name: str,
-    subject: x509.Name,
-    hosts: x509.SubjectAlternativeName | None,
-) -> Pair:
-    issuer = authority(state, authority_name)
-    pair = _pair(state, authority_name, name)
-    current = _current(pair, issuer)
-    if current is not None and current.subject == subject and _hosts(current) == hosts:
+            _save(pair, key, builder.sign(key, hashes.SHA256()))
         return pair
+
+    def server_certificate(self, authority: str, name: str, hosts: Sequence[str]) -> Pair:
+        """Return a certificate for a server that clients reach as `hosts`, names or IP addresses.
+
+        The file holds the server's certificate only; clients are given the authority's.
+        """
+        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+        return self._leaf(authority, name, _subject(name, ()), names)
+
+    def client_certificate(self, authority: str, user: str, groups: Sequence[str] = ()) -> Pair:
+        """Return a certificate for a client; Kubernetes reads its user and groups from it."""
+        return self._leaf(authority, user.replace(":", "-"), _subject(user, groups), None)
+
+    def signing_key(self, authority: str) -> Pair:
+        """Return the key pair that signs the service account tokens of a cluster."""
+        pair = self._pair(authority, "service-accounts")
+        if not pair.exists():
+            key = ec.generate_private_key(ec.SECP256R1())
+            public = key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+            _save_keys(pair, key, public)
+        return pair
+
+    def ssh_host_key(self, authority: str, name: str) -> Pair:
+        """Return the Ed25519 key pair of an SSH server; the public key is one line."""
+        pair = self._pair(authority, f"{name}-ssh")
+        if not pair.exists():
+            key = ed25519.Ed25519PrivateKey.generate()
+            public = key.public_key().public_bytes(
+                serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+            )
+            _save_keys(pair, key, public)
+        return pair
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The file for SSL_CERT_FILE, with the authority of the stand-ins and no other."""
+        return self.authority(STAND_INS).certificate
+
+    def _pair(self, authority: str, name: str) -> Pair:
+        folder = self.folder / authority
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Pair(certificate=folder / f"{name}.crt", key=folder / f"{name}.key")
+
+    def _leaf(
+        self,
+        authority: str,
+        name: str,
+        subject: x509.Name,
+        hosts: x509.SubjectAlternativeName | None,
+    ) -> Pair:
+        issuer = self.authority(authority)
+        pair = self._pair(authority, name)
+        current = _current(pair, issuer)
+        if current is None or current.subject != subject or _hosts(current) != hosts:
+            key = ec.generate_private_key(ec.SECP256R1())
+            _save(pair, key, _signed(issuer, subject, key, hosts))
+        return pair
+
+
+def _signed(
+    issuer: Pair,
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    hosts: x509.SubjectAlternativeName | None,
+) -> x509.Certificate:
     issuer_key = serialization.load_pem_private_key(issuer.key.read_bytes(), None)
-    issuer_certificate = _load(issuer.certificate)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-        raise TypeError(f"{issuer.key}: not an elliptic curve key")
-    key = ec.generate_private_key(ec.SECP256R1())
-    # etcd is a client of itself, so a server's certificate is good for both sides.
+        raise TypeError(f"{issuer.key}: is no elliptic curve key")
+    # etcd is a client of itself, so a server certificate is valid for clients too.
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if hosts is not None:
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
+    issuer_name = _load(issuer.certificate).subject
     builder = (
-        _builder(subject, issuer_certificate.subject, key.public_key(), issuer_key.public_key())
+        _builder(subject, issuer_name, key.public_key(), issuer_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(**{**_EXACT_USAGE, "digital_signature": True}), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     )
     if hosts is not None:
         builder = builder.add_extension(hosts, critical=False)
-    _save(pair, key, builder.sign(issuer_key, hashes.SHA256()))
-    return pair
+    return builder.sign(issuer_key, hashes.SHA256())
 
 
 def _builder(
@@ -160,8 +176,8 @@ def _builder(
 
 
 def _current(pair: Pair, issuer: Pair) -> x509.Certificate | None:
-    """Return the kept certificate unless it is missing, near its end or of another authority."""
-    if not (pair.certificate.exists() and pair.key.exists()):
+    """Return the certificate, or None if it is missing, expires soon or has another issuer."""
+    if not pair.exists():
         return None
     certificate = _load(pair.certificate)
     ends = certificate.not_valid_after_utc - _RENEW_BEFORE
@@ -173,7 +189,7 @@ def _current(pair: Pair, issuer: Pair) -> x509.Certificate | None:
 def _public_key(pair: Pair) -> ec.EllipticCurvePublicKey:
     key = _load(pair.certificate).public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise TypeError(f"{pair.certificate}: not an elliptic curve key")
+        raise TypeError(f"{pair.certificate}: is no elliptic curve key")
     return key
 
 
@@ -198,24 +214,21 @@ def _subject(name: str, groups: Sequence[str]) -> x509.Name:
     )
 
 
-def _pair(state: Path, authority_name: str, name: str) -> Pair:
-    folder = state / "certificates" / authority_name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Pair(certificate=folder / f"{name}.crt", key=folder / f"{name}.key")
-
-
 def _save(pair: Pair, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
-    # The key first: a certificate that exists has its key.
-    files.write(pair.key, _private_bytes(key), 0o600)
-    files.write(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    _save_keys(pair, key, certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def _private_bytes(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
+def _save_keys(
+    pair: Pair, key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, public: bytes
+) -> None:
+    private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    # The private key is written first, so that whoever finds a certificate finds its key too.
+    files.write(pair.key, private, 0o600)
+    files.write(pair.certificate, public, 0o644)
 
 
 def _load(file: Path) -> x509.Certificate:

@@ -1,4 +1,4 @@
-"""Writing what the sandbox makes so that nobody ever sees half of it."""
+"""Writing files and folders so that no reader ever sees half of one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def write(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file whole or not at all; nobody can read it before it has its mode.
+    """Write a file completely or not at all; nobody can read it before it has its mode.
 
-    An existing one with this content is left alone.
+    A file that has this content already is left alone.
     """
     if path.is_file() and path.read_bytes() == content:
         return
@@ -33,14 +33,14 @@ def write(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `path` when the block ends well."""
+    """Yield an empty folder that replaces `path` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     made, old = work / "new", work / "old"
     made.mkdir()
     try:
         yield made
-        # A folder cannot be renamed onto another one, so the old one steps aside first.
+        # A folder cannot be renamed onto another one, so the old one is moved away first.
         if path.exists():
             path.rename(old)
         made.rename(path)

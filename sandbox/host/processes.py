@@ -1,10 +1,4 @@
-"""Long-lived programs of the sandbox: started detached, found again later, stopped exactly.
-
-A process is known by its pid and the kernel's start time of that pid, so one that died and whose
-pid was given to another program is never mistaken for ours and never signalled. Everything is
-kept below the state folder, an absolute path: `processes/<name>.json`, `logs/<name>.log` and
-`ports.json`.
-"""
+"""Long-running programs of a sandbox: started in the background, found again, and stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +7,6 @@ import hashlib
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import time
@@ -22,29 +15,48 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fleet.process import run
-from sandbox.host import files
+from sandbox.host import files, process_table
 from sandbox.sandbox_error import SandboxError
 
-# Below what Linux and macOS hand out by themselves, so that no outgoing connection of another
-# program takes a port of ours while its process is down.
-_PORTS = range(20000, 32000)
-_SETTLE = 0.2
-# Nothing here loses by SIGKILL what it would have kept, and an API server with a watcher on it
-# would take a minute to end politely.
-_GRACE = 2.0
-_PROC = Path("/proc")
+# The environment of a program that must not depend on the caller's variables.
+CLEAN_ENVIRONMENT: Mapping[str, str] = {"PATH": os.defpath}
 
-# Children of this very process stay zombies until polled; keeping them here lets us do that.
-_children: dict[int, subprocess.Popen[bytes]] = {}
+# Linux and macOS use higher ports for outgoing connections. So no other program's connection takes
+# a port of ours while its process is down.
+_PORTS = range(20000, 32000)
+_SETTLE_SECONDS = 0.2
+# No program here loses data by SIGKILL, and an API server with an open watch needs a minute to end
+# by SIGTERM.
+_GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program with its arguments and its whole environment.
+
+    Secrets belong in `files`, because every user of the machine can read a command line.
+    `folder` is the working folder; without one it is the sandbox's state folder.
+    """
+
+    argv: Sequence[str | Path]
+    env: Mapping[str, str]
+    files: Sequence[Path] = ()
+    folder: Path | None = None
+
+    def digest(self) -> str:
+        """Return a hash of the arguments, the environment and the content of the files."""
+        contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files]
+        argv = [str(arg) for arg in self.argv]
+        whole = json.dumps([argv, sorted(self.env.items()), contents])
+        return hashlib.sha256(whole.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Record:
-    """What is kept of a process.
+    """The record of a process in the state folder.
 
-    `order` says how late it was first started. It survives restarts: one that was recovered is
-    still needed by all that was first started after it.
+    `order` is the place of its first start among all starts. A restart keeps it, because programs
+    that were first started later may depend on this one.
     """
 
     pid: int
@@ -52,274 +64,191 @@ class _Record:
     digest: str
     order: int
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Running:
-    group: int
-    started: str
+    def is_alive(self) -> bool:
+        return process_table.is_alive(self.pid, self.started)
 
 
-def is_running(state: Path, name: str) -> bool:
-    """Say whether the process of that name that we started is still alive."""
-    record = _read(state, name)
-    return record is not None and _alive(record)
+@dataclass(frozen=True)
+class Processes:
+    """The processes of one sandbox.
 
-
-def ensure(
-    state: Path,
-    name: str,
-    argv: Sequence[str | Path],
-    env: Mapping[str, str],
-    *,
-    files: Sequence[Path] = (),
-    cwd: Path | None = None,
-) -> bool:
-    """Have the program running with exactly this command line; say whether it had to be started.
-
-    `env` is the whole environment. One that runs with another `argv`, `env` or content of `files`
-    (certificates, configuration) is stopped first. Secrets belong in files: argv is readable by
-    every user of the machine. Raises SandboxError with the log's end when the program dies at once.
+    The state folder, an absolute path, keeps all that is known of them: `processes/<name>.json`,
+    `logs/<name>.log` and `ports.json`.
     """
-    command = [str(arg) for arg in argv]
-    digest = _digest(command, env, files)
-    record = _read(state, name)
-    if record is not None and _alive(record):
-        if record.digest == digest:
-            return False
-        _stop([record], _GRACE)
-    log = log_file(state, name)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+
+    state: Path
+
+    def ensure(self, name: str, command: Command) -> bool:
+        """Keep exactly this command running; return whether it had to be started.
+
+        A process of this name with another command is stopped first. Raises SandboxError with the
+        end of the log when the program dies at once.
+        """
+        digest = command.digest()
+        record = self._record(name)
+        if record is not None and record.is_alive():
+            if record.digest == digest:
+                return False
+            process_table.end(record.pid, record.started, _GRACE_SECONDS)
+        child = self._start(name, command)
+        process_table.add_child(child)
+        running = process_table.read(child.pid).get(child.pid)
+        if running is not None:
+            self._save(name, pid=child.pid, started=running.started, digest=digest)
+        settled = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < settled and child.poll() is None:
+            time.sleep(0.02)
+        self.check([name])
+        return True
+
+    def is_running(self, name: str) -> bool:
+        """Return whether the process of this name that we started is still alive."""
+        record = self._record(name)
+        return record is not None and record.is_alive()
+
+    def running(self) -> list[str]:
+        """Return the names of all processes that run, in the order of their first start."""
+        return [name for name, record in self._records().items() if record.is_alive()]
+
+    def pid(self, name: str) -> int:
+        """Return the pid of a process that was started. Raises SandboxError for another name."""
+        record = self._record(name)
+        if record is None:
+            raise SandboxError(f"{name}: is no process of {self.state}; start it first")
+        return record.pid
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise SandboxError with the last lines of the log if one of these does not run."""
+        for name in names:
+            if not self.is_running(name):
+                raise SandboxError(f"{name}: died; its log ends: {self.log_tail(name)}")
+
+    def wait_until(
+        self, names: Sequence[str], ready: Callable[[], bool], *, what: str, seconds: float
+    ) -> None:
+        """Wait for `ready()`. Raises SandboxError when one of `names` dies or time is up."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            self.check(names)
+            if time.monotonic() > deadline:
+                logs = ", ".join(str(self.log_file(name)) for name in names)
+                raise SandboxError(f"{what}: not ready within {seconds:.0f} s; see {logs}")
+            time.sleep(0.1)
+
+    def stop(self, name: str, *, grace: float = _GRACE_SECONDS) -> None:
+        """End a process and its group: SIGTERM, then SIGKILL after `grace` seconds."""
+        record = self._record(name)
+        if record is not None:
+            process_table.end(record.pid, record.started, grace)
+            self._record_file(name).unlink(missing_ok=True)
+
+    def stop_all(self, *, grace: float = _GRACE_SECONDS) -> list[str]:
+        """End every process, the last started first; return the names of those that ran."""
+        stopped = []
+        for name, record in reversed(self._records().items()):
+            if record.is_alive():
+                stopped.append(name)
+            self.stop(name, grace=grace)
+        return stopped
+
+    def log_file(self, name: str) -> Path:
+        """Return the file with all output of a process; it may not exist yet."""
+        return self.state / "logs" / f"{name}.log"
+
+    def log_tail(self, name: str, lines: int = 5) -> str:
+        """Return the last lines of a process's log, joined to one line."""
         try:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=dict(env),
-                cwd=cwd or state,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise SandboxError(f"{name}: cannot start {command[0]}: {error.strerror}") from None
-    _children[child.pid] = child
-    running = _processes().get(child.pid)
-    if running is not None:
-        _write(state, name, pid=child.pid, started=running.started, digest=digest)
-    settled = time.monotonic() + _SETTLE
-    while time.monotonic() < settled and child.poll() is None:
-        time.sleep(0.02)
-    check(state, [name])
-    return True
+            with self.log_file(name).open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - 8192))
+                text = log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return "(no log)"
+        return " | ".join(text.strip().splitlines()[-lines:]) or "(empty)"
 
+    def port(self, name: str) -> int:
+        """Return a loopback port for `<process>` or `<process>/<purpose>`, always the same one.
 
-def check(state: Path, names: Sequence[str]) -> None:
-    """Raise SandboxError with the last lines of its log when one of these is not running."""
-    for name in names:
-        if not is_running(state, name):
-            raise SandboxError(f"{name}: died; its log ends: {log_tail(state, name)}")
-
-
-def wait_until(
-    state: Path, names: Sequence[str], ready: Callable[[], bool], *, what: str, seconds: float
-) -> None:
-    """Wait until `ready()`. Raises SandboxError when a process it needs dies or time is up."""
-    deadline = time.monotonic() + seconds
-    while not ready():
-        check(state, names)
-        if time.monotonic() > deadline:
-            logs = ", ".join(str(log_file(state, name)) for name in names)
-            raise SandboxError(f"{what}: not within {seconds:.0f} s; see {logs}")
-        time.sleep(0.1)
-
-
-def stop(state: Path, name: str, *, grace: float = _GRACE) -> None:
-    """End the process and its group: SIGTERM, and SIGKILL for what is left after `grace` s."""
-    record = _read(state, name)
-    if record is not None:
-        _stop([record], grace)
-        _record_file(state, name).unlink(missing_ok=True)
-
-
-def stop_all(state: Path, *, grace: float = _GRACE) -> list[str]:
-    """End every process of this sandbox, latest first, and return the names of those that ran."""
-    records = {name: record for name in _names(state) if (record := _read(state, name))}
-    ended = []
-    for name in sorted(records, key=lambda name: records[name].order, reverse=True):
-        if _alive(records[name]):
-            ended.append(name)
-        stop(state, name, grace=grace)
-    return ended
-
-
-def running(state: Path) -> list[str]:
-    """Return the names of all that run, in the order of their first start."""
-    records = {name: record for name in _names(state) if (record := _read(state, name))}
-    return sorted(
-        (name for name, record in records.items() if _alive(record)),
-        key=lambda name: records[name].order,
-    )
-
-
-def log_file(state: Path, name: str) -> Path:
-    """Return the file that gets all that a process writes; it may not exist yet."""
-    return state / "logs" / f"{name}.log"
-
-
-def log_tail(state: Path, name: str, lines: int = 5) -> str:
-    """Return the last lines of a process's log as one line."""
-    try:
-        with log_file(state, name).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 8192))
-            text = log.read().decode(errors="replace")
-    except FileNotFoundError:
-        return "(no log)"
-    return " | ".join(text.strip().splitlines()[-lines:]) or "(empty)"
-
-
-def port(state: Path, name: str) -> int:
-    """Return a loopback port for `<process>` or `<process>/<purpose>`, the same at every call.
-
-    Another one is chosen only when some other program took it while our process was down.
-    """
-    with _locked(state):
-        file = state / "ports.json"
-        ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-        if name in ports and (is_running(state, name.partition("/")[0]) or _free(ports[name])):
+        It changes only when another program took the port while our process was down.
+        """
+        with self._locked():
+            ports = self.ports()
+            runs = self.is_running(name.partition("/")[0])
+            if name in ports and (runs or _is_free(ports[name])):
+                return ports[name]
+            taken = {number for other, number in ports.items() if other != name}
+            candidates = [number for number in _PORTS if number not in taken]
+            random.shuffle(candidates)
+            ports[name] = next(number for number in candidates if _is_free(number))
+            content = json.dumps(ports, indent=1, sort_keys=True).encode()
+            files.write(self._ports_file, content)
             return ports[name]
-        taken = {number for other, number in ports.items() if other != name}
-        candidates = [number for number in _PORTS if number not in taken]
-        random.shuffle(candidates)
-        ports[name] = next(number for number in candidates if _free(number))
-        files.write(file, json.dumps(ports, indent=1, sort_keys=True).encode())
-        return ports[name]
+
+    def ports(self) -> dict[str, int]:
+        """Return all ports of the sandbox by name."""
+        file = self._ports_file
+        ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        return ports
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.state / "ports.json"
+
+    def _start(self, name: str, command: Command) -> subprocess.Popen[bytes]:
+        argv = [str(arg) for arg in command.argv]
+        log = self.log_file(name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            try:
+                return subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=dict(command.env),
+                    cwd=command.folder or self.state,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise SandboxError(f"{name}: cannot start {argv[0]}: {error.strerror}") from None
+
+    def _record_file(self, name: str) -> Path:
+        return self.state / "processes" / f"{name}.json"
+
+    def _record(self, name: str) -> _Record | None:
+        try:
+            return _Record(**json.loads(self._record_file(name).read_text()))
+        except FileNotFoundError:
+            return None
+
+    def _records(self) -> dict[str, _Record]:
+        """Return all records by name, in the order of their first start."""
+        names = [file.stem for file in (self.state / "processes").glob("*.json")]
+        records = {name: record for name in names if (record := self._record(name))}
+        return dict(sorted(records.items(), key=lambda item: item[1].order))
+
+    def _save(self, name: str, *, pid: int, started: str, digest: str) -> None:
+        with self._locked():
+            records = self._records()
+            last = max((record.order for record in records.values()), default=0)
+            order = records[name].order if name in records else last + 1
+            record = _Record(pid=pid, started=started, digest=digest, order=order)
+            files.write(self._record_file(name), json.dumps(asdict(record)).encode())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.state.mkdir(parents=True, exist_ok=True)
+        with (self.state / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
-def _free(number: int) -> bool:
+def _is_free(number: int) -> bool:
     with socket.socket() as trial:
-        # As every server does: connections of the former owner may linger, its socket not.
+        # Servers set this too: closed connections of the former process may remain for a while,
+        # but only an open socket takes the port.
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("127.0.0.1", number))
         except OSError:
             return False
     return True
-
-
-def _digest(command: list[str], env: Mapping[str, str], files: Sequence[Path]) -> str:
-    contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    whole = json.dumps([command, sorted(env.items()), contents])
-    return hashlib.sha256(whole.encode()).hexdigest()
-
-
-def _alive(record: _Record) -> bool:
-    child = _children.get(record.pid)
-    if child is not None and child.poll() is not None:
-        del _children[record.pid]
-    found = _processes(record.pid).get(record.pid)
-    return found is not None and found.started == record.started
-
-
-def _stop(records: Sequence[_Record], grace: float) -> None:
-    # Children of ours are found before the first signal: once their leader is gone, its number
-    # alone says no longer whose group it is.
-    table = _processes()
-    members = {
-        pid: found
-        for record in records
-        if record.pid in table and table[record.pid].started == record.started
-        for pid, found in table.items()
-        if found.group == record.pid
-    }
-    for signal_number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        for pid in _left(members):
-            try:
-                os.kill(pid, signal_number)
-            except ProcessLookupError:
-                continue
-        deadline = time.monotonic() + seconds
-        while (left := _left(members)) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        if not left:
-            return
-    raise SandboxError(f"process {left[0]}: does not end, not even by SIGKILL")
-
-
-def _left(members: Mapping[int, _Running]) -> list[int]:
-    for pid in members:
-        child = _children.get(pid)
-        if child is not None and child.poll() is not None:
-            del _children[pid]
-    return [
-        pid
-        for pid, found in members.items()
-        if (now := _processes(pid).get(pid)) is not None and now.started == found.started
-    ]
-
-
-def _processes(pid: int | None = None) -> dict[int, _Running]:
-    """Return all processes of the machine, or only the one asked for; zombies do not count."""
-    if not _PROC.joinpath("self/stat").exists():
-        return _processes_by_ps(pid)
-    boot = _PROC.joinpath("sys/kernel/random/boot_id").read_text().strip()
-    pids = [pid] if pid else [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
-    found = {}
-    for number in pids:
-        try:
-            stat = _PROC.joinpath(str(number), "stat").read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        # proc(5): after the parenthesised name, the state is field 3, the group 5, the threads 20,
-        # the start 22. A killed one whose main thread is gone has its ports until the last is.
-        fields = stat.rpartition(")")[2].split()
-        if fields[0] not in "ZX" or int(fields[17]) > 1:
-            found[number] = _Running(group=int(fields[2]), started=f"{boot} {fields[19]}")
-    return found
-
-
-def _processes_by_ps(pid: int | None) -> dict[int, _Running]:
-    listing = run(
-        ["ps", "-A", "-o", "pid=,pgid=,stat=,lstart="],
-        timeout=20,
-        env={"PATH": os.defpath, "LC_ALL": "C"},
-    )
-    found = {}
-    for line in listing.splitlines():
-        number, group, status, started = line.split(maxsplit=3)
-        if not status.startswith("Z") and pid in (None, int(number)):
-            found[int(number)] = _Running(group=int(group), started=started.strip())
-    return found
-
-
-def _record_file(state: Path, name: str) -> Path:
-    return state / "processes" / f"{name}.json"
-
-
-def _names(state: Path) -> list[str]:
-    return [file.stem for file in (state / "processes").glob("*.json")]
-
-
-def _read(state: Path, name: str) -> _Record | None:
-    try:
-        return _Record(**json.loads(_record_file(state, name).read_text()))
-    except FileNotFoundError:
-        return None
-
-
-def _write(state: Path, name: str, *, pid: int, started: str, digest: str) -> None:
-    with _locked(state):
-        former = _read(state, name)
-        others = [record.order for other in _names(state) if (record := _read(state, other))]
-        order = former.order if former else 1 + max(others, default=0)
-        record = _Record(pid=pid, started=started, digest=digest, order=order)
-        file = _record_file(state, name)
-        file.parent.mkdir(exist_ok=True)
-        files.write(file, json.dumps(asdict(record)).encode())
-
-
-@contextmanager
-def _locked(state: Path) -> Iterator[None]:
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

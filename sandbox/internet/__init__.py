@@ -1,1 +1,1 @@
-"""A stand-in for the hosts that Flux takes charts and repositories from."""
+"""A stand-in for the hosts from which Flux fetches charts and public repositories."""

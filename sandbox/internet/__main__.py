@@ -1,4 +1,4 @@
-"""Run the stand-in as a process of its own: `python -m sandbox.internet --help`."""
+"""Run the stand-in in a process of its own: `python -m sandbox.internet --help`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,18 @@ import argparse
 import threading
 from pathlib import Path
 
-from sandbox.internet.server import InternetServer, Proxy
-from sandbox.internet.web import serve_until_terminated
+from sandbox.internet.hosts import InternetServer
+from sandbox.internet.proxy import Proxy
+from sandbox.internet.web import ServerCertificate, serve_until_terminated
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.internet", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="HTTPS; 0 takes a free one")
-    parser.add_argument("--proxy-port", type=int, required=True, help="0 takes a free one")
-    parser.add_argument("--certificate", type=Path, required=True, help="PEM, names all hosts")
-    parser.add_argument("--key", type=Path, required=True, help="PEM")
-    for name, what in (("site", "files"), ("public-git", "bare repositories")):
-        parser.add_argument(
-            f"--{name}", action="append", default=[], type=_host_and_folder,
-            metavar="HOST=DIR", help=f"serve the {what} in DIR as HOST (repeatable)",
-        )  # fmt: skip
-    options = parser.parse_args()
+    options = _options()
     try:
         server = InternetServer(
             options.port,
-            certificate=options.certificate,
-            key=options.key,
+            ServerCertificate(options.certificate, options.key),
             sites=dict(options.site),
             public_git=dict(options.public_git),
         )
@@ -43,10 +33,24 @@ def main() -> None:
     serve_until_terminated(server)
 
 
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.internet", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="HTTPS port; 0 takes a free one")
+    parser.add_argument("--proxy-port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--certificate", type=Path, required=True, help="PEM, names all hosts")
+    parser.add_argument("--key", type=Path, required=True, help="PEM")
+    for name, content in (("site", "files"), ("public-git", "bare repositories")):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], type=_host_and_folder,
+            metavar="HOST=DIR", help=f"serve the {content} in DIR as HOST (repeatable)",
+        )  # fmt: skip
+    return parser.parse_args()
+
+
 def _host_and_folder(text: str) -> tuple[str, Path]:
     host, _, folder = text.partition("=")
     if not host or not folder:
-        raise argparse.ArgumentTypeError(f"{text}: write HOST=DIR")
+        raise argparse.ArgumentTypeError(f"{text!r} names no host or no folder; write HOST=DIR")
     return host, Path(folder)
 
 

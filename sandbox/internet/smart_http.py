@@ -1,4 +1,4 @@
-"""Git's smart HTTP protocol, by the `git http-backend` that comes with Git."""
+"""Serve Git's smart HTTP protocol with `git http-backend`, which is part of Git."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from sandbox.internet.web import Handler, RequestError
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
-# Nobody's own settings, no clean-up in the background, and what GitHub lets a client ask for.
+# Git starts no garbage collection in the background, and a client may ask for what GitHub allows.
 _SETTINGS = {
     "gc.auto": "0",
     "maintenance.auto": "false",
@@ -25,7 +25,10 @@ _SETTINGS = {
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment in which the sandbox's servers run Git, with `extra` on top."""
+    """Return the environment in which the sandbox's servers run Git, with `extra` added.
+
+    Settings of the user and of the machine have no effect on it.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     settings = {"GIT_CONFIG_COUNT": str(len(_SETTINGS))}
     for number, (key, value) in enumerate(_SETTINGS.items()):
@@ -43,7 +46,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 class GitRequest(NamedTuple):
-    """A request that speaks Git: for which repository (no `.git`), by which service, to do what."""
+    """A request of Git's protocol; `repository` is its path without `.git`."""
 
     repository: tuple[str, ...]
     service: str
@@ -51,9 +54,10 @@ class GitRequest(NamedTuple):
 
 
 def recognise(parts: Sequence[str], query: str) -> GitRequest | None:
-    """Tell whether a request speaks Git; `parts` are the decoded segments of its path.
+    """Return the Git request that a path and a query ask for, or None for any other request.
 
-    Only the smart protocol is spoken: a listing of refs that names no service gives None.
+    `parts` are the decoded segments of the path. Only the smart protocol is served, so a list of
+    refs for no service gives None.
     """
     if tuple(parts[-2:]) == ("info", "refs"):
         service = parse_qs(query).get("service", [""])[0]
@@ -69,7 +73,7 @@ def recognise(parts: Sequence[str], query: str) -> GitRequest | None:
 def serve(
     handler: Handler, request: GitRequest, directory: Path, *, query: str, user: str | None
 ) -> None:
-    """Answer from the bare repository in `directory`. Without a `user` pushes are refused."""
+    """Answer from the bare repository in `directory`. Pushes need a `user`."""
     with handler.body() as body:
         variables = {
             "GIT_PROJECT_ROOT": str(directory),
@@ -93,10 +97,10 @@ def serve(
             env=environment(variables),
         ) as program:
             # When the client leaves, the pipe closes and Git ends by itself.
-            _pass_on(io.BufferedReader(cast("io.RawIOBase", program.stdout)), handler)
+            _send_output(io.BufferedReader(cast("io.RawIOBase", program.stdout)), handler)
 
 
-def _pass_on(output: io.BufferedReader, handler: Handler) -> None:
+def _send_output(output: io.BufferedReader, handler: Handler) -> None:
     status, headers = 200, {}
     while line := output.readline().strip().decode("latin-1"):
         name, _, value = line.partition(":")
@@ -105,7 +109,7 @@ def _pass_on(output: io.BufferedReader, handler: Handler) -> None:
         else:
             headers[name] = value.strip()
     if not headers:
-        raise RequestError(500, "git http-backend said nothing")
+        raise RequestError(500, "git http-backend gave no headers; read the log of this server")
     handler.send_response(status)
     for name, value in headers.items():
         handler.send_header(name, value)

@@ -1,4 +1,4 @@
-"""What the sandbox's two HTTPS servers share: TLS, keep-alive, request bodies, an access log."""
+"""The base of the sandbox's HTTPS servers: TLS, keep-alive, request bodies, an access log."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,16 +21,24 @@ from urllib.parse import unquote
 from sandbox.sandbox_error import SandboxError
 
 HANDSHAKE_TIMEOUT = 10.0
-# Longer than Go's clients keep an idle connection (90 s), so that it is they who close it.
+# Go's clients close an idle connection after 90 s. The server waits longer, so that a client never
+# sends a request on a connection that the server is closing.
 IDLE_TIMEOUT = 120.0
-MOST_BYTES = 1 << 30
+MAX_BODY = 1 << 30
+
+_Request = socket.socket | tuple[bytes, socket.socket]  # the type that socketserver declares
 
 
-_Request = socket.socket | tuple[bytes, socket.socket]  # as socketserver types it
+@dataclass(frozen=True)
+class ServerCertificate:
+    """PEM files of a server: `chain` begins with its certificate, `key` is the private key."""
+
+    chain: Path
+    key: Path
 
 
 class RequestError(SandboxError):
-    """A request that is answered with an error; `errors` is what GitHub lists under that name."""
+    """A request that the server refuses; `errors` is the list of that name in GitHub's answers."""
 
     def __init__(
         self,
@@ -51,19 +60,19 @@ class TlsServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, handler: type[Handler], *, certificate: Path, key: Path) -> None:
+    def __init__(self, port: int, handler: type[Handler], certificate: ServerCertificate) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate, key)
+        self._context.load_cert_chain(certificate.chain, certificate.key)
         self._handler = handler
         super().__init__(("127.0.0.1", port), handler)
 
     def server_bind(self) -> None:
-        """Bind without asking the resolver for this machine's name, which may take seconds."""
+        """Bind without the look-up of this machine's name, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
     def finish_request(self, request: _Request, client_address: object) -> None:
-        """Do the handshake in the connection's own thread: a silent client delays nobody else."""
+        """Do the TLS handshake in the connection's own thread, so a silent client delays nobody."""
         assert isinstance(request, socket.socket)  # noqa: S101
         request.settimeout(HANDSHAKE_TIMEOUT)
         try:
@@ -76,20 +85,20 @@ class TlsServer(ThreadingHTTPServer):
             self.shutdown_request(connection)
 
     def handle_error(self, request: _Request, client_address: object) -> None:
-        """Pass over a connection that the other side gave up; show what is our fault."""
+        """Ignore a connection that broke; print every other error, because it is a bug."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. A subclass answers each request in `answer`, and may raise RequestError."""
+    """One connection. A subclass answers each request in `answer`, which may raise RequestError."""
 
     protocol_version = "HTTP/1.1"
     server_version = "fleet-sandbox"
     sys_version = ""
     timeout = IDLE_TIMEOUT
     disable_nagle_algorithm = True
-    # As they are when http.server itself answers what is no request.
+    # http.server itself answers a malformed request, and `_log` then reads these values.
     path = ""
     _started = 0.0
 
@@ -104,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
     def reply(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send a whole answer."""
+        """Send a complete answer."""
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -116,13 +125,15 @@ class Handler(BaseHTTPRequestHandler):
 
     @contextmanager
     def body(self) -> Iterator[IO[bytes]]:
-        """Give the request's body as a real file, from its start; it is never held in memory."""
+        """Yield the request's body as a file on disk, because a push can be larger than memory."""
         with tempfile.TemporaryFile() as file:
             size = 0
             for piece in self._pieces():
                 size += len(piece)
-                if size > MOST_BYTES:
-                    raise RequestError(413, "the request is too large")
+                if size > MAX_BODY:
+                    raise RequestError(
+                        413, f"the request has more than {MAX_BODY} bytes; send less"
+                    )
                 file.write(piece)
             self._body_read = True
             file.seek(0)
@@ -131,17 +142,17 @@ class Handler(BaseHTTPRequestHandler):
     def _pieces(self) -> Iterator[bytes]:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             while size := self._chunk_size():
-                yield from self._exactly(size)
+                yield from self._read(size)
                 self.rfile.readline(1024)
             while self.rfile.readline(65536).strip():
-                pass  # trailers
+                pass  # a trailer
         else:
-            yield from self._exactly(self._content_length())
+            yield from self._read(self._content_length())
 
     def _content_length(self) -> int:
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal():
-            raise RequestError(400, "Content-Length is no number")
+            raise RequestError(400, "Content-Length is not a number; send the length in bytes")
         return int(length)
 
     def _chunk_size(self) -> int:
@@ -149,9 +160,11 @@ class Handler(BaseHTTPRequestHandler):
         try:
             return int(line, 16)
         except ValueError:
-            raise RequestError(400, "malformed chunk") from None
+            raise RequestError(
+                400, "a chunk has no hexadecimal size; send the size first"
+            ) from None
 
-    def _exactly(self, size: int) -> Iterator[bytes]:
+    def _read(self, size: int) -> Iterator[bytes]:
         while size:
             piece = self.rfile.read(min(size, 1 << 16))
             if not piece:
@@ -168,7 +181,9 @@ class Handler(BaseHTTPRequestHandler):
         self._body_read = False
         try:
             if not self.path.startswith("/"):
-                raise RequestError(400, "only paths are answered")
+                raise RequestError(
+                    400, "the request target is not a path; send one that begins with /"
+                )
             self.answer()
         except RequestError as refusal:
             self.refuse(refusal)
@@ -176,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
             sys.stderr.write(f"{error}\n")
             self.refuse(RequestError(500, str(error)))
         finally:
-            # What is left of a body would be taken for the next request.
+            # The next request would otherwise begin with the unread rest of this body.
             if not self._body_read and self._has_body():
                 self.close_connection = True
             if not self._status:
@@ -185,27 +200,27 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        """Write the log's line first: who has the answer must find it there."""
+        """Write the log line first, so that a client that has the answer finds it."""
         self._status = int(code)
         self._log()
         super().send_response(code, message)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing here: the line is written already."""
+        """Write nothing, because `send_response` has written the line already."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Leave out what http.server has to say: it quotes requests, and those carry tokens."""
+        """Write nothing, because http.server quotes requests, and these can contain tokens."""
 
     def _log(self) -> None:
         path = ascii(self.path)[1:-1] if self.path.startswith("/") else "-"
         took = (time.monotonic() - self._started) * 1000 if self._started else 0
-        # One write, so that the lines of two threads never mix.
+        # A single write keeps the lines of two threads apart.
         sys.stdout.write(f"{self.command or '-'} {path} {self._status} {took:.0f}\n")
         sys.stdout.flush()
 
 
 def segments(path: str) -> list[str]:
-    """Split a path (no query) and decode its parts. Raises RequestError for an unsafe one."""
+    """Return the decoded segments of a path. Raises RequestError for a path that is unsafe."""
     parts = [unquote(part) for part in path.split("?")[0].strip("/").split("/")]
     if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in parts):
         raise RequestError(404, "Not Found")
@@ -213,7 +228,7 @@ def segments(path: str) -> list[str]:
 
 
 def serve_until_terminated(server: socketserver.BaseServer) -> None:
-    """Serve until SIGTERM or SIGINT, then close the socket and return."""
+    """Serve until SIGTERM or SIGINT, then close the socket."""
 
     def stop(number: int, frame: object) -> None:
         raise SystemExit(0)

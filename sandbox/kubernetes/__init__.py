@@ -1,1 +1,1 @@
-"""The sandbox's clusters, and the Flux controllers that run in them."""
+"""Clusters of the sandbox, and the Flux controllers that run in them."""

@@ -1,4 +1,4 @@
-"""Each check of the Pod Security Standards, at both levels."""
+"""Test each check of the Pod Security Standards, at both levels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.check import pod_security
+from fleet.check.built_object import BuiltObject
+from fleet.check.pods import Pods
 
 MODEST: dict[str, Any] = {
     "metadata": {},
@@ -31,7 +33,7 @@ POD = "spec.securityContext."
 
 
 def pod(*changes: tuple[str, Any]) -> dict[str, Any]:
-    """Return a pod that nothing is wrong with, but for a value at each path; None removes it."""
+    """Return a valid pod, changed by a value at each path; None removes the field."""
     changed = copy.deepcopy(MODEST)
     for path, value in changes:
         *parents, last = path.split(".")
@@ -45,8 +47,17 @@ def pod(*changes: tuple[str, Any]) -> dict[str, Any]:
     return changed
 
 
+def problems(level: str, template: dict[str, Any]) -> list[str]:
+    """Return the problems of a pod at a level."""
+    built = BuiltObject(path="apps", manifest={"apiVersion": "v1", "kind": "Pod"})
+    found = [*pod_security.findings(level, Pods(made_by=built, template=template, count=1))]
+    prefix = f"refused: Pod Security {level}: "
+    assert all(finding.problem.startswith(prefix) for finding in found)
+    return [finding.problem.removeprefix(prefix) for finding in found]
+
+
 def refused(level: str, *changes: tuple[str, Any]) -> list[str]:
-    return list(pod_security.violations(level, pod(*changes)))
+    return problems(level, pod(*changes))
 
 
 @pytest.mark.parametrize("level", ["baseline", "restricted"])
@@ -56,8 +67,8 @@ def test_a_modest_pod(level: str) -> None:
 
 def test_baseline_lets_an_image_run_as_it_is() -> None:
     plain = {"spec": {"containers": [{"name": "a", "image": "a"}]}}
-    assert list(pod_security.violations("baseline", plain)) == []
-    assert list(pod_security.violations("restricted", plain)) == [
+    assert problems("baseline", plain) == []
+    assert problems("restricted", plain) == [
         "container a: set securityContext.runAsNonRoot: true, there or for the whole pod",
         "container a: set securityContext.allowPrivilegeEscalation: false",
         "container a: set securityContext.capabilities.drop: [ALL]",
@@ -79,7 +90,7 @@ ANYWHERE = [
     (
         "spec.volumes",
         [{"name": "v", "hostPath": {"path": "/"}}],
-        "volume v is hostPath; take a persistentVolumeClaim",
+        "volume v is hostPath; use a persistentVolumeClaim",
     ),
     (
         f"{POD}sysctls",
@@ -89,7 +100,7 @@ ANYWHERE = [
     (
         "metadata.annotations",
         {APP_ARMOR: "unconfined"},
-        f"the pod has the annotation {APP_ARMOR}: unconfined; remove it or take runtime/default",
+        f"the pod has the annotation {APP_ARMOR}: unconfined; remove it or use runtime/default",
     ),
     *(
         (
@@ -101,8 +112,8 @@ ANYWHERE = [
         for where, owner in ((POD, "the pod"), (CONTEXT, "container a"))
         for path, value, instead in (
             ("windowsOptions.hostProcess", True, ""),
-            ("appArmorProfile.type", "Unconfined", " or take RuntimeDefault or Localhost"),
-            ("seccompProfile.type", "Unconfined", " or take RuntimeDefault or Localhost"),
+            ("appArmorProfile.type", "Unconfined", " or use RuntimeDefault or Localhost"),
+            ("seccompProfile.type", "Unconfined", " or use RuntimeDefault or Localhost"),
             ("seLinuxOptions.type", "spc_t", ""),
             ("seLinuxOptions.user", "root", ""),
             ("seLinuxOptions.role", "sysadm", ""),
@@ -126,7 +137,7 @@ ANYWHERE = [
     (
         f"{CONTEXT}procMount",
         "Unmasked",
-        "container a has securityContext.procMount: Unmasked; remove it or take Default",
+        "container a has securityContext.procMount: Unmasked; remove it or use Default",
     ),
     *(
         (
@@ -156,7 +167,7 @@ RESTRICTED = [
     (
         "spec.volumes",
         [{"name": "v", "nfs": {"server": "a", "path": "/"}}],
-        "volume v is nfs; take a persistentVolumeClaim",
+        "volume v is nfs; use a persistentVolumeClaim",
     ),
     (
         f"{CONTEXT}allowPrivilegeEscalation",
@@ -171,7 +182,7 @@ RESTRICTED = [
     (
         f"{CONTEXT}capabilities.add",
         ["CHOWN"],
-        "container a has securityContext.capabilities.add: CHOWN; remove it or take "
+        "container a has securityContext.capabilities.add: CHOWN; remove it or use "
         "NET_BIND_SERVICE",
     ),
     (
@@ -187,12 +198,12 @@ RESTRICTED = [
     (
         f"{POD}runAsUser",
         0,
-        "the pod has securityContext.runAsUser: 0; remove it or take another user",
+        "the pod has securityContext.runAsUser: 0; remove it or use another user",
     ),
     (
         f"{CONTEXT}runAsUser",
         0,
-        "container a has securityContext.runAsUser: 0; remove it or take another user",
+        "container a has securityContext.runAsUser: 0; remove it or use another user",
     ),
 ]
 
@@ -207,7 +218,9 @@ def test_refused_only_when_restricted(path: str, value: object, said: str) -> No
     ("path", "value", "container"),
     [("runAsNonRoot", "true", True), ("seccompProfile", "RuntimeDefault", {"type": "Localhost"})],
 )
-def test_each_container_says_what_the_pod_does_not(path: str, value: str, container: Any) -> None:  # noqa: ANN401 - any YAML
+def test_each_container_sets_what_the_pod_does_not(
+    path: str, value: str, container: object
+) -> None:
     name = "seccompProfile.type" if path == "seccompProfile" else path
     assert refused("restricted", (f"{POD}{path}", None), (f"{CONTEXT}{path}", container)) == [
         f"container b: set securityContext.{name}: {value}, there or for the whole pod"
@@ -258,7 +271,7 @@ def test_a_pod_with_users_of_its_own_may_be_root_among_them() -> None:
 def test_windows_has_no_capabilities_to_drop() -> None:
     plain = {"os": {"name": "windows"}, "containers": [{"name": "a"}]}
     plain["securityContext"] = {"runAsNonRoot": True}
-    assert list(pod_security.violations("restricted", {"spec": plain})) == []
+    assert problems("restricted", {"spec": plain}) == []
 
 
 @pytest.mark.parametrize(
@@ -272,6 +285,6 @@ def test_windows_has_no_capabilities_to_drop() -> None:
     ],
     ids=str,
 )
-def test_nothing_malformed_ends_it(odd: dict[str, Any]) -> None:
-    """Schemas tell what is wrong with it."""
-    list(pod_security.violations("restricted", odd))
+def test_malformed_pods_raise_no_error(odd: dict[str, Any]) -> None:
+    """Schema validation reports them."""
+    problems("restricted", odd)

@@ -1,4 +1,4 @@
-"""Limits, defaults and quotas, as Kubernetes counts them."""
+"""Test limits, defaults and quotas, as Kubernetes counts them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, get_args
 
 import pytest
 
-from fleet.check import pods, quotas
-from fleet.check.pods import Pods
+from fleet.check import quotas
+from fleet.check.built_object import BuiltObject
+from fleet.check.findings import Finding
+from fleet.check.pods import Pods, pods_of
 from fleet.config.tenant_models import QuotaName
 from fleet.kube.quantity import parse
 
@@ -29,59 +31,63 @@ def quota(hard: Mapping[str, str], name: str = "tenant") -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"hard": hard}}
 
 
-def pods_of(*containers: dict[str, Any], count: int = 1, **spec: object) -> Pods:
-    return Pods(template={"spec": {"containers": [*containers], **spec}}, count=count)
+def pod(*containers: dict[str, Any], **spec: object) -> Pods:
+    template = {"spec": {"containers": [*containers], **spec}}
+    built = BuiltObject(path="apps", manifest={"apiVersion": "v1", "kind": "Pod"})
+    return Pods(made_by=built, template=template, count=1)
 
 
 def problems(pod: Pods, **hard: str) -> list[str]:
-    return list(quotas.container_problems(pod, [RANGE], [quota(hard)]))
+    found = list(quotas.container_findings(pod, [RANGE], [quota(hard)]))
+    assert all(finding.problem.startswith("refused: ") for finding in found)
+    return [finding.problem.removeprefix("refused: ") for finding in found]
 
 
 class TestContainers:
-    def test_one_that_says_nothing(self) -> None:
+    def test_one_without_resources(self) -> None:
         found = quotas.resources({"name": "a"}, [RANGE])
         assert found.limits == {"memory": "256Mi"}
         assert found.requests == {"cpu": "50m", "memory": "64Mi"}
-        assert problems(pods_of({"name": "a"})) == []
+        assert problems(pod({"name": "a"})) == []
 
     def test_a_limit_is_a_request(self) -> None:
-        """Before the defaults of the namespace are looked at."""
+        """The limit wins over the default request of the namespace."""
         found = quotas.resources(container(limits={"cpu": 1, "memory": "32Mi"}), [RANGE])
         assert found.requests == {"cpu": "1", "memory": "32Mi"}
 
-    def test_the_most_is_the_default_of_a_limit_and_that_of_a_request(self) -> None:
+    def test_the_maximum_is_the_default_limit_and_request(self) -> None:
         item = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "1m", "memory": "1Mi"}}
         found = quotas.resources({}, [item, {"type": "Pod", "max": {"memory": "1Gi"}}])
         assert (found.limits, found.requests) == ({"cpu": "2"}, {"cpu": "2", "memory": "1Mi"})
 
-    def test_more_than_the_most(self) -> None:
-        assert problems(pods_of(container("a", limits={"memory": "64Gi"}))) == [
-            "container a: limits.memory 64Gi is more than the 4Gi of one container; lower it"
+    def test_above_the_maximum(self) -> None:
+        assert problems(pod(container("a", limits={"memory": "64Gi"}))) == [
+            "container a: limits.memory 64Gi exceeds the 4Gi of one container; lower it"
         ]
-        init = pods_of(initContainers=[container("b", limits={"memory": "4097Mi"})])
+        init = pod(initContainers=[container("b", limits={"memory": "4097Mi"})])
         assert len(problems(init)) == 1
 
     @pytest.mark.parametrize("limits", [{}, {"memory": "256Mi"}])
     def test_a_request_above_its_limit(self, limits: dict[str, str]) -> None:
-        """Also when the limit is the namespace's default."""
+        """The limit is the container's own or the namespace's default."""
         asked = container("a", requests={"memory": "512Mi"}, limits=limits)
-        assert problems(pods_of(asked)) == [
-            "container a: requests.memory 512Mi is more than its limit 256Mi; lower it, or set "
+        assert problems(pod(asked)) == [
+            "container a: requests.memory 512Mi exceeds its limit 256Mi; lower it, or set "
             "limits.memory"
         ]
 
     def test_no_quantity(self) -> None:
-        assert problems(pods_of(container("a", limits={"memory": "lots"}))) == [
-            "container a: limits.memory 'lots' is no quantity; write it as 500m or 64Mi"
+        assert problems(pod(container("a", limits={"memory": "lots"}))) == [
+            "container a: limits.memory 'lots' is not a quantity; write it as 500m or 64Mi"
         ]
-        assert problems(pods_of(container("a", requests={"cpu": "few"}))) == [
-            "container a: requests.cpu 'few' is no quantity; write it as 500m or 64Mi"
+        assert problems(pod(container("a", requests={"cpu": "few"}))) == [
+            "container a: requests.cpu 'few' is not a quantity; write it as 500m or 64Mi"
         ]
 
-    def test_what_a_quota_counts_has_to_be_said(self) -> None:
-        silent = pods_of({"name": "a"})
+    def test_what_a_quota_counts_has_to_be_set(self) -> None:
+        silent = pod({"name": "a"})
         assert problems(silent, **{"limits.cpu": "4", "limits.ephemeral-storage": "1"}) == [
-            "container a: says no limits.cpu, which the quota counts; set it"
+            "container a: does not set limits.cpu, which the quota counts; set it"
         ]
         assert problems(silent, **{"requests.cpu": "4", "limits.memory": "1Gi"}) == []
 
@@ -92,14 +98,18 @@ class TestContainers:
         assert quotas.forbidden_priorities([quota({"pods": "0"}), critical]) == {
             "system-node-critical"
         }
-        # It counts these pods only, so it neither demands nor limits anything of others.
-        assert list(quotas.exceeded({"a": {"pods": Fraction(1)}}, {}, [critical])) == []
+        # The quota counts only pods of these classes, so it sets no limit for any other pod.
+        assert list(quotas.exceeded("apps", {"a": {"pods": Fraction(1)}}, {}, [critical])) == []
 
 
 def used(resource: str, kind: str, **spec: object) -> dict[str, Fraction]:
-    content = {"kind": kind, "spec": spec}
-    brought = pods.of(content, resource.partition(".")[2])
-    return {k: v for k, v in quotas.usage(content, resource, brought, [RANGE]).items() if v}
+    group = resource.partition(".")[2]
+    api_version = f"{group}/v1" if group else "v1"
+    manifest = {"apiVersion": api_version, "kind": kind, "spec": spec}
+    built = BuiltObject(path="apps", manifest=manifest)
+    assert built.resource == resource
+    amounts = quotas.usage(built, pods_of(built), [RANGE])
+    return {name: amount for name, amount in amounts.items() if amount}
 
 
 def template(*containers: dict[str, Any], **spec: object) -> dict[str, Any]:
@@ -125,18 +135,18 @@ class TestUsage:
         ("init", "cpu"),
         [
             ([], "500m"),
-            ([{**BIG}], "2"),  # it has ended when the other begins
+            ([{**BIG}], "2"),  # ends before the other starts
             ([{**SMALL}], "500m"),
-            ([{**BIG, "restartPolicy": "Always"}], "2500m"),  # runs beside it
+            ([{**BIG, "restartPolicy": "Always"}], "2500m"),  # runs beside the other
             ([{**SMALL, "restartPolicy": "Always"}, {**BIG}], "2500m"),
             ([{**BIG}, {**SMALL, "restartPolicy": "Always"}], "2"),
         ],
     )
-    def test_what_a_pod_asks_for_while_it_starts(self, init: list[Any], cpu: str) -> None:
+    def test_a_pod_that_needs_more_to_start(self, init: list[Any], cpu: str) -> None:
         found = used("pods", "Pod", containers=[SMALL], initContainers=init)
         assert found["requests.cpu"] == parse(cpu)
 
-    def test_what_a_pod_asks_for_as_a_whole(self) -> None:
+    def test_resources_of_a_pod_as_a_whole(self) -> None:
         whole = {"requests": {"cpu": "3"}}
         assert used("pods", "Pod", containers=[SMALL], resources=whole)["requests.cpu"] == 3
 
@@ -199,30 +209,33 @@ class TestUsage:
 class TestExceeded:
     def test_all_objects_together(self) -> None:
         shares = {f"Deployment {n}": {"requests.cpu": Fraction(n, 2)} for n in (1, 2, 3, 4)}
-        assert list(quotas.exceeded(shares, {}, [quota({"requests.cpu": "5"})])) == []
-        assert list(quotas.exceeded(shares, {}, [quota({"requests.cpu": "4500m"})])) == [
-            (
-                "tenant",
-                "5 requests.cpu in all (Deployment 4: 2, Deployment 3: 1.5, Deployment 2: 1, and 1 "
-                "more), and the quota is 4500m; Kubernetes accepts the workloads and refuses the "
-                "pods beyond it; need less, or ask the platform for more",
+        assert list(quotas.exceeded("apps", shares, {}, [quota({"requests.cpu": "5"})])) == []
+        assert list(quotas.exceeded("apps", shares, {}, [quota({"requests.cpu": "4500m"})])) == [
+            Finding(
+                file="apps",
+                object="ResourceQuota tenant",
+                problem="5 requests.cpu in all (Deployment 4: 2, Deployment 3: 1.5, "
+                "Deployment 2: 1, and 1 more) exceed the quota of 4500m; Kubernetes accepts the "
+                "workloads and refuses the pods beyond it; use less, or ask the platform for more",
             )
         ]
 
-    def test_what_the_namespace_already_holds(self) -> None:
+    def test_objects_of_the_platform_count_too(self) -> None:
         shares = {"ConfigMap a": {"configmaps": Fraction(1)}}
         one = [quota({"configmaps": "1"})]
-        assert list(quotas.exceeded(shares, {}, one)) == []
-        ((_, said),) = quotas.exceeded(shares, {"configmaps": 1}, one)
-        assert said == (
-            "2 configmaps in all (ConfigMap a: 1, 1 of them the platform's), and the quota is 1; "
-            "Kubernetes refuses what is beyond it; need less, or ask the platform for more"
+        assert list(quotas.exceeded("apps", shares, {}, one)) == []
+        (finding,) = quotas.exceeded("apps", shares, {"configmaps": 1}, one)
+        assert finding.problem == (
+            "2 configmaps in all (ConfigMap a: 1, the platform: 1) exceed the quota of 1; "
+            "Kubernetes refuses the objects beyond it; use less, or ask the platform for more"
         )
-        # A team that has none is not told of it.
-        assert list(quotas.exceeded({}, {"configmaps": 1}, [quota({"configmaps": "0"})])) == []
+        # A tenant without a ConfigMap gets no finding.
+        assert (
+            list(quotas.exceeded("apps", {}, {"configmaps": 1}, [quota({"configmaps": "0"})])) == []
+        )
 
     @pytest.mark.parametrize("name", get_args(QuotaName))
-    def test_whatever_can_be_decided_is_counted(self, name: str) -> None:
+    def test_every_quota_of_the_config_is_counted(self, name: str) -> None:
         objects = [
             used(resource, kind, **spec)
             for resource, kind, spec in (
@@ -246,5 +259,5 @@ class TestExceeded:
             )
         ]
         shares = {str(index): amounts for index, amounts in enumerate(objects)}
-        ((_, said),) = quotas.exceeded(shares, {}, [quota({name: "0"})])
-        assert f" {name} in all " in said
+        (finding,) = quotas.exceeded("apps", shares, {}, [quota({name: "0"})])
+        assert f" {name} in all " in finding.problem

@@ -1,4 +1,4 @@
-"""An engine for tests: it answers as Pulumi's mocks do and records what it was asked to make."""
+"""An engine for tests: it answers like Pulumi's mocks and records every registration."""
 
 from __future__ import annotations
 
@@ -14,45 +14,52 @@ from google.protobuf.message import Message
 from pulumi.runtime import config, mocks, rpc, settings, stack
 
 UNKNOWN = rpc.UNKNOWN
-# What a provider's function answers to its arguments.
+STACK_NAME = "dev"
+SECRET_KEYS = (
+    "github:token",
+    "fleet:pullToken",
+    "fleet:deployKeySeed",
+    "fleet:tenantCredentials",
+)
+# A function of a provider: from its arguments to its result.
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One registration, as the engine sees it."""
+    """One registration of a resource, as the engine receives it."""
 
     type: str
     name: str
     urn: str
     custom: bool
     parent: str
-    """URN, empty for the stack."""
+    """The URN of the parent, empty for the stack."""
     provider: str
-    """URN of the provider, empty for a default one."""
+    """The URN of the provider, empty for a default provider."""
     dependencies: frozenset[str]
-    """URNs."""
+    """The URNs of the resources that it depends on."""
     inputs: Mapping[str, Any]
-    """Plain values: a secret is its value, an unknown one is UNKNOWN."""
+    """Plain values: a secret is its plain text, an unknown value is UNKNOWN."""
     secrets: frozenset[str]
-    """Paths of the inputs that are secret, as `stringData.password`."""
+    """Paths of the secret inputs, for example `stringData.password`."""
     ignore_changes: tuple[str, ...]
     retain_on_delete: bool
     protect: bool
     import_id: str
     timeouts: Mapping[str, str]
-    """By operation, as `create`."""
+    """Timeouts by operation, for example `create`."""
 
 
 @dataclass(kw_only=True)
 class Recording:
-    """What a program registered, in the engine's order, and what it exported."""
+    """The resources that a program registered, in order, and its outputs."""
 
     resources: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def one(self, type_: str, name: str | None = None) -> Resource:
-        """Return the only resource of a type, and name."""
+        """Return the only resource of a type, or of a type and a name."""
         (found,) = (r for r in self.resources if r.type == type_ and name in (None, r.name))
         return found
 
@@ -66,7 +73,7 @@ class Recording:
         return found
 
     def before(self, resource: Resource) -> set[str]:
-        """Return the names of all that must be there before a resource, however indirectly."""
+        """Return the names of the resources that a resource depends on, also indirectly."""
         found: set[str] = set()
         todo = set(resource.dependencies)
         while todo:
@@ -78,7 +85,7 @@ class Recording:
 
 
 class _Mocks(mocks.Mocks):
-    """Every resource gets its inputs as outputs; in a preview a new one has no id yet."""
+    """Mocks that return the inputs of a resource as its outputs, without an id in a preview."""
 
     def __init__(
         self,
@@ -114,7 +121,7 @@ class _Monitor(mocks.MockMonitor):
         self.recording = Recording()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
-        """As the engine's; the mocks' own forgets the stack on another thread."""
+        """Return a URN as the engine makes it; the mocks lose the stack on another thread."""
         if parent:
             type_ = f"{parent.split('::')[2]}${type_}"
         return f"urn:pulumi:{self.stack}::fleet::{type_}::{name}"
@@ -170,23 +177,21 @@ def _plain(properties: Message) -> tuple[dict[str, Any], frozenset[str]]:
 def run(
     program: Callable[[], None],
     *,
-    name: str = "dev",
     preview: bool = False,
     values: Mapping[str, str] | None = None,
-    secret_keys: tuple[str, ...] = (),
     computed: Mapping[str, Mapping[str, Any]] | None = None,
     found: Mapping[str, Answer] | None = None,
 ) -> Recording:
-    """Run a Pulumi program for the stack `name`, on a loop and with settings of its own.
+    """Run a Pulumi program for the stack dev, with an event loop and settings of its own.
 
     `values` is the stack's config as the engine gives it: key with namespace to text or JSON.
-    `computed` is what a provider adds to a resource's outputs, by the name of the resource; what
-    is not there is unknown in a preview. `found` is what a provider's functions answer, by name.
+    `computed` maps the name of a resource to the outputs that its provider adds; a preview does
+    not know the others. `found` maps the name of a provider's function to the function.
     """
-    monitor = _Monitor(name, preview, computed or {}, found or {})
+    monitor = _Monitor(STACK_NAME, preview, computed or {}, found or {})
 
     def inside() -> None:
-        config.set_all_config(dict(values or {}), list(secret_keys))
+        config.set_all_config(dict(values or {}), list(SECRET_KEYS))
         settings.configure(
             mocks.MockSettings(  # type: ignore[no-untyped-call]
                 monitor=monitor,
@@ -195,12 +200,12 @@ def run(
                 ),
                 engine=mocks.MockEngine(None),
                 project="fleet",
-                stack=name,
+                stack=STACK_NAME,
                 dry_run=preview,
                 organization=None,
             )
         )
-        # Of a program that failed, on a loop that is closed.
+        # A program that failed leaves outputs on a loop that is closed by now.
         settings.SETTINGS.outputs.clear()
         asyncio.run(stack.run_in_stack(program))
 
@@ -209,7 +214,7 @@ def run(
 
 
 def unknown() -> pulumi.Output[str]:
-    """Return an output that only an `up` will know."""
+    """Return an output that is unknown until `up`."""
     loop = asyncio.get_running_loop()
     value, known, secret = (loop.create_future() for _ in range(3))
     value.set_result(None)

@@ -1,4 +1,4 @@
-"""Decisions are validated once, strictly: one fixture in `invalid/` for each rule."""
+"""Tests of fleet/config/load.py; every rule has a file in tests/fixtures/invalid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config import engine, entry_rules, load, stack_files
+from fleet.config import load, stack_files
 from fleet.errors import ConfigError
 from tests.support import FIXTURES, Ended, contents, stack_file, write
 
@@ -16,16 +16,16 @@ INVALID = sorted((FIXTURES / "invalid").glob("*.yaml"))
 
 
 def without(text: str, key: str) -> str:
-    """The stack file without the line of a key."""
+    """Return a stack file without the line of a key."""
     return "".join(line for line in text.splitlines(True) if not line.startswith(f"  fleet:{key}:"))
 
 
 @pytest.mark.parametrize("fixture", INVALID, ids=lambda fixture: fixture.stem)
 def test_invalid(fixture: Path, checkout: Path, fleet: Callable[..., Ended]) -> None:
-    """A fixture is one file of a checkout; its leading comments say which, and what is told.
+    """A fixture is one file of a checkout, and comments at its beginning.
 
-    `# file: NAME` names it (Pulumi.dev.yaml if absent), `# expect: LINE` is one line on standard
-    error.
+    `# file: NAME` is the file's name, Pulumi.dev.yaml if absent. `# expect: LINE` is one line of
+    standard error.
     """
     text = fixture.read_text(encoding="utf-8")
     comments = re.findall(r"^# (file|expect): (.*)$", text, re.MULTILINE)
@@ -44,13 +44,6 @@ def test_invalid(fixture: Path, checkout: Path, fleet: Callable[..., Ended]) -> 
     assert "hunter2" not in ended.err
 
 
-def test_not_utf8(checkout: Path, fleet: Callable[..., Ended]) -> None:
-    (checkout / "Pulumi.dev.yaml").write_bytes(b"config: \xff\n")
-    ended = fleet("render", "--root", checkout, "--stack", "dev")
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "Pulumi.dev.yaml: is not UTF-8 text; save it as UTF-8\n"
-
-
 def test_no_such_stack(checkout: Path, fleet: Callable[..., Ended]) -> None:
     ended = fleet("render", "--root", checkout, "--stack", "tset")
     assert ended.code == 1
@@ -66,17 +59,8 @@ def test_no_stack_at_all(folder: str, tmp_path: Path, fleet: Callable[..., Ended
     )
 
 
-def test_no_project_file(checkout: Path, fleet: Callable[..., Ended]) -> None:
-    (checkout / "Pulumi.yaml").unlink()
-    ended = fleet("render", "--root", checkout)
-    assert ended.code == 1
-    assert ended.err == (
-        f"Pulumi.yaml: cannot be read: No such file or directory; it belongs in {checkout}\n"
-    )
-
-
 def test_all_problems_of_all_stacks_at_once(checkout: Path, fleet: Callable[..., Ended]) -> None:
-    """Each is told once, also one of the shared file."""
+    """Each problem has one line, also one of the shared file."""
     project = (checkout / "Pulumi.yaml").read_text()
     write(
         checkout,
@@ -87,29 +71,29 @@ def test_all_problems_of_all_stacks_at_once(checkout: Path, fleet: Callable[...,
         },
     )
     assert fleet("render", "--root", checkout).err.splitlines() == [
-        "Pulumi.yaml: fleet:flux.version: 'latest' must be a release, as v2.9.2",
+        "Pulumi.yaml: fleet:flux.version: 'latest' must be a release, such as v2.9.2",
         "Pulumi.dev.yaml: fleet:apps[0]: 'nothing/like-it' has no kustomization.yaml below apps/; "
-        "there are: podinfo/base, podinfo/overlays/dev, podinfo/overlays/prod, "
+        "choose one of podinfo/base, podinfo/overlays/dev, podinfo/overlays/prod, "
         "podinfo/overlays/test",
         "Pulumi.prod.yaml: fleet:apps: missing; set it in this file",
     ]
 
 
-def test_two_stacks_on_one_cluster_are_told_for_both(checkout: Path) -> None:
+def test_two_stacks_on_one_cluster_are_a_problem_of_both(checkout: Path) -> None:
     text = stack_file("prod").replace("k3d-prod", "k3d-dev")
     write(checkout, {"Pulumi.prod.yaml": text})
     with pytest.raises(ConfigError) as caught:
         load.stacks(checkout)
     assert caught.value.problems == (
-        "Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' is also Pulumi.prod.yaml's; "
-        "one cluster has one stack",
-        "Pulumi.prod.yaml: fleet:cluster.context: 'k3d-dev' is also Pulumi.dev.yaml's; "
-        "one cluster has one stack",
+        "Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' is also the cluster of "
+        "Pulumi.prod.yaml; keep one stack for each cluster",
+        "Pulumi.prod.yaml: fleet:cluster.context: 'k3d-dev' is also the cluster of "
+        "Pulumi.dev.yaml; keep one stack for each cluster",
     )
 
 
 def test_a_broken_stack_does_not_stop_another(checkout: Path) -> None:
-    """Dev's owner is not kept from working by prod's typing error, but `load_all` is."""
+    """The stack dev loads although prod is broken; loading all stacks fails."""
     write(checkout, {"Pulumi.prod.yaml": "{"})
     assert load.stack(checkout, "dev").name == "dev"
     with pytest.raises(ConfigError, match="line 2: is not YAML"):
@@ -126,8 +110,8 @@ def test_shared_values_come_from_the_project(checkout: Path) -> None:
     assert config.pull_token is None
 
 
-def test_a_stack_overrides_what_is_shared(checkout: Path) -> None:
-    """As in the engine, a whole value: nothing is mixed from two files."""
+def test_a_stack_overrides_a_shared_value(checkout: Path) -> None:
+    """A stack replaces a whole value, as in Pulumi's engine; two files are never merged."""
     more = (
         "  fleet:flux: {version: v2.9.1}\n"
         "  fleet:repository: {owner: acme, name: other, url: 'ssh://git@example.com/acme/other'}\n"
@@ -139,37 +123,7 @@ def test_a_stack_overrides_what_is_shared(checkout: Path) -> None:
     assert prod.config.repository.name == "platform"
 
 
-def test_what_the_engine_and_providers_keep_in_a_stack_file_is_left_alone(checkout: Path) -> None:
-    more = "  github:token: {secure: abc}\n  fleet:pullToken: {secure: abc}\n"
-    text = "encryptionsalt: v1:abc\n" + stack_file("dev", more=more)
-    write(checkout, {"Pulumi.dev.yaml": text})
-    assert load.stack(checkout, "dev").config.pull_token is not None
-
-
-def test_yaml_anchors_and_merges(checkout: Path) -> None:
-    text = (
-        "config:\n"
-        "  example:base: &base {kubeconfig: kubeconfig, context: none}\n"
-        "  fleet:cluster: {<<: *base, context: k3d-dev}\n"
-        "  fleet:infrastructure: []\n"
-        "  fleet:apps: []\n"
-    )
-    write(checkout, {"Pulumi.dev.yaml": text})
-    assert load.stack(checkout, "dev").config.cluster.context == "k3d-dev"
-
-
-def test_an_overlay_of_another_environment_with_a_reason(checkout: Path) -> None:
-    text = stack_file("dev").replace(
-        "podinfo/overlays/dev", "{path: podinfo/overlays/prod, because: prod's load test}"
-    )
-    write(checkout, {"Pulumi.dev.yaml": text})
-    (entry,) = load.stack(checkout, "dev").config.apps
-    assert (entry.path, entry.because) == ("podinfo/overlays/prod", "prod's load test")
-
-
-def test_a_new_stack_file_is_all_that_a_cluster_takes(
-    checkout: Path, fleet: Callable[..., Ended]
-) -> None:
+def test_a_new_cluster_needs_only_a_stack_file(checkout: Path, fleet: Callable[..., Ended]) -> None:
     name = "staging-eu-west-1"
     text = stack_file(name, apps="podinfo/overlays/test")
     text = text.replace("context:", "environment: test, context:")
@@ -182,122 +136,7 @@ def test_a_new_stack_file_is_all_that_a_cluster_takes(
     assert (checkout / "clusters" / name / "kustomization.yaml").is_file()
 
 
-@pytest.mark.parametrize(
-    ("path", "environment", "other"),
-    [
-        ("podinfo/overlays/prod", "dev", "prod"),
-        ("podinfo/overlays/dev", "dev", None),
-        ("podinfo/overlays/prod/eu", "dev", "prod"),
-        ("namespaces/test-only", "dev", "test"),
-        ("namespaces/test-only", "test", None),
-        ("policies/kyverno/test-only", "prod", "test"),
-        ("namespaces/team-x", "dev", None),
-        ("common", "prod", None),
-        ("overlays", "prod", None),
-    ],
-)
-def test_other_environment(path: str, environment: str, other: str | None) -> None:
-    assert entry_rules.other_environment(path, environment) == other
-
-
 @pytest.mark.parametrize("name", ["dev", "prod-us-east-1", "a", "a" * 63, "1"])
 def test_stack_names_that_are_fine(name: str, checkout: Path) -> None:
     write(checkout, {f"Pulumi.{name}.yaml": stack_file(name, apps="podinfo/base")})
     assert load.stack(checkout, name).path == f"clusters/{name}"
-
-
-def test_refuse_ambient(checkout: Path) -> None:
-    stack = load.stack(checkout, "dev")
-    engine.refuse_ambient({}, stack)
-    engine.refuse_ambient({"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}, stack)
-    with pytest.raises(ConfigError) as caught:
-        engine.refuse_ambient({"GITHUB_OWNER": "other", "GITHUB_ORGANIZATION": "third"}, stack)
-    assert caught.value.problems == (
-        "GITHUB_OWNER=other in the environment would beat Pulumi.dev.yaml: "
-        "fleet:repository.owner 'acme'; unset GITHUB_OWNER",
-        "GITHUB_ORGANIZATION=third in the environment would beat Pulumi.dev.yaml: "
-        "fleet:repository.owner 'acme'; unset GITHUB_ORGANIZATION",
-    )
-
-
-def test_same_as_engine(checkout: Path) -> None:
-    stack = load.stack(checkout, "dev")
-    given = {
-        "repository": {"owner": "acme", "name": "platform"},
-        "flux": {"version": "v2.9.2"},
-        "cluster": {"kubeconfig": "kubeconfig", "context": "k3d-dev"},
-        "infrastructure": ["namespaces/common"],
-        "apps": ["podinfo/overlays/dev"],
-    }
-    engine.same_as_engine(stack, checkout, given)
-    with pytest.raises(ConfigError) as caught:
-        engine.same_as_engine(stack, checkout, given | {"apps": [], "flux": None})
-    assert sorted(caught.value.problems) == [
-        "Pulumi.dev.yaml: fleet:apps: is not what the engine was given; decide in this file and "
-        "run without --config-file",
-        "Pulumi.dev.yaml: fleet:flux: is not what the engine was given; decide in this file and "
-        "run without --config-file",
-    ]
-
-
-class TestKubeconfig:
-    @staticmethod
-    def refused(checkout: Path, text: str | None, path: str = "kubeconfig") -> str:
-        stack_text = stack_file("dev").replace("kubeconfig: kubeconfig", f"kubeconfig: {path}")
-        write(checkout, {"Pulumi.dev.yaml": stack_text})
-        if text is not None:
-            write(checkout, {path: text})
-        with pytest.raises(ConfigError) as caught:
-            engine.require_context(load.stack(checkout, "dev"))
-        (problem,) = caught.value.problems
-        return problem
-
-    def test_the_context_is_there(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        write(checkout, {"kubeconfig": "contexts: [{name: k3d-prod}, {name: k3d-dev}]"})
-        stack = load.stack(checkout, "dev")
-        engine.require_context(stack)
-        assert engine.path(stack) == checkout / "kubeconfig"
-
-    def test_home(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HOME", str(checkout))
-        text = stack_file("dev").replace("kubeconfig: kubeconfig", "kubeconfig: ~/.kube/config")
-        write(checkout, {"Pulumi.dev.yaml": text})
-        stack = load.stack(checkout, "dev")
-        assert engine.path(stack) == checkout / ".kube/config"
-
-    def test_the_context_is_not_there(
-        self, checkout: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Also not when it is the current one that would do."""
-        monkeypatch.chdir(checkout)
-        text = "current-context: k3d-prod\ncontexts: [{name: k3d-prod}, {name: minikube}]"
-        assert self.refused(checkout, text) == (
-            f"Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' is not in {checkout}/kubeconfig; "
-            "contexts there: k3d-prod, minikube"
-        )
-
-    @pytest.mark.parametrize("text", ["", "contexts: 1", "[]", "contexts: [1]"])
-    def test_no_contexts(self, text: str, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        assert self.refused(checkout, text).endswith("contexts there: none")
-
-    def test_no_file(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        assert self.refused(checkout, None) == (
-            f"Pulumi.dev.yaml: fleet:cluster.kubeconfig: {checkout}/kubeconfig: "
-            "No such file or directory; name a file"
-        )
-
-    def test_no_kubeconfig(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(checkout)
-        assert self.refused(checkout, "{") == (
-            f"Pulumi.dev.yaml: fleet:cluster.kubeconfig: {checkout}/kubeconfig is no kubeconfig; "
-            "name one"
-        )
-
-    def test_the_home_of_nobody(self, checkout: Path) -> None:
-        assert self.refused(checkout, None, "~nobody-has-this-name/config") == (
-            "Pulumi.dev.yaml: fleet:cluster.kubeconfig: ~nobody-has-this-name/config: "
-            "has no home folder; name a file"
-        )

@@ -1,4 +1,4 @@
-"""The committed JSON Schema of a stack file is the model's."""
+"""Tests of fleet/config/schema.py, and of the committed JSON Schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_it_has_every_key_of_the_model_and_no_other() -> None:
     names = {field.alias or name for name, field in StackConfig.model_fields.items()}
     assert set(config["properties"]) == {f"fleet:{name}" for name in names}
     assert names == {*CLUSTER_KEYS, *SHARED_KEYS, *SECRET_KEYS}
-    # A cluster without tenants is one; what it gets itself has to be said.
+    # A cluster may have no tenants, but its own folders must be listed.
     assert config["required"] == [f"fleet:{key}" for key in CLUSTER_KEYS if key != "tenants"]
 
 

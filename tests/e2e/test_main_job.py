@@ -1,4 +1,4 @@
-"""The main job: three stacks bring three clusters to their desired state, and keep them there."""
+"""Three stacks bring three clusters to their desired state, and keep them there."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ from fleet.cli import main
 from fleet.config import load
 from fleet.kube import kustomize, namespaces
 from fleet.process import run
-from fleet.render import layout
-from sandbox import __main__ as sandbox_main
-from sandbox import platform_repository, report, servers
-from sandbox.host import processes
-from sandbox.pulumi import stacks
-from tests.e2e.conftest import NAMES, Sandbox, eventually, kill_tree
+from fleet.render import flux
+from tests.e2e.sandbox import KUSTOMIZATIONS, NAMES, Sandbox
+from tests.e2e.support import eventually, kill_tree
 
 
 def test_the_expected_result(sandbox: Sandbox) -> None:
-    """What each cluster is supposed to hold, written out here and not computed."""
+    """Each cluster has its objects; the test names them and computes nothing."""
     for cluster, has_foo, podinfo in (("dev", False, 1), ("test", True, 2), ("prod", False, 3)):
         namespaces = sandbox.namespaces(cluster)
         assert "team-x" in namespaces
@@ -39,9 +36,7 @@ def test_every_cluster_pulls_its_own_path(sandbox: Sandbox) -> None:
     for cluster in NAMES:
         paths = {
             item["metadata"]["name"]: item["spec"]["path"]
-            for item in report.get(
-                sandbox.state, cluster, ["kustomizations.kustomize.toolkit.fluxcd.io"]
-            )
+            for item in sandbox.clusters.cluster(cluster).objects([KUSTOMIZATIONS])
         }
         assert paths["flux-system"] == f"./clusters/{cluster}"
         assert {paths[stage] for stage in ("infra", "policies", "apps")} == {
@@ -57,42 +52,42 @@ def test_a_second_up_changes_nothing(sandbox: Sandbox) -> None:
 
 
 def test_make_sandbox_again_changes_nothing(sandbox: Sandbox) -> None:
-    before, ports = sandbox.head(), (sandbox.state / "ports.json").read_text()
+    before, ports = sandbox.head(), sandbox.processes.ports()
     pids = {file.name: file.read_text() for file in (sandbox.state / "processes").iterdir()}
-    assert sandbox_main.up(sandbox.state, lambda _: None) == 0
+    assert sandbox.start(lambda _: None)
     assert sandbox.head() == before
-    assert (sandbox.state / "ports.json").read_text() == ports
+    assert sandbox.processes.ports() == ports
     assert pids == {file.name: file.read_text() for file in (sandbox.state / "processes").iterdir()}
 
 
 def test_foo_app_is_promoted_to_dev_only_and_removed_again(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An app of test alone goes to dev, and back: no other cluster sees anything of it."""
+    """An app of test goes to dev and is removed again; the other clusters do not change."""
     before = {cluster: sandbox.workloads(cluster) for cluster in NAMES}
     infrastructure = sandbox.entries("dev", "infrastructure")
     apps = sandbox.entries("dev", "apps")
 
-    # The app alone: said before anything is committed.
-    sandbox.decide("dev", apps=[*apps, "foo-app/base"])
+    # Without its namespace, the check refuses the app before anything is committed.
+    sandbox.configure("dev", apps=[*apps, "foo-app/base"])
     assert main.main(["check", "--root", str(sandbox.root)]) == 1
-    said = capsys.readouterr().out
-    assert "clusters/dev/apps: Deployment foo/foo-app: namespace foo" in said
-    assert "infrastructure/namespaces/test-only has it" in said
+    output = capsys.readouterr().out
+    assert "clusters/dev/apps: Deployment foo/foo-app: namespace foo" in output
+    assert "infrastructure/namespaces/test-only has it" in output
 
-    # Its namespace first: one list, one commit.
+    # The namespace comes first. It changes one list, so it is one commit.
     namespace = {"path": "namespaces/test-only", "because": "foo-app is promoted to dev"}
-    sandbox.decide("dev", apps=apps, infrastructure=[*infrastructure, namespace])
+    sandbox.configure("dev", apps=apps, infrastructure=[*infrastructure, namespace])
     head = sandbox.head()
-    stacks.up(sandbox.state, ["dev"])
+    sandbox.stacks.up(["dev"])
     assert len(sandbox.commits(head)) == 1
-    # It ends when Flux has pulled, not when it would have looked by itself.
-    source = sandbox.get("dev", "gitrepository", namespaces.FLUX_NAMESPACE, layout.SYNC_NAME)
+    # `up` ends when Flux has pulled the commit; it does not wait for Flux's interval.
+    source = sandbox.get("dev", "gitrepository", namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
     assert source is not None
     assert source["status"]["artifact"]["revision"].endswith(f":{sandbox.head()}")
     sandbox.converge()
 
-    sandbox.decide("dev", apps=[*apps, "foo-app/base"])
+    sandbox.configure("dev", apps=[*apps, "foo-app/base"])
     assert main.main(["check", "--root", str(sandbox.root)]) == 0
     head = sandbox.head()
     sandbox.up("dev")
@@ -104,7 +99,7 @@ def test_foo_app_is_promoted_to_dev_only_and_removed_again(
     for other in ("prod", "test"):
         assert sandbox.workloads(other) == before[other]
 
-    sandbox.decide("dev", apps=apps, infrastructure=infrastructure)
+    sandbox.configure("dev", apps=apps, infrastructure=infrastructure)
     sandbox.up("dev")
     eventually(lambda: "foo" not in sandbox.namespaces("dev"))
     assert "foo" in sandbox.namespaces("test")
@@ -114,25 +109,24 @@ def test_foo_app_is_promoted_to_dev_only_and_removed_again(
 
 
 def test_three_ups_at_once_all_succeed(sandbox: Sandbox) -> None:
-    """Each changes a list of its own cluster; the branch moves under all of them."""
+    """Each changes a list of its own cluster while the others push to the same branch."""
     lists = {name: sandbox.entries(name, "apps") for name in NAMES}
     head = sandbox.head()
     for name, entries in lists.items():
-        sandbox.decide(name, apps=list(reversed(entries)))
+        sandbox.configure(name, apps=list(reversed(entries)))
     sandbox.up(*NAMES)
     assert sorted(subject.split(":")[0] for subject in sandbox.commits(head)) == NAMES
     for name, entries in lists.items():
-        sandbox.decide(name, apps=entries)
+        sandbox.configure(name, apps=entries)
     sandbox.up(*NAMES)
     assert len(sandbox.commits(head)) == 6
 
 
 def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Flux sees every commit: in each one, every cluster that has an entrypoint must build."""
+    """Flux may apply any commit, so every cluster with an entrypoint builds in each of them."""
     sandbox.commits()
     clone = tmp_path / "clone"
-    platform_repository.git(
-        sandbox.state, "clone", "--quiet", str(sandbox.root), str(clone)
+    sandbox.platform_repository.git("clone", "--quiet", str(sandbox.root), str(clone)
     )  # fmt: skip
     revisions = run(["git", "rev-list", "--reverse", "HEAD"], timeout=30, cwd=clone).split()
     built = 0
@@ -143,57 +137,58 @@ def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
             folders = [cluster, *(cluster / file.stem for file in cluster.glob("*.yaml"))]
             for folder in folders:
                 if folder.name != "kustomization":
-                    run([*kustomize.kustomize(), str(folder)], timeout=60)
+                    run([*kustomize.command(), str(folder)], timeout=60)
                     built += 1
     assert len(revisions) > 3 * 10
     assert built > len(revisions)
 
 
 def test_an_interrupted_up_is_completed_by_the_next(sandbox: Sandbox) -> None:
-    """Killed in the middle of a change; the same command again completes it."""
+    """An `up` is killed in the middle of a change; the next one completes the change."""
     entries = sandbox.entries("dev", "apps")
-    sandbox.decide("dev", apps=list(reversed(entries)))
+    sandbox.configure("dev", apps=list(reversed(entries)))
     head = sandbox.head()
-    running = stacks.start_up(sandbox.state, "dev")
-    eventually(lambda: sandbox.head() != head)  # the commit is made, the state not yet written
+    running = sandbox.stacks.start_up("dev")
+    # From here on the commit is pushed, but Pulumi's state is not written yet.
+    eventually(lambda: sandbox.head() != head)
     kill_tree(running.process)
     sandbox.up("dev")
     assert sandbox.commits(head)[0].startswith("dev: apps/kustomization.yaml")
-    sandbox.decide("dev", apps=entries)
+    sandbox.configure("dev", apps=entries)
     sandbox.up("dev")
     assert [outcome.unchanged for outcome in sandbox.up("dev")] == [True]
 
 
-def test_a_wrong_decision_stops_up_before_anything_is_written(sandbox: Sandbox) -> None:
+def test_an_invalid_stack_file_stops_up_before_anything_is_written(sandbox: Sandbox) -> None:
     entries, head = sandbox.entries("dev", "apps"), sandbox.head()
-    sandbox.decide("dev", apps=["common", "podinfo/overlays/prod"])
+    sandbox.configure("dev", apps=["common", "podinfo/overlays/prod"])
     try:
-        running = stacks.start_up(sandbox.state, "dev")
+        running = sandbox.stacks.start_up("dev")
         assert running.process.wait(timeout=120) != 0
         log = running.log.read_text()
-        assert "Pulumi.dev.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is prod's" in log
+        assert "Pulumi.dev.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is for prod" in log
         assert "Traceback" not in log
         assert sandbox.head() == head
     finally:
-        sandbox.decide("dev", apps=entries)
+        sandbox.configure("dev", apps=entries)
 
 
 def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
-    """Refused before anything is touched; and where it is meant, Flux prunes nothing."""
+    """Pulumi refuses to destroy protected resources; when they are not, Flux prunes nothing."""
     before = sandbox.workloads("dev")
     head = sandbox.head()
-    refused = sandbox.pulumi("destroy", "--yes", "--stack", "dev", accept=(1,))
+    refused = sandbox.stacks.run_pulumi("destroy", "--yes", "--stack", "dev", accept=(1,))
     assert "pulumi state unprotect" in refused
     assert sandbox.head() == head
 
-    sandbox.pulumi("state", "unprotect", "--all", "--yes", "--stack", "dev")
-    sandbox.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev")
+    sandbox.stacks.run_pulumi("state", "unprotect", "--all", "--yes", "--stack", "dev")
+    sandbox.stacks.run_pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev")
     sandbox.commits()
     left = sandbox.root / "clusters" / "dev"
     assert [file.name for file in left.rglob("*") if file.is_file()] == ["kustomization.yaml"]
-    # No `up` tells Flux that files are gone.
-    sandbox.reconcile("dev", "gitrepository", namespaces.FLUX_NAMESPACE, layout.SYNC_NAME)
-    eventually(lambda: "build failed" in _said_by_root(sandbox, "dev"))
+    # `destroy` does not ask Flux to pull, so the test does.
+    sandbox.reconcile("dev", "gitrepository", namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
+    eventually(lambda: "build failed" in _root_messages(sandbox, "dev"))
     assert sandbox.workloads("dev") == before
 
     sandbox.up("dev")
@@ -204,15 +199,15 @@ def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
     "victim", ["github", "internet", "etcd", "test-kube-apiserver", "dev-source-controller"]
 )
 def test_a_killed_process_is_recovered(sandbox: Sandbox, victim: str) -> None:
-    os.kill(sandbox.pid(victim), signal.SIGKILL)
-    eventually(lambda: not processes.is_running(sandbox.state, victim))
-    assert sandbox_main.up(sandbox.state, lambda _: None) == 0
-    assert processes.is_running(sandbox.state, victim)
+    os.kill(sandbox.processes.pid(victim), signal.SIGKILL)
+    eventually(lambda: not sandbox.processes.is_running(victim))
+    assert sandbox.start(lambda _: None)
+    assert sandbox.processes.is_running(victim)
 
 
 def test_secrets_are_nowhere_in_plain_text(sandbox: Sandbox) -> None:
-    """Not in the state, not in logs, not in stack files, not in Git, not in a command line."""
-    tokens = [servers.token(sandbox.state), servers.read_token(sandbox.state)]
+    """The state, logs, stack files, Git and command lines have no token."""
+    tokens = [sandbox.github.token, sandbox.github.read_token]
     places = [
         *(sandbox.state / "pulumi").rglob("*"),
         *(sandbox.state / "logs").rglob("*"),
@@ -223,19 +218,20 @@ def test_secrets_are_nowhere_in_plain_text(sandbox: Sandbox) -> None:
         if place.is_file():
             content = place.read_bytes()
             assert not any(token.encode() in content for token in tokens), place
-    history = platform_repository.git(sandbox.state, "log", "--all", "--patch", "--format=%B")
+    history = sandbox.platform_repository.git("log", "--all", "--patch", "--format=%B")
     assert not any(token in history for token in tokens)
     commands = run(["ps", "-A", "-o", "args"], timeout=30)
     assert not any(token in commands for token in tokens)
 
 
 def test_only_the_loopback_listens(sandbox: Sandbox) -> None:
-    """Every port of the sandbox is refused on this machine's other addresses."""
-    ports = sandbox.ports()
+    """No port of the sandbox accepts connections on the other addresses of this machine."""
+    ports = list(sandbox.processes.ports().values())
     assert ports
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: asks for the address of a route
+            # Connecting a datagram socket sends nothing; it only chooses the local address.
+            probe.connect(("192.0.2.1", 9))
             address = probe.getsockname()[0]
         except OSError:
             pytest.skip("this machine has no address but the loopback")
@@ -246,7 +242,7 @@ def test_only_the_loopback_listens(sandbox: Sandbox) -> None:
 
 
 def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Adding Pulumi.<name>.yaml is all it takes, here up to the tree; no other tree changes."""
+    """A new Pulumi.<name>.yaml passes the check, with no other change than its overlay."""
     root = tmp_path / "root"
     shutil.copytree(sandbox.root, root)
     text = (root / "Pulumi.dev.yaml").read_text()
@@ -260,12 +256,11 @@ def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> 
     assert names == ["dev", "prod", "staging-eu-west-1", "test"]
 
 
-def _said_by_root(sandbox: Sandbox, cluster: str) -> str:
-    """What the root Kustomization says of its last try."""
-    kind = "kustomizations.kustomize.toolkit.fluxcd.io"
+def _root_messages(sandbox: Sandbox, cluster: str) -> str:
+    """Return the messages of the root Kustomization."""
     return " ".join(
         condition["message"]
-        for item in report.get(sandbox.state, cluster, [kind])
+        for item in sandbox.clusters.cluster(cluster).objects([KUSTOMIZATIONS])
         if item["metadata"]["name"] == "flux-system"
         for condition in item["status"]["conditions"]
     )

@@ -1,4 +1,4 @@
-"""What fleet makes for a team on GitHub: a repository to start with, and keys that only read."""
+"""Repositories that fleet creates for tenants on GitHub, and deploy keys that only read."""
 
 from __future__ import annotations
 
@@ -12,61 +12,60 @@ import yaml
 
 from fleet.config import stack_files
 from fleet.process import run
-from sandbox import platform_repository, servers
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository_keys import KEYS_FILE
 from sandbox.github.team_access import Teams
-from sandbox.kubernetes import clusters
-from sandbox.pulumi import stacks
+from sandbox.platform_repository import OWNER
 from sandbox.sandbox_error import SandboxError
-from tests.e2e.conftest import KUSTOMIZATIONS, Sandbox, eventually, watching
+from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
+from tests.e2e.support import eventually, watching
 
-TEAM, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"
+TENANT, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"
 NAMES = ("dev", "prod")
 
 
 @pytest.fixture(scope="module")
 def ledger(sandbox: Sandbox) -> Iterator[None]:
-    """A team for which dev makes everything, and prod a key."""
-    servers.create_team(sandbox.state, platform_repository.OWNER, GITHUB_TEAM)
-    url = servers.ssh_url(sandbox.state, platform_repository.OWNER, REPOSITORY)
-    team = {"name": TEAM, "repository": {"url": url}}
-    sandbox.decide("dev", tenants=[team | {"create": True, "githubTeam": GITHUB_TEAM}])
-    sandbox.decide("prod", tenants=[team | {"deployKey": 1}])
+    """Register a tenant for which dev creates everything and prod only a key."""
+    sandbox.github.create_team(OWNER, GITHUB_TEAM)
+    url = sandbox.github.ssh_url(OWNER, REPOSITORY)
+    tenant = {"name": TENANT, "repository": {"url": url}}
+    sandbox.configure("dev", tenants=[tenant | {"create": True, "githubTeam": GITHUB_TEAM}])
+    sandbox.configure("prod", tenants=[tenant | {"deployKey": 1}])
     yield
     for name in NAMES:
-        sandbox.decide(name, tenants=[])
+        sandbox.configure(name, tenants=[])
     sandbox.up(*NAMES)
     for name in NAMES:
-        eventually(lambda name=name: f"{TEAM}-{name}" not in sandbox.namespaces(name))  # type: ignore[misc]
+        eventually(lambda name=name: f"{TENANT}-{name}" not in sandbox.namespaces(name))  # type: ignore[misc]
     assert _keys(sandbox) == {}
-    servers.delete_repository(sandbox.state, platform_repository.OWNER, REPOSITORY)
+    sandbox.github.delete_repository(OWNER, REPOSITORY)
 
 
-def test_a_few_lines_make_a_team_run(sandbox: Sandbox, ledger: None) -> None:
-    """A repository with something to deploy in each environment, keys, and access."""
-    # The repository's stack first: the other one's key belongs to it.
+def test_a_few_lines_make_a_tenant_run(sandbox: Sandbox, ledger: None) -> None:
+    """The repository has an app for each environment, deploy keys, and access for the team."""
+    # dev creates the repository that the key of prod belongs to, so dev comes first.
     for name in NAMES:
-        stacks.up(sandbox.state, [name])
+        sandbox.stacks.up([name])
     for name in NAMES:
         eventually(lambda name=name: _hello(sandbox, name) is not None)  # type: ignore[misc]
-        assert _hello(sandbox, name) == {"environment": name, "team": TEAM}
+        assert _hello(sandbox, name) == {"environment": name, "team": TENANT}
     assert {title: key["read_only"] for title, key in _keys(sandbox).items()} == {
-        f"fleet: dev/{TEAM} 1": True,
-        f"fleet: prod/{TEAM} 1": True,
+        f"fleet: dev/{TENANT} 1": True,
+        f"fleet: prod/{TENANT} 1": True,
     }
     assert len({key["key"] for key in _keys(sandbox).values()}) == len(NAMES)
-    teams = Teams(sandbox.state / "github")
-    team = teams.by_slug(platform_repository.OWNER, GITHUB_TEAM)
+    teams = Teams(sandbox.github.directory)
+    team = teams.by_slug(OWNER, GITHUB_TEAM)
     assert teams.permission(team, _repository(sandbox)) == "push"
 
 
-def test_what_the_team_makes_of_it_stays(sandbox: Sandbox, ledger: None) -> None:
-    """Its changes, its removals, and what it has begun before the platform would have."""
-    sandbox.decide("test", tenants=[sandbox.entries("prod", "tenants")[0]])
-    url = servers.repository_url(sandbox.state, platform_repository.OWNER, REPOSITORY)
+def test_what_the_tenant_changes_stays(sandbox: Sandbox, ledger: None) -> None:
+    """Changed, removed and early added files of the tenant stay as they are."""
+    sandbox.configure("test", tenants=[sandbox.entries("prod", "tenants")[0]])
+    url = sandbox.github.repository_url(OWNER, REPOSITORY)
     copy = sandbox.state / "ledger"
-    env = servers.git_environment(sandbox.state)
+    env = sandbox.github.git_environment
     run(["git", "clone", "--quiet", url, str(copy)], timeout=60, env=env)
     theirs = "configMapGenerator: [{name: theirs, literals: [a=b]}]\n"
     (copy / "deploy" / "test").mkdir()
@@ -79,15 +78,15 @@ def test_what_the_team_makes_of_it_stays(sandbox: Sandbox, ledger: None) -> None
     head = run([*git, "rev-parse", "HEAD"], timeout=60, env=env)
     sandbox.up("dev")
     assert all(outcome.unchanged for outcome in sandbox.up("dev"))
-    # And when the environment goes again.
-    sandbox.decide("test", tenants=[])
+    # The same holds when the environment is removed again.
+    sandbox.configure("test", tenants=[])
     sandbox.up("dev")
     run([*git, "pull", "--quiet"], timeout=60, env=env)
     assert run([*git, "rev-parse", "HEAD"], timeout=60, env=env) == head
 
 
 def test_a_lost_state_takes_over_what_is_there(sandbox: Sandbox, ledger: None) -> None:
-    """The key, the repository and its files; nothing is made twice, nothing is an error."""
+    """A stack whose state is lost adopts the key, the repository and its files."""
     keys = _keys(sandbox)
     state = next((sandbox.state / "pulumi").rglob("stacks/**/dev.json"))
     state.unlink()
@@ -103,13 +102,13 @@ def test_a_second_up_makes_nothing(sandbox: Sandbox, ledger: None) -> None:
 
 
 def test_private_keys_are_nowhere_in_plain_text(sandbox: Sandbox, ledger: None) -> None:
-    """Neither in the state, logs, stack files, Git, nor in another cluster."""
+    """The state, logs, stack files and Git have no private key; each cluster has another one."""
     private = {name: _identity(sandbox, name).splitlines()[1] for name in NAMES}
     assert len(set(private.values())) == len(NAMES)
     places = [
         *(sandbox.state / "pulumi").rglob("*"),
         *(sandbox.state / "logs").rglob("*"),
-        *(sandbox.state / "github").rglob("*"),
+        *sandbox.github.directory.rglob("*"),
         *sandbox.root.rglob("*"),
     ]
     for place in places:
@@ -119,21 +118,23 @@ def test_private_keys_are_nowhere_in_plain_text(sandbox: Sandbox, ledger: None) 
 
 
 def test_a_key_is_rotated_by_one_number(sandbox: Sandbox, ledger: None) -> None:
-    """The former key goes only after Flux has pulled with the new one."""
-    former = f"fleet: dev/{TEAM} 1"
-    handled = _handled(sandbox)
+    """The old key is removed only after Flux has pulled with the new one."""
+    old = f"fleet: dev/{TENANT} 1"
+    handled = _handled_request(sandbox)
     seen: list[tuple[bool, bool]] = []
-    _redecide(sandbox, deployKey=2)
-    with watching(lambda: seen.append((former in _keys(sandbox), _handled(sandbox) != handled))):
+    _change_entry(sandbox, deployKey=2)
+    with watching(
+        lambda: seen.append((old in _keys(sandbox), _handled_request(sandbox) != handled))
+    ):
         sandbox.up("dev")
-    seen.append((former in _keys(sandbox), _handled(sandbox) != handled))
+    seen.append((old in _keys(sandbox), _handled_request(sandbox) != handled))
     assert (False, False) not in seen
     assert seen[-1] == (False, True)
-    assert set(_keys(sandbox)) == {f"fleet: dev/{TEAM} 2", f"fleet: prod/{TEAM} 1"}
+    assert set(_keys(sandbox)) == {f"fleet: dev/{TENANT} 2", f"fleet: prod/{TENANT} 1"}
 
 
 def test_a_key_that_does_not_work_replaces_none(sandbox: Sandbox, ledger: None) -> None:
-    """Flux cannot pull with it: the run fails, the former key stays; mended, it is completed."""
+    """Flux cannot pull with the new key: `up` fails and the old key stays, until it is repaired."""
     file = sandbox.root / stack_files.PROJECT_FILE
     right = file.read_text()
     wrong = yaml.safe_load(right)
@@ -142,51 +143,53 @@ def test_a_key_that_does_not_work_replaces_none(sandbox: Sandbox, ledger: None) 
     other = base64.b64encode(base64.b64decode(known["knownHosts"].split()[2])[:-1] + b"x").decode()
     known["knownHosts"] = f"{host} {kind} {other}"
     file.write_text(yaml.safe_dump(wrong, sort_keys=False))
-    _redecide(sandbox, deployKey=3)
-    # The second run finds nothing to change; still it does not take the key on trust.
+    _change_entry(sandbox, deployKey=3)
+    # The second `up` has nothing to change, but it waits for Flux again.
     for _ in range(2):
         with pytest.raises(SandboxError, match="ledger-repo"):
-            stacks.up(sandbox.state, ["dev"])
-    assert {f"fleet: dev/{TEAM} 2", f"fleet: dev/{TEAM} 3"} <= set(_keys(sandbox))
+            sandbox.stacks.up(["dev"])
+    assert {f"fleet: dev/{TENANT} 2", f"fleet: dev/{TENANT} 3"} <= set(_keys(sandbox))
     assert _hello(sandbox, "dev") is not None
 
     file.write_text(right)
     sandbox.up("dev")
-    assert set(_keys(sandbox)) == {f"fleet: dev/{TEAM} 3", f"fleet: prod/{TEAM} 1"}
+    assert set(_keys(sandbox)) == {f"fleet: dev/{TENANT} 3", f"fleet: prod/{TENANT} 1"}
 
 
-def _repository(sandbox: Sandbox) -> Any:  # noqa: ANN401 - the stand-in's own
-    repositories = Repositories(sandbox.state / "github")
-    return repositories.get(platform_repository.OWNER, REPOSITORY)
+def _repository(sandbox: Sandbox) -> Any:  # noqa: ANN401 - a type of the stand-in
+    repositories = Repositories(sandbox.github.directory)
+    return repositories.get(OWNER, REPOSITORY)
 
 
 def _keys(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
-    """The repository's deploy keys, by title."""
+    """Return the repository's deploy keys by title."""
     file = _repository(sandbox).directory / KEYS_FILE
     found = json.loads(file.read_text()) if file.exists() else []
     return {key["title"]: key for key in found}
 
 
 def _hello(sandbox: Sandbox, name: str) -> dict[str, str] | None:
-    found = sandbox.get(name, "configmap", f"{TEAM}-{name}", "hello")
+    found = sandbox.get(name, "configmap", f"{TENANT}-{name}", "hello")
     return None if found is None else found["data"]
 
 
 def _identity(sandbox: Sandbox, name: str) -> str:
-    secret = sandbox.get(name, "secret", f"{TEAM}-{name}", f"{TEAM}-repo")
+    secret = sandbox.get(name, "secret", f"{TENANT}-{name}", f"{TENANT}-repo")
     assert secret is not None
     return base64.b64decode(secret["data"]["identity"]).decode()
 
 
-def _handled(sandbox: Sandbox) -> str:
-    """What Flux was last asked to pull with, and did."""
-    path = f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{TEAM}-dev/gitrepositories/{TEAM}-repo"
-    status = clusters.get(sandbox.state, "dev", path)["status"]
+def _handled_request(sandbox: Sandbox) -> str:
+    """Return the last reconcile request that Flux has handled."""
+    path = (
+        f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{TENANT}-dev/gitrepositories/{TENANT}-repo"
+    )
+    status = sandbox.clusters.cluster("dev").get(path)["status"]
     handled: str = status["lastHandledReconcileAt"]
     return handled
 
 
-def _redecide(sandbox: Sandbox, **changes: object) -> None:
+def _change_entry(sandbox: Sandbox, **changes: object) -> None:
     (entry,) = sandbox.entries("dev", "tenants")
-    sandbox.decide("dev", tenants=[entry | changes])
-    assert sandbox.get("dev", KUSTOMIZATIONS, f"{TEAM}-dev", f"{TEAM}-apps") is not None
+    sandbox.configure("dev", tenants=[entry | changes])
+    assert sandbox.get("dev", KUSTOMIZATIONS, f"{TENANT}-dev", f"{TENANT}-apps") is not None

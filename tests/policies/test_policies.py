@@ -23,9 +23,10 @@ from sandbox.build.parts import program
 from sandbox.sandbox_error import SandboxError
 from tests.support import REPOSITORY, write
 
-Policy = dict[str, Any]
+Policy = Mapping[str, Any]
 # Result and message by the names of policy and object.
 Results = Mapping[tuple[str, str], tuple[str, str]]
+Shipped = Mapping[str, Mapping[str, Policy]]
 Judge = Callable[[str, str], Results]
 
 OBJECTS = Path(__file__).parent / "objects"
@@ -53,7 +54,7 @@ JUDGED_WHEN_CREATED = [name for name in NAMES if name != "disallow-privileged-de
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Mapping[str, Mapping[str, Policy]]:
+def shipped() -> Shipped:
     """Returns the policies of each rollout folder by name."""
     return {
         folder.name: {
@@ -65,9 +66,7 @@ def shipped() -> Mapping[str, Mapping[str, Policy]]:
 
 
 @pytest.fixture(scope="module")
-def judge(
-    shipped: Mapping[str, Mapping[str, Policy]], tmp_path_factory: pytest.TempPathFactory
-) -> Judge:
+def judge(shipped: Shipped, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """Judges a policy's objects by it and by its enforced form, at one operation."""
     try:
         command = program("kubectl-kyverno")
@@ -79,7 +78,7 @@ def judge(
     @cache
     def results(name: str, operation: str) -> Results:
         forms = [policies[form] for form in (name, name + ENFORCED) if form in policies]
-        # The command line sends no subresources; the whole pod stands in for its debug containers.
+        # The command line cannot send requests for subresources, so it sends the whole pod.
         text = yaml.safe_dump_all(forms).replace("pods/ephemeralcontainers", "pods")
         write(folder, {"policies.yaml": text, "values.yaml": VALUES.format(operation=operation)})
         out = run(
@@ -102,12 +101,12 @@ def judge(
     return results
 
 
-def test_every_policy_is_shipped(shipped: Mapping[str, Mapping[str, Policy]]) -> None:
+def test_every_policy_is_shipped(shipped: Shipped) -> None:
     assert sorted([*shipped["test-only"], *shipped["shared"]]) == NAMES
     assert {name.removesuffix(ENFORCED) for name in shipped["prod"]} <= set(shipped["shared"])
 
 
-def test_prod_denies_what_the_others_audit(shipped: Mapping[str, Mapping[str, Policy]]) -> None:
+def test_prod_denies_what_the_others_audit(shipped: Shipped) -> None:
     assert shipped["prod"]
     for rollout, policies in shipped.items():
         for name, policy in policies.items():
@@ -117,9 +116,7 @@ def test_prod_denies_what_the_others_audit(shipped: Mapping[str, Mapping[str, Po
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_policy_judges_its_objects(
-    name: str, shipped: Mapping[str, Mapping[str, Policy]], judge: Judge
-) -> None:
+def test_a_policy_judges_its_objects(name: str, shipped: Shipped, judge: Judge) -> None:
     file = OBJECTS / f"{name}.yaml"
     assert file.exists(), f"{file.name}: write an object that passes and one that fails"
     objects = [content["metadata"]["name"] for content in yaml.safe_load_all(file.read_text())]
@@ -170,7 +167,7 @@ def test_prod_does_not_build_with_a_policy_that_it_cannot_enforce(
 ) -> None:
     content = yaml.safe_load((ROLLOUT / "prod/kustomization.yaml").read_text())
     content["resources"] = ["policy.yaml"]
-    named = policy | {"metadata": {"name": "a"}}
+    named = {**policy, "metadata": {"name": "a"}}
     files = {"kustomization.yaml": yaml.safe_dump(content), "policy.yaml": yaml.safe_dump(named)}
     write(tmp_path, files)
     with pytest.raises(CommandError, match="validationActions"):

@@ -1,100 +1,99 @@
-"""A team's fence: golden in `tenancy/`, and what must hold for any team."""
+"""The objects of a tenant: rules for every tenant. The golden files are in `tenancy/`."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import yaml
 
 from fleet.check.run import check_stacks
-from fleet.config import load
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
+from fleet.kube.manifest import Manifest
 from fleet.render import commits, tenant_manifests, tree
-from tests.render.test_tree import TENANCY, document, listed
+from tests.render.support import TENANCY_STACK, manifest_in, resources_in
+from tests.support import TENANCY
 
-FOLDER = "clusters/prod-us-east-1"
-
-
-@pytest.fixture(scope="module")
-def stack() -> Stack:
-    return load.stack(TENANCY, "prod-us-east-1")
+FOLDER = f"clusters/{TENANCY_STACK}"
 
 
 @pytest.fixture(params=["audit", "billing", "legacy"])
-def team(stack: Stack, request: pytest.FixtureRequest) -> Tenant:
-    (found,) = (team for team in tenants_of(stack) if team.name == request.param)
+def tenant(tenancy: Stack, request: pytest.FixtureRequest) -> Tenant:
+    return tenant_named(tenancy, request.param)
+
+
+def tenant_named(stack: Stack, name: str) -> Tenant:
+    (found,) = (tenant for tenant in tenants_of(stack) if tenant.name == name)
     return found
 
 
-def objects(team: Tenant, kind: str) -> list[dict[str, Any]]:
-    return [item for item in tenant_manifests.documents(team) if item["kind"] == kind]
+def objects(tenant: Tenant, kind: str) -> list[Manifest]:
+    return [item for item in tenant_manifests.manifests_of(tenant) if item["kind"] == kind]
 
 
-def one(team: Tenant, kind: str) -> dict[str, Any]:
-    (found,) = objects(team, kind)
+def one(tenant: Tenant, kind: str) -> Manifest:
+    (found,) = objects(tenant, kind)
     return found
 
 
-def test_delivered_beside_apps_and_nobody_waits_for_it(stack: Stack) -> None:
-    """A broken team makes neither another's Kustomization nor the platform's not ready."""
-    files = tree.render(stack, None)
-    assert listed(files[f"{FOLDER}/tenants/kustomization.yaml"]) == [
+def test_a_tenant_is_applied_beside_apps_and_nothing_waits_for_it(tenancy: Stack) -> None:
+    """A broken tenant leaves the Kustomizations of other tenants and of the platform ready."""
+    files = tree.render(tenancy, None)
+    assert resources_in(files[f"{FOLDER}/tenants/kustomization.yaml"]) == [
         "audit.yaml",
         "billing.yaml",
         "legacy.yaml",
     ]
-    for team in ("audit", "billing", "legacy"):
-        spec = document(files[f"{FOLDER}/tenants/{team}.yaml"])["spec"]
+    for tenant in ("audit", "billing", "legacy"):
+        spec = manifest_in(files[f"{FOLDER}/tenants/{tenant}.yaml"])["spec"]
         assert (spec["wait"], spec["dependsOn"]) == (False, [{"name": "infra"}])
-        assert spec["path"] == f"./{FOLDER}/tenants/{team}"
+        assert spec["path"] == f"./{FOLDER}/tenants/{tenant}"
         assert spec["serviceAccountName"] == "platform"
         assert "healthChecks" not in spec
     for name in ("infra", "apps"):
-        dependencies = document(files[f"{FOLDER}/{name}.yaml"])["spec"].get("dependsOn", [])
+        dependencies = manifest_in(files[f"{FOLDER}/{name}.yaml"])["spec"].get("dependsOn", [])
         assert not [needed for needed in dependencies if "tenant" in needed["name"]]
 
 
-def test_a_team_is_listed_after_its_file_is_there(stack: Stack) -> None:
-    waves = commits.waves(stack, list(tree.render(stack, None)))
+def test_a_tenant_is_committed_before_the_list_that_names_it(tenancy: Stack) -> None:
+    waves = commits.commit_waves(tenancy, tree.render(tenancy, None))
     positions = {path: index for index, wave in enumerate(waves) for path in wave}
-    list_of_teams = positions[f"{FOLDER}/tenants/kustomization.yaml"]
-    assert positions[f"{FOLDER}/tenants/billing.yaml"] < list_of_teams
-    assert positions[f"{FOLDER}/tenants/billing/tenant.yaml"] < list_of_teams
-    assert list_of_teams < positions[f"{FOLDER}/kustomization.yaml"]
+    tenants_list = positions[f"{FOLDER}/tenants/kustomization.yaml"]
+    assert positions[f"{FOLDER}/tenants/billing.yaml"] < tenants_list
+    assert positions[f"{FOLDER}/tenants/billing/tenant.yaml"] < tenants_list
+    assert tenants_list < positions[f"{FOLDER}/kustomization.yaml"]
 
 
-def test_a_change_of_one_team_is_a_change_of_one_file(stack: Stack) -> None:
-    before = tree.render(stack, None)
-    text = stack.config.model_dump(by_alias=True, mode="json")
-    for tenant in text["tenants"]:
-        tenant["suspend"] = True if tenant["name"] == "billing" else tenant["suspend"]
-    changed = type(stack)(
-        name=stack.name, file=stack.file, config=type(stack.config).model_validate(text)
+def test_a_change_of_one_tenant_changes_one_file(tenancy: Stack) -> None:
+    before = tree.render(tenancy, None)
+    tenants = tuple(
+        tenant.model_copy(update={"suspend": True}) if tenant.name == "billing" else tenant
+        for tenant in tenancy.config.tenants
     )
+    config = tenancy.config.model_copy(update={"tenants": tenants})
+    changed = type(tenancy)(name=tenancy.name, file=tenancy.file, config=config)
     after = tree.render(changed, None)
     assert [path for path in after if after[path] != before[path]] == [
         f"{FOLDER}/tenants/billing/tenant.yaml"
     ]
 
 
-def test_all_of_it_is_in_the_teams_namespace(team: Tenant) -> None:
-    """Save the wiring of a team that asked for it by name."""
-    wiring = {"ServiceAccount", "GitRepository", "Kustomization"}
-    for item in tenant_manifests.documents(team):
-        assert item["metadata"]["labels"][tenant_manifests.LABEL] == team.name
+def test_all_objects_are_in_the_namespace_of_the_tenant(tenant: Tenant) -> None:
+    """Flux's objects of a tenant with `inFluxSystem` are the exception."""
+    for_flux = {"ServiceAccount", "GitRepository", "Kustomization"}
+    for item in tenant_manifests.manifests_of(tenant):
+        assert item["metadata"]["labels"][tenant_manifests.LABEL] == tenant.name
         if item["kind"] == "Namespace":
-            assert item["metadata"]["name"] == team.namespace
+            assert item["metadata"]["name"] == tenant.namespace
         else:
-            where = team.flux_namespace if item["kind"] in wiring else team.namespace
+            namespaced = item["kind"] not in for_flux
+            where = tenant.namespace if namespaced else tenant.flux_namespace
             assert item["metadata"]["namespace"] == where
-    assert (team.flux_namespace == "flux-system") is (team.name == "legacy")
+    assert (tenant.flux_namespace == "flux-system") is (tenant.name == "legacy")
 
 
-def test_its_rights_do_not_reach_the_fence(team: Tenant) -> None:
-    role, binding, account = (one(team, k) for k in ("Role", "RoleBinding", "ServiceAccount"))
+def test_the_role_allows_nothing_of_the_fence(tenant: Tenant) -> None:
+    role, binding, account = (one(tenant, k) for k in ("Role", "RoleBinding", "ServiceAccount"))
     assert binding["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
         "kind": "Role",
@@ -118,14 +117,14 @@ def test_its_rights_do_not_reach_the_fence(team: Tenant) -> None:
         assert not any("/" in resource for resource in rule["resources"])
 
 
-def test_a_role_may_reach_the_outside_only_when_published(team: Tenant) -> None:
-    resources = {name for rule in one(team, "Role")["rules"] for name in rule["resources"]}
-    assert ({"ingresses", "httproutes"} <= resources) is (team.name == "audit")
-    assert ("certificates" in resources) is (team.name == "audit")
+def test_only_the_published_role_allows_routes_and_ingresses(tenant: Tenant) -> None:
+    resources = {name for rule in one(tenant, "Role")["rules"] for name in rule["resources"]}
+    assert ({"ingresses", "httproutes"} <= resources) is (tenant.name == "audit")
+    assert ("certificates" in resources) is (tenant.name == "audit")
 
 
-def test_nothing_in_and_nothing_out_but_dns_and_its_own_pods(team: Tenant) -> None:
-    deny, own = objects(team, "NetworkPolicy")
+def test_only_dns_and_its_own_pods_can_be_reached(tenant: Tenant) -> None:
+    deny, own = objects(tenant, "NetworkPolicy")
     assert deny["spec"]["podSelector"] == own["spec"]["podSelector"] == {}
     assert deny["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in deny["spec"]
@@ -138,39 +137,39 @@ def test_nothing_in_and_nothing_out_but_dns_and_its_own_pods(team: Tenant) -> No
     assert own["spec"]["egress"] == [{"to": [{"podSelector": {}}]}]
 
 
-def test_what_it_may_use(team: Tenant) -> None:
-    quota, critical = objects(team, "ResourceQuota")
-    assert quota["spec"]["hard"] == team.quota
-    assert quota["spec"]["hard"]["pods"] == ("40" if team.name == "audit" else "15")
+def test_quotas_and_limits(tenant: Tenant) -> None:
+    quota, critical = objects(tenant, "ResourceQuota")
+    assert quota["spec"]["hard"] == tenant.quota
+    assert quota["spec"]["hard"]["pods"] == ("40" if tenant.name == "audit" else "15")
     assert "scopeSelector" not in quota["spec"]
     assert critical["spec"]["hard"] == {"pods": "0"}
-    (limits,) = one(team, "LimitRange")["spec"]["limits"]
-    assert limits == {"type": "Container", **team.limits}
+    (limits,) = one(tenant, "LimitRange")["spec"]["limits"]
+    assert limits == {"type": "Container", **tenant.limits}
 
 
-def test_the_pair(team: Tenant) -> None:
-    source, kustomization = tenant_manifests.sync(team)
+def test_the_source_and_its_kustomization(tenant: Tenant) -> None:
+    source, kustomization = tenant_manifests.sync(tenant)
     assert kustomization["spec"]["sourceRef"] == {
         "kind": "GitRepository",
         "name": source["metadata"]["name"],
     }
     assert source["metadata"]["namespace"] == kustomization["metadata"]["namespace"]
-    assert kustomization["spec"]["targetNamespace"] == team.namespace
+    assert kustomization["spec"]["targetNamespace"] == tenant.namespace
     assert (
         kustomization["spec"]["serviceAccountName"]
-        == one(team, "ServiceAccount")["metadata"]["name"]
+        == one(tenant, "ServiceAccount")["metadata"]["name"]
     )
     assert kustomization["spec"]["prune"] is True
     assert source["spec"].get("secretRef") == (
-        None if team.name == "legacy" else {"name": team.source}
+        None if tenant.name == "legacy" else {"name": tenant.source}
     )
     suspended = (source["spec"].get("suspend"), kustomization["spec"].get("suspend"))
-    assert suspended == ((True, True) if team.name == "audit" else (None, None))
+    assert suspended == ((True, True) if tenant.name == "audit" else (None, None))
 
 
-def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
-    """Its names, intervals, path and target; and an account, which the lockdown asks for."""
-    (legacy,) = (team for team in tenants_of(stack) if team.in_flux_system)
+def test_source_and_kustomization_can_be_in_flux_system(tenancy: Stack) -> None:
+    """Names, intervals, path and target are those that pipelines of the tenant look for."""
+    legacy = tenant_named(tenancy, "legacy")
     source, kustomization = tenant_manifests.sync(legacy)
     assert (source["metadata"]["name"], source["metadata"]["namespace"]) == (
         "legacy-repo",
@@ -190,22 +189,22 @@ def test_the_seeds_pair_can_be_had(stack: Stack) -> None:
         True,
         "legacy-prod",
     )
-    text = tree.render(stack, None)[f"{FOLDER}/tenants/legacy/tenant.yaml"]
+    text = tree.render(tenancy, None)[f"{FOLDER}/tenants/legacy/tenant.yaml"]
     assert text.splitlines()[1] == (
         "# In flux-system: its pipelines still look for it there, until ticket #42"
     )
 
 
-def test_of_a_team_to_keep_only_the_wiring_may_go(stack: Stack) -> None:
-    kept, others = "kustomize.toolkit.fluxcd.io/prune", {"billing": False, "audit": True}
-    for found in tenants_of(stack):
+def test_flux_never_removes_the_namespace_of_a_tenant_to_keep(tenancy: Stack) -> None:
+    prune = "kustomize.toolkit.fluxcd.io/prune"
+    for found in tenants_of(tenancy):
         stays = {
             f"{item['kind']}/{item['metadata']['name']}"
-            for item in tenant_manifests.documents(found)
-            if item["metadata"].get("annotations", {}).get(kept) == "disabled"
+            for item in tenant_manifests.manifests_of(found)
+            if item["metadata"].get("annotations", {}).get(prune) == "disabled"
         }
         policy = one(found, "Kustomization")["spec"].get("deletionPolicy")
-        if others.get(found.name):
+        if found.name == "audit":
             assert policy == "Orphan"
             assert stays == {
                 f"Namespace/{found.namespace}", "ResourceQuota/tenant", "LimitRange/tenant",
@@ -216,30 +215,32 @@ def test_of_a_team_to_keep_only_the_wiring_may_go(stack: Stack) -> None:
             assert (policy, stays) == (None, set())
 
 
-def test_no_secret_is_in_git(stack: Stack) -> None:
-    for text in tree.render(stack, None).values():
+def test_no_secret_is_in_git(tenancy: Stack) -> None:
+    for text in tree.render(tenancy, None).values():
         assert "c2VjcmV0" not in text
         assert not any(item["kind"] == "Secret" for item in yaml.safe_load_all(text))
 
 
-def test_nothing_is_wrong_with_it(stack: Stack) -> None:
-    """Every tenant's file is looked at; the teams' own repositories are not here."""
-    report = check_stacks(TENANCY, [(stack, None)], lambda _: None)
+def test_check_finds_nothing(tenancy: Stack) -> None:
+    """The tenants' files are checked; their repositories are not part of this checkout."""
+    report = check_stacks(TENANCY, [(tenancy, None)], lambda _: None)
     assert report.findings == []
-    # Fewer would mean that something was not looked at.
+    # A smaller number would mean that some objects were not checked.
     assert report.objects == 8 + 3 * (1 + 11)
 
 
-def test_a_mistake_in_it_would_be_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    documents = tenant_manifests.documents
+def test_check_finds_a_mistake_in_every_tenant(
+    tenancy: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests_of = tenant_manifests.manifests_of
 
-    def broken(team: Tenant) -> list[tenant_manifests.Document]:
-        found = documents(team)
+    def broken(tenant: Tenant) -> list[Manifest]:
+        found = manifests_of(tenant)
         found[-1]["spec"]["targetNamespce"] = found[-1]["spec"].pop("targetNamespace")
         return found
 
-    monkeypatch.setattr(tenant_manifests, "documents", broken)
-    report = check_stacks(TENANCY, [(stack, None)], lambda _: None)
+    monkeypatch.setattr(tenant_manifests, "manifests_of", broken)
+    report = check_stacks(TENANCY, [(tenancy, None)], lambda _: None)
     assert {finding.file for finding in report.findings} == {
         f"{FOLDER}/tenants/{name}" for name in ("audit", "billing", "legacy")
     }

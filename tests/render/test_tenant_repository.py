@@ -1,4 +1,4 @@
-"""What a repository starts with that fleet makes for a team."""
+"""The files that a created repository of a tenant starts with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from fleet.config import load, stack_files
+from fleet.config import load, outlines
 from fleet.config.tenant import tenants_of
 from fleet.kube import kustomize
 from fleet.process import run
@@ -17,13 +17,13 @@ SHARED = (
     "  fleet:repository: {owner: acme, name: platform, knownHosts: github.com ssh-rsa AAAA}\n"
     "  fleet:deployKeySeed: {secure: c2VjcmV0}\n"
 )
-TEAM = "{name: billing, repository: {url: ssh://git@github.com/acme/billing-apps}, %s}"
+TENANT = "{name: billing, repository: {url: ssh://git@github.com/acme/billing-apps}, %s}"
 
 
 def registered(root: Path) -> list[str]:
-    """Return the environments of a team that several stacks have, one way or another."""
+    """Return the environments of a tenant that several stacks spell in different ways."""
     for name, more in (("dev", "create: true"), ("prod", "deployKey: 1, namespace: money")):
-        text = f"{SHARED}  fleet:tenants: [{TEAM % more}]\n"
+        text = f"{SHARED}  fleet:tenants: [{TENANT % more}]\n"
         write(root, {f"Pulumi.{name}.yaml": stack_file(name, more=text)})
     url = "ssh://git@github.com/Acme/billing-apps.git"
     entry = f"{{name: billing, repository: {{url: {url}}}"
@@ -41,19 +41,19 @@ def registered(root: Path) -> list[str]:
         text = f"config: {{fleet:cluster: {cluster}, fleet:tenants: {tenants_of_it}}}\n"
         write(root, {f"Pulumi.{name}.yaml": text})
     write(root, {"Pulumi.broken.yaml": "config: ["})
-    (team,) = tenants_of(load.stack(root, "dev"))
-    return tenant_repository.environments(stack_files.all_own(root), team)
+    (tenant,) = tenants_of(load.stack(root, "dev"))
+    return tenant_repository.environments(outlines.read(root).values(), tenant)
 
 
-def test_environments_are_those_of_all_stacks_that_have_the_repository(checkout: Path) -> None:
+def test_environments_come_from_all_stacks_with_the_repository(checkout: Path) -> None:
     assert registered(checkout) == ["dev", "eu", "prod"]
 
 
-def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) -> None:
+def test_each_environment_builds(checkout: Path, tmp_path: Path) -> None:
     environments = registered(checkout)
-    (team,) = tenants_of(load.stack(checkout, "dev"))
-    files = tenant_repository.starting_files(team, environments)
-    # What tells of the rest comes first.
+    (tenant,) = tenants_of(load.stack(checkout, "dev"))
+    files = tenant_repository.starting_files(tenant, environments)
+    # The README explains the other files, so it is committed first.
     assert list(files) == [
         "deploy/README.md",
         *(f"deploy/{environment}/kustomization.yaml" for environment in environments),
@@ -61,7 +61,7 @@ def test_there_is_something_to_deploy_in_each(checkout: Path, tmp_path: Path) ->
     write(tmp_path, files)
     for environment in environments:
         built = yaml.safe_load(
-            run([*kustomize.kustomize(), tmp_path / "deploy" / environment], timeout=60)
+            run([*kustomize.command(), tmp_path / "deploy" / environment], timeout=60)
         )
         assert (built["kind"], built["metadata"]["name"]) == ("ConfigMap", "hello")
         assert built["data"] == {"environment": environment, "team": "billing"}

@@ -1,4 +1,4 @@
-"""A running GitHub stand-in for the tests, and a client of it."""
+"""A running GitHub stand-in and a client for the tests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.github.repositories import Repositories
-from sandbox.github.repository_keys import DeployKeys
-from sandbox.github.server import Accounts, GitHubServer
-from tests.sandbox.servers import Certificate, run_git, serving
+from sandbox.github.accounts import Accounts
+from sandbox.github.server import GitHubServer
+from sandbox.github.store import Store
+from sandbox.internet.web import ServerCertificate
+from tests.sandbox.server_support import run_git, serving
 
 WRITE = "write-token"
 READ = "read-token"
-_REPO = "/repos/example/tree"
+REPO = "/repos/example/tree"
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Client:
-    """Calls a running stand-in; `directory` is of its repositories."""
+    """A client of a running stand-in; `directory` is the folder of its repositories."""
 
     port: int
-    certificate: Certificate
+    certificate: ServerCertificate
     directory: Path
 
     def connect(self) -> HTTPSConnection:
@@ -69,10 +70,10 @@ class Client:
     def put(self, path: str, text: str, **more: object) -> Reply:
         content = base64.b64encode(text.encode()).decode()
         body = {"message": f"Write {path}", "content": content, **more}
-        return self.call("PUT", f"{_REPO}/contents/{quote(path)}", body)
+        return self.call("PUT", f"{REPO}/contents/{quote(path)}", body)
 
     def text(self, path: str, ref: str = "main") -> str:
-        reply = self.call("GET", f"{_REPO}/contents/{path}?ref={quote(ref, safe='')}")
+        reply = self.call("GET", f"{REPO}/contents/{path}?ref={quote(ref, safe='')}")
         assert reply.status == 200
         return base64.b64decode(reply.document["content"]).decode()
 
@@ -85,19 +86,11 @@ class Client:
 
 @contextmanager
 def github(
-    directory: Path, certificate: Certificate, ssh_url: str = "ssh://git@127.0.0.1:22"
+    directory: Path, certificate: ServerCertificate, ssh_url: str = "ssh://git@127.0.0.1:22"
 ) -> Iterator[Client]:
-    """Run one with a repository, example/tree, that has a first commit, but without SSH."""
-    repositories = Repositories(directory)
-    server = GitHubServer(
-        0,
-        certificate=certificate.chain,
-        key=certificate.key,
-        repositories=repositories,
-        deploy_keys=DeployKeys(repositories),
-        accounts=Accounts(user="someone", token=WRITE, read_token=READ),
-        ssh_url=ssh_url,
-    )
+    """Run a stand-in without SSH. Its repository example/tree has a first commit."""
+    store = Store(directory, Accounts(user="someone", token=WRITE, read_token=READ))
+    server = GitHubServer(0, certificate, store, ssh_url)
     with serving(server):
         client = Client(server.server_port, certificate, directory)
         made = client.call("POST", "/orgs/example/repos", {"name": "tree", "auto_init": True})

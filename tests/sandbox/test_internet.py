@@ -1,4 +1,4 @@
-"""The stand-in for the internet: sites, public repositories, and the one way to them."""
+"""Tests of the stand-in for the internet: sites, public repositories and the proxy."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.internet.server import InternetServer, Proxy
-from tests.sandbox.servers import Certificate, make_certificate, run_git, serving
-
-
-@pytest.fixture(autouse=True)
-def isolated() -> None:
-    """Instead of the rule that unit tests use no network: these stay on loopback."""
+from sandbox.internet.hosts import InternetServer
+from sandbox.internet.proxy import Proxy
+from sandbox.internet.web import ServerCertificate
+from tests.sandbox.server_support import make_certificate, run_git, serving
 
 
 @dataclass(frozen=True)
 class Internet:
     proxy_port: int
-    certificate: Certificate
+    certificate: ServerCertificate
     folder: Path
 
     def get(self, host: str, path: str, method: str = "GET") -> tuple[int, bytes]:
@@ -59,8 +56,7 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
     run_git("-C", work, "push", str(repositories / "team/lib.git"), "main", certificate=certificate)
     server = InternetServer(
         0,
-        certificate=certificate.chain,
-        key=certificate.key,
+        certificate,
         sites={"charts.example.com": site},
         public_git={"git.example.com": repositories},
     )
@@ -103,7 +99,7 @@ def test_a_public_repository_is_cloned_without_a_token(internet: Internet) -> No
         "nonsense",
     ],
 )
-def test_the_proxy_knows_no_other_way(internet: Internet, request_line: str) -> None:
+def test_the_proxy_refuses_every_other_destination(internet: Internet, request_line: str) -> None:
     with socket.create_connection(("127.0.0.1", internet.proxy_port), timeout=20) as connection:
         connection.sendall(f"{request_line} HTTP/1.1\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 403 Forbidden\r\n")

@@ -1,4 +1,4 @@
-"""The conversion of Kubernetes' OpenAPI and of CRDs to the schemas that kubeconform takes."""
+"""Tests of the conversion of Kubernetes' OpenAPI document and of CRDs to JSON Schemas."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def spec_of(properties: dict[str, Any]) -> dict[str, Any]:
         ("kyverno.io/v1", "ClusterPolicy", "kyverno.io/clusterpolicy_v1.json"),
     ],
 )
-def test_location_is_what_kubeconform_looks_for(api_version: str, kind: str, expected: str) -> None:
+def test_location_is_the_path_that_kubeconform_reads(
+    api_version: str, kind: str, expected: str
+) -> None:
     assert json_schemas.location(api_version, kind) == expected
 
 
@@ -60,7 +62,7 @@ def test_an_object_with_fields_is_closed_and_one_without_is_open() -> None:
     assert made["Open"] == {"type": ["object", "null"]}
 
 
-def test_only_what_is_not_required_may_be_null() -> None:
+def test_only_optional_fields_may_be_null() -> None:
     made = openapi(
         T={
             "type": "object",
@@ -111,7 +113,7 @@ def test_a_version_that_is_not_served_has_no_schema() -> None:
     assert list(json_schemas.from_crd(crd({}, served=False))) == []
 
 
-def test_a_custom_resource_is_closed_at_each_level_unless_it_says_otherwise() -> None:
+def test_a_custom_resource_is_closed_at_each_level_that_its_crd_does_not_open() -> None:
     spec = spec_of(
         {
             "type": "object",
@@ -138,7 +140,7 @@ def test_conditions_on_values_close_nothing() -> None:
     assert spec["oneOf"] == either
 
 
-def test_what_the_server_fills_in_may_be_missing() -> None:
+def test_a_field_with_a_default_may_be_missing() -> None:
     spec = spec_of(
         {
             "type": "object",
@@ -168,7 +170,7 @@ def test_int_or_string_and_nullable_of_a_custom_resource() -> None:
     assert spec["properties"]["none"] == {"type": ["string", "null"], "enum": ["x", None]}
 
 
-def test_a_file_holds_what_it_reaches_and_nothing_else() -> None:
+def test_a_schema_holds_the_definitions_that_it_refers_to_and_no_others() -> None:
     definitions = openapi(
         A={"type": "object", "properties": {"b": {"$ref": "#/definitions/B"}}},
         B={"type": "array", "items": {"$ref": "#/definitions/A"}},
@@ -179,6 +181,6 @@ def test_a_file_holds_what_it_reaches_and_nothing_else() -> None:
     assert made["properties"] == {"b": {"$ref": "#/definitions/B"}}
 
 
-def test_a_template_loses_its_instructions_only() -> None:
+def test_a_template_loses_only_its_instructions() -> None:
     text = "{{- if .Values.a }}\nname: x # {{ not alone }}\n  {{- end }}\nlast: true"
     assert json_schemas.without_templating(text) == "name: x # {{ not alone }}\nlast: true"

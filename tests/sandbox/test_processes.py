@@ -1,4 +1,4 @@
-"""The sandbox's processes, certificates and kubelet's part, with programs that start at once."""
+"""Processes, certificates, kubeconfigs and Flux's controllers, with small programs."""
 
 from __future__ import annotations
 
@@ -11,170 +11,170 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sandbox.host import certificates, processes
-from sandbox.kubernetes import clusters, flux_controllers
-from sandbox.kubernetes.clusters import Access
+from sandbox.host import process_table
+from sandbox.host.certificates import Certificates, Pair
+from sandbox.host.processes import CLEAN_ENVIRONMENT, Command, Processes
+from sandbox.kubernetes import flux_controllers
+from sandbox.kubernetes.access import Access, kubeconfig, write_kubeconfig
+from sandbox.sandbox import Sandbox
 from sandbox.sandbox_error import SandboxError
 
-ENV = {"PATH": os.defpath}
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
-DEAF = [
-    sys.executable,
-    "-uc",
+
+def python(program: str) -> Command:
+    return Command([sys.executable, "-uc", program], CLEAN_ENVIRONMENT)
+
+
+SLEEP = python("import time; time.sleep(60)")
+DEAF = python(
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf');"
-    " time.sleep(60)",
-]
-PARENT = [
-    sys.executable,
-    "-uc",
+    " time.sleep(60)"
+)
+PARENT = python(
     "import subprocess, time; child = subprocess.Popen(['sleep', '60']);"
-    " print(child.pid); time.sleep(60)",
-]
-
-
-# Its main thread ends, another one goes on: what a killed program looks like for a moment.
-HEADLESS = [
-    sys.executable,
-    "-uc",
+    " print(child.pid); time.sleep(60)"
+)
+# Its main thread ends and another one goes on, as in a killed program for a moment.
+HEADLESS = python(
     "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start();"
-    " print('headless'); ctypes.CDLL(None).pthread_exit(None)",
-]
+    " print('headless'); ctypes.CDLL(None).pthread_exit(None)"
+)
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    processes.stop_all(tmp_path, grace=0.1)
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(tmp_path)
+    yield processes
+    processes.stop_all(grace=0.1)
 
 
-def pid_of(state: Path, name: str) -> int:
-    record = json.loads((state / "processes" / f"{name}.json").read_text())
-    return int(record["pid"])
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path / "certificates")
 
 
-def wait_for_log(state: Path, name: str) -> str:
+def wait_for_log(processes: Processes, name: str) -> str:
     processes.wait_until(
-        state,
-        [name],
-        lambda: processes.log_tail(state, name) != "(empty)",
-        what="log",
-        seconds=5,
+        [name], lambda: processes.log_tail(name) != "(empty)", what="log", seconds=5
     )
-    return processes.log_tail(state, name)
+    return processes.log_tail(name)
 
 
-def test_a_second_ensure_changes_nothing(state: Path) -> None:
-    assert processes.ensure(state, "a", SLEEP, ENV)
-    pid = pid_of(state, "a")
-    assert not processes.ensure(state, "a", SLEEP, ENV)
-    assert pid_of(state, "a") == pid
+def test_a_second_ensure_changes_nothing(processes: Processes) -> None:
+    assert processes.ensure("a", SLEEP)
+    pid = processes.pid("a")
+    assert not processes.ensure("a", SLEEP)
+    assert processes.pid("a") == pid
     assert os.getsid(pid) == pid
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ps does not tell threads")
-def test_a_process_runs_as_long_as_one_of_its_threads(state: Path) -> None:
-    """Until then it has its ports, so nothing else can be started in its place."""
-    processes.ensure(state, "a", HEADLESS, ENV)
-    wait_for_log(state, "a")
-    stat = Path(f"/proc/{pid_of(state, 'a')}/stat")
+def test_a_process_runs_as_long_as_one_of_its_threads(processes: Processes) -> None:
+    """A thread keeps the ports of its process, so no other program can take its place."""
+    processes.ensure("a", HEADLESS)
+    wait_for_log(processes, "a")
+    stat = Path(f"/proc/{processes.pid('a')}/stat")
     deadline = time.monotonic() + 5
     while stat.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert processes.is_running(state, "a")
-    assert processes.stop_all(state) == ["a"]
-    assert not processes.is_running(state, "a")
+    assert processes.is_running("a")
+    assert processes.stop_all() == ["a"]
+    assert not processes.is_running("a")
 
 
-def test_changed_arguments_environment_or_files_restart(state: Path) -> None:
-    file = state / "secret"
+def test_changed_arguments_environment_or_files_restart(processes: Processes) -> None:
+    file = processes.state / "secret"
     file.write_text("one")
-    processes.ensure(state, "a", SLEEP, ENV, files=[file])
-    assert processes.ensure(state, "a", [*SLEEP, "more"], ENV, files=[file])
-    assert processes.ensure(state, "a", [*SLEEP, "more"], {**ENV, "X": "1"}, files=[file])
+    command = replace(SLEEP, files=[file])
+    processes.ensure("a", command)
+    assert not processes.ensure("a", command)
+    command = replace(command, argv=[*command.argv, "more"])
+    assert processes.ensure("a", command)
+    command = replace(command, env={**command.env, "X": "1"})
+    assert processes.ensure("a", command)
     file.write_text("two")
-    assert processes.ensure(state, "a", [*SLEEP, "more"], {**ENV, "X": "1"}, files=[file])
-    assert processes.running(state) == ["a"]
+    assert processes.ensure("a", command)
+    assert processes.running() == ["a"]
 
 
-def test_a_killed_process_is_started_again_and_keeps_its_place(state: Path) -> None:
+def test_a_killed_process_is_started_again_and_keeps_its_place(processes: Processes) -> None:
     for name in ("first", "second"):
-        processes.ensure(state, name, SLEEP, ENV)
-    os.kill(pid_of(state, "first"), 9)
+        processes.ensure(name, SLEEP)
+    os.kill(processes.pid("first"), 9)
     time.sleep(0.05)
-    assert not processes.is_running(state, "first")
-    assert processes.ensure(state, "first", SLEEP, ENV)
-    assert processes.running(state) == ["first", "second"]
-    assert processes.stop_all(state) == ["second", "first"]
-    assert processes.running(state) == []
+    assert not processes.is_running("first")
+    assert processes.ensure("first", SLEEP)
+    assert processes.running() == ["first", "second"]
+    assert processes.stop_all() == ["second", "first"]
+    assert processes.running() == []
 
 
 @pytest.mark.parametrize("by_ps", [False, True])
 def test_a_reused_pid_is_not_ours_and_never_signalled(
-    state: Path, monkeypatch: pytest.MonkeyPatch, by_ps: bool
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, by_ps: bool
 ) -> None:
     if by_ps:
-        monkeypatch.setattr(processes, "_PROC", state / "no-proc")
-    processes.ensure(state, "a", SLEEP, ENV)
-    assert processes.is_running(state, "a")
-    file = state / "processes" / "a.json"
+        monkeypatch.setattr(process_table, "_PROC", processes.state / "no-proc")
+    processes.ensure("a", SLEEP)
+    assert processes.is_running("a")
+    file = processes.state / "processes" / "a.json"
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "started": "before"}))
-    assert not processes.is_running(state, "a")
-    processes.stop(state, "a")
+    assert not processes.is_running("a")
+    processes.stop("a")
     os.kill(record["pid"], 0)
     file.write_text(json.dumps(record))
-    processes.stop(state, "a")
-    assert record["pid"] not in processes._processes()
+    processes.stop("a")
+    assert record["pid"] not in process_table.read()
 
 
-def test_one_that_ignores_sigterm_is_killed(state: Path) -> None:
-    processes.ensure(state, "deaf", DEAF, ENV)
-    wait_for_log(state, "deaf")
-    processes.stop(state, "deaf", grace=0.1)
-    assert not processes.is_running(state, "deaf")
+def test_one_that_ignores_sigterm_is_killed(processes: Processes) -> None:
+    processes.ensure("deaf", DEAF)
+    wait_for_log(processes, "deaf")
+    processes.stop("deaf", grace=0.1)
+    assert not processes.is_running("deaf")
 
 
-def test_children_end_with_their_parent(state: Path) -> None:
-    processes.ensure(state, "parent", PARENT, ENV)
-    child = int(wait_for_log(state, "parent"))
-    processes.stop(state, "parent")
-    assert child not in processes._processes()
+def test_children_end_with_their_parent(processes: Processes) -> None:
+    processes.ensure("parent", PARENT)
+    child = int(wait_for_log(processes, "parent"))
+    processes.stop("parent")
+    assert child not in process_table.read()
 
 
-def test_one_that_dies_at_once_says_why(state: Path) -> None:
+def test_one_that_dies_at_once_says_why(processes: Processes) -> None:
     with pytest.raises(SandboxError, match=r"^bad: died; its log ends: flag --x is unknown$"):
-        processes.ensure(
-            state, "bad", [sys.executable, "-c", "raise SystemExit('flag --x is unknown')"], ENV
-        )
+        processes.ensure("bad", python("raise SystemExit('flag --x is unknown')"))
     with pytest.raises(SandboxError, match="none: cannot start /no/such: No such file"):
-        processes.ensure(state, "none", ["/no/such"], ENV)
+        processes.ensure("none", Command(["/no/such"], CLEAN_ENVIRONMENT))
 
 
-def test_waiting_ends_when_time_is_up(state: Path) -> None:
-    processes.ensure(state, "a", SLEEP, ENV)
-    with pytest.raises(SandboxError, match=r"thing: not within 0 s; see .*a.log"):
-        processes.wait_until(state, ["a"], lambda: False, what="thing", seconds=0)
+def test_waiting_ends_when_time_is_up(processes: Processes) -> None:
+    processes.ensure("a", SLEEP)
+    with pytest.raises(SandboxError, match=r"thing: not ready within 0 s; see .*a.log"):
+        processes.wait_until(["a"], lambda: False, what="thing", seconds=0)
 
 
-def test_a_port_stays_until_somebody_else_takes_it(state: Path) -> None:
-    port = processes.port(state, "a/web")
-    assert processes.port(state, "a/web") == port
-    assert processes.port(state, "b") != port
+def test_a_port_stays_until_somebody_else_takes_it(processes: Processes) -> None:
+    port = processes.port("a/web")
+    assert processes.port("a/web") == port
+    assert processes.port("b") != port
     with socket.create_server(("127.0.0.1", port)):
-        assert processes.port(state, "a/web") != port
-    port = processes.port(state, "a/web")
-    processes.ensure(state, "a", SLEEP, ENV)
+        assert processes.port("a/web") != port
+    port = processes.port("a/web")
+    processes.ensure("a", SLEEP)
     with socket.create_server(("127.0.0.1", port)):
-        assert processes.port(state, "a/web") == port  # taken by the process itself
+        # The socket stands for the process itself, which may use its port.
+        assert processes.port("a/web") == port
 
 
-def shake_hands(server: certificates.Pair, client_trust: Path, client: certificates.Pair) -> None:
-    """Connect over TLS; the server wants clients of the authority `dev`."""
+def shake_hands(server: Pair, client_trust: Path, client: Pair) -> None:
+    """Connect over TLS to a server that accepts clients of the authority `dev`."""
     there = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     there.load_cert_chain(server.certificate, server.key)
     there.load_verify_locations(server.certificate.parent.parent / "dev" / "ca.crt")
@@ -203,12 +203,12 @@ def shake_hands(server: certificates.Pair, client_trust: Path, client: certifica
         other.close()
 
 
-def test_clusters_do_not_accept_each_others_credentials(state: Path) -> None:
-    server = certificates.server_certificate(state, "dev", "server", ["127.0.0.1", "localhost"])
-    dev = certificates.client_certificate(state, "dev", "admin", ["system:masters"])
-    prod = certificates.client_certificate(state, "prod", "admin", ["system:masters"])
-    dev_ca = certificates.authority(state, "dev").certificate
-    prod_ca = certificates.authority(state, "prod").certificate
+def test_clusters_do_not_accept_each_others_credentials(certificates: Certificates) -> None:
+    server = certificates.server_certificate("dev", "server", ["127.0.0.1", "localhost"])
+    dev = certificates.client_certificate("dev", "admin", ["system:masters"])
+    prod = certificates.client_certificate("prod", "admin", ["system:masters"])
+    dev_ca = certificates.authority("dev").certificate
+    prod_ca = certificates.authority("prod").certificate
     shake_hands(server, dev_ca, dev)
     with pytest.raises(OSError):
         shake_hands(server, dev_ca, prod)
@@ -216,48 +216,51 @@ def test_clusters_do_not_accept_each_others_credentials(state: Path) -> None:
         shake_hands(server, prod_ca, dev)
 
 
-def test_certificates_are_kept_and_keys_are_private(state: Path) -> None:
-    first = certificates.server_certificate(state, "sandbox", "github", ["github.com"])
+def test_certificates_are_kept_and_keys_are_private(certificates: Certificates) -> None:
+    first = certificates.server_certificate("sandbox", "github", ["github.com"])
     text = first.certificate.read_text()
-    again = certificates.server_certificate(state, "sandbox", "github", ["github.com"])
+    again = certificates.server_certificate("sandbox", "github", ["github.com"])
     assert again.certificate.read_text() == text
-    certificates.server_certificate(state, "sandbox", "github", ["github.com", "127.0.0.1"])
+    certificates.server_certificate("sandbox", "github", ["github.com", "127.0.0.1"])
     assert first.certificate.read_text() != text
-    certificates.signing_key(state, "dev")
-    keys = list((state / "certificates").rglob("*.key"))
+    certificates.signing_key("dev")
+    keys = list(certificates.folder.rglob("*.key"))
     assert len(keys) == 3
     assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
-    assert certificates.ca_bundle(state).read_text().count("BEGIN CERTIFICATE") == 1
+    assert certificates.ca_bundle.read_text().count("BEGIN CERTIFICATE") == 1
 
 
-def test_a_lost_authority_replaces_what_it_signed(state: Path) -> None:
-    pair = certificates.client_certificate(state, "dev", "admin")
+def test_a_lost_authority_replaces_what_it_signed(certificates: Certificates) -> None:
+    pair = certificates.client_certificate("dev", "admin")
     text = pair.certificate.read_text()
-    certificates.authority(state, "dev").key.unlink()
-    assert certificates.client_certificate(state, "dev", "admin").certificate.read_text() != text
+    certificates.authority("dev").key.unlink()
+    assert certificates.client_certificate("dev", "admin").certificate.read_text() != text
 
 
-def test_the_kubeconfig_names_no_current_cluster_and_verifies_each(state: Path) -> None:
-    names = ("dev", "prod")
-    contexts = {clusters.context(name): clusters.admin(state, name) for name in names}
-    document = clusters.kubeconfig(contexts)
+def test_the_kubeconfig_names_no_current_cluster_and_verifies_each(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    clusters = [sandbox.clusters.cluster(name) for name in ("dev", "prod")]
+    contexts = {cluster.context: cluster.admin for cluster in clusters}
+    document = kubeconfig(contexts)
     assert "current-context" not in document
     assert "insecure" not in json.dumps(document)
-    file = clusters.kubeconfig_file(state)
-    clusters.write_kubeconfig(file, contexts)
+    file = sandbox.clusters.kubeconfig_file
+    write_kubeconfig(file, contexts)
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.read_text().count("certificate-authority-data") == 2
     assert "k3d-prod" in file.read_text()
 
 
-def test_a_controllers_kubeconfig_points_at_its_token(state: Path) -> None:
+def test_a_controllers_kubeconfig_points_at_its_token(
+    certificates: Certificates, tmp_path: Path
+) -> None:
     access = Access(
         server="https://127.0.0.1:1",
-        authority=certificates.authority(state, "dev").certificate,
-        token_file=state / "token",
+        authority=certificates.authority("dev").certificate,
+        token_file=tmp_path / "token",
     )
-    document = clusters.kubeconfig({"dev": access})
-    assert document["users"] == [{"name": "dev", "user": {"tokenFile": str(state / "token")}}]
+    document = kubeconfig({"dev": access})
+    assert document["users"] == [{"name": "dev", "user": {"tokenFile": str(tmp_path / "token")}}]
     assert document["current-context"] == "dev"
 
 

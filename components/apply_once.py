@@ -1,0 +1,51 @@
+"""Objects that Pulumi applies once and that Flux owns from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+
+from fleet.kube.manifest import Manifest
+
+FIELD_MANAGER_ANNOTATION = "pulumi.com/patchFieldManager"
+FLUX_FIELD_MANAGER = "kustomize-controller"
+
+
+def apply_once(
+    manifest: Manifest,
+    *,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource],
+    prefix: str = "",
+) -> pulumi.CustomResource:
+    """Apply an object of the tree once; Flux owns it from then on.
+
+    Pulumi ignores later changes of the object and leaves it in the cluster when it leaves the
+    program: Flux changes it and removes it, from Git. Pulumi uses Flux's field manager, because
+    Flux cannot remove a field that another manager has set. A URN does not hold the parent's name,
+    so two components that may apply the same object need a `prefix` each.
+    """
+    metadata = manifest["metadata"]
+    name_parts = (prefix, manifest["kind"], metadata.get("namespace"), metadata["name"])
+    annotations = {
+        **metadata.get("annotations", {}),
+        FIELD_MANAGER_ANNOTATION: FLUX_FIELD_MANAGER,
+    }
+    return pulumi.CustomResource(
+        type_token(manifest["apiVersion"], manifest["kind"]),
+        "/".join(filter(None, name_parts)),
+        {**manifest, "metadata": {**metadata, "annotations": annotations}},
+        pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(after),
+            ignore_changes=["*"],
+            retain_on_delete=True,
+        ),
+    )
+
+
+def type_token(api_version: str, kind: str) -> str:
+    """Return the Kubernetes provider's type token, for example kubernetes:apps/v1:Deployment."""
+    group_version = api_version if "/" in api_version else f"core/{api_version}"
+    return f"kubernetes:{group_version}:{kind}"

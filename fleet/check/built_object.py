@@ -1,0 +1,103 @@
+"""An object that kustomize built, with the properties that rules ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fleet.check.fields import Fields, mapping_at
+from fleet.check.findings import Finding
+from fleet.kube.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltObject:
+    """One object, and the path whose build it is part of."""
+
+    path: str
+    manifest: Manifest
+
+    @property
+    def api_version(self) -> str:
+        """The object's apiVersion, empty if it has none."""
+        return str(self.manifest.get("apiVersion", ""))
+
+    @property
+    def group(self) -> str:
+        """The object's API group, empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """The object's kind, empty if it has none."""
+        return str(self.manifest.get("kind", ""))
+
+    @property
+    def metadata(self) -> Fields:
+        """The object's metadata, empty if it has none."""
+        return mapping_at(self.manifest, "metadata")
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return str(self.metadata.get("name"))
+
+    @property
+    def namespace(self) -> str | None:
+        """The object's namespace, None if it has none."""
+        namespace = self.metadata.get("namespace")
+        return None if namespace is None else str(namespace)
+
+    @property
+    def spec(self) -> Fields:
+        """The object's spec, empty if it has none."""
+        return mapping_at(self.manifest, "spec")
+
+    @property
+    def display_name(self) -> str:
+        """The object's kind, namespace and name as findings show them: `ConfigMap apps/a`."""
+        parts = [str(self.metadata[key]) for key in ("namespace", "name") if self.metadata.get(key)]
+        return f"{self.kind or 'object without kind'} {'/'.join(parts)}"
+
+    @property
+    def plural(self) -> str:
+        """The name of the object's kind in the API: `deployments`."""
+        return plural(self.kind)
+
+    @property
+    def resource(self) -> str:
+        """The name of the object's kind with its API group: `deployments.apps`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def is_flux_kustomization(self) -> bool:
+        """Tell whether the object is a Flux Kustomization, not one of kustomize's own."""
+        return self.group == "kustomize.toolkit.fluxcd.io" and self.kind == "Kustomization"
+
+    @property
+    def is_helm_release(self) -> bool:
+        """Tell whether the object is a HelmRelease."""
+        return self.kind == "HelmRelease"
+
+    def finding(self, problem: str) -> Finding:
+        """Return a finding about this object."""
+        return Finding(file=self.path, object=self.display_name, problem=problem)
+
+
+class Build(NamedTuple):
+    """The objects of a build, and the problems that were found while building."""
+
+    objects: list[BuiltObject]
+    findings: list[Finding]
+
+
+def plural(kind: str) -> str:
+    """Return the name of a kind in the API; right for all kinds of Kubernetes, Flux and Kyverno."""
+    name = kind.lower()
+    if name == "endpoints":
+        return name
+    if name.endswith(("s", "x", "ch", "sh")):
+        return f"{name}es"
+    if name.endswith("y") and name[-2:-1] not in "aeiou":
+        return f"{name[:-1]}ies"
+    return f"{name}s"

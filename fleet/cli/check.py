@@ -1,0 +1,65 @@
+"""`fleet check`: build and validate everything that the clusters would apply."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from fleet.check.findings import Report
+from fleet.check.run import check_stacks
+from fleet.cli import install_manifests, options
+from fleet.config import load
+from fleet.errors import FleetError
+
+
+def register(commands: options.Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check", help="validate stack files, entrypoints and every object, offline"
+    )
+    options.add_root(parser)
+    options.add_json(parser)
+    parser.add_argument(
+        "--tenants",
+        type=Path,
+        metavar="DIR",
+        help="also build the tenants' repositories, from clones in DIR, and find objects that "
+        "the clusters would refuse",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.tenants is not None and not args.tenants.is_dir():
+        raise FleetError(
+            f"--tenants {args.tenants}: is not a folder; name the folder with the tenants' clones"
+        )
+    stacks = load.stacks(args.root)
+    manifests = install_manifests.by_stack(stacks, args.root)
+    report = check_stacks(
+        args.root,
+        [(stack, manifests[stack.name]) for stack in stacks],
+        _print_progress,
+        clones=args.tenants,
+    )
+    _print_report(report, as_json=args.json)
+    return 1 if report.findings else 0
+
+
+def _print_report(report: Report, *, as_json: bool) -> None:
+    for line in report.not_checked:
+        print(line, file=sys.stderr)
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2))
+        return
+    for finding in report.findings:
+        print(finding)
+    print(report.summary())
+
+
+def _print_progress(step: str) -> None:
+    # Logs of a pipeline need no progress.
+    if sys.stderr.isatty():
+        print(step, file=sys.stderr)

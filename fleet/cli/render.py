@@ -1,0 +1,60 @@
+"""`fleet render`: print or write the tree of each cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.cli import install_manifests, options
+from fleet.config import load
+from fleet.config.models import Stack
+from fleet.errors import FleetError
+from fleet.render import layout, tree
+
+
+def register(commands: options.Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("render", help="print or write the tree of clusters/<stack>")
+    options.add_root(parser)
+    parser.add_argument("--stack", help="only this stack (default: all)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write the files below DIR instead of printing them"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    stacks = [load.stack(args.root, args.stack)] if args.stack else load.stacks(args.root)
+    manifests = install_manifests.by_stack(stacks, args.root)
+    for stack in stacks:
+        files = tree.render(stack, manifests[stack.name])
+        if args.out is not None:
+            _write_tree(args.out, stack, files)
+        else:
+            sys.stdout.writelines(f"=== {path}\n{text}" for path, text in files.items())
+    return 0
+
+
+def _write_tree(out: Path, stack: Stack, files: Mapping[str, str]) -> None:
+    """Write a tree, and remove files that an earlier run generated and this one does not.
+
+    Files without the generated first line stay. So do Flux's install manifests, which may be
+    missing from `files` only because this machine does not have them.
+    """
+    for path, text in files.items():
+        _write(out / path, text)
+    current = {*files, f"{stack.path}/{layout.COMPONENTS_FILE}"}
+    for file in (out / stack.path).rglob("*.yaml"):
+        stale = file.relative_to(out).as_posix() not in current
+        if stale and file.read_text(encoding="utf-8").startswith(tree.first_line(stack)):
+            file.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FleetError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,1 @@
+"""GitHub's REST API: the routes and one module of endpoints for each kind of resource."""

@@ -1,0 +1,141 @@
+"""A whole sandbox: its parts, which keep all their files in one state folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fleet.config import load
+from sandbox.build import tools
+from sandbox.build.parts import program
+from sandbox.build.tools import Say
+from sandbox.host.certificates import Certificates
+from sandbox.host.files import CHECKOUT
+from sandbox.host.processes import Processes
+from sandbox.kubernetes.clusters import Clusters
+from sandbox.kubernetes.flux_controllers import CONTROLLERS, FluxControllers
+from sandbox.platform_repository import PlatformRepository
+from sandbox.pulumi.stacks import Outcome, Running, Stacks
+from sandbox.report import Report
+from sandbox.servers import GitHub, Internet
+from sandbox.tenant_repository import TenantRepository
+
+CONVERGE_TIMEOUT = 300
+
+
+class Sandbox:
+    """A GitHub, an internet, clusters and stacks.
+
+    `state` is an absolute path. Sandboxes with different state folders can run at the same time.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.processes = Processes(state)
+        self.certificates = Certificates(state / "certificates")
+        self.github = GitHub(state=state, processes=self.processes, certificates=self.certificates)
+        self.internet = Internet(processes=self.processes, certificates=self.certificates)
+        self.clusters = Clusters(
+            state=state, processes=self.processes, certificates=self.certificates
+        )
+        self.platform_repository = PlatformRepository(
+            folder=state / "platform", github=self.github, clusters=self.clusters
+        )
+        self.stacks = Stacks(
+            state=state,
+            certificates=self.certificates,
+            working_copy=self.platform_repository.folder,
+        )
+        self.report = Report(clusters=self.clusters, platform_repository=self.platform_repository)
+
+    def tenant_repository(self, tenant: str) -> TenantRepository:
+        """Return the repository of a tenant."""
+        folder = self.state / "tenants" / tenant
+        return TenantRepository(tenant=tenant, folder=folder, github=self.github)
+
+    def start(self, say: Say) -> bool:
+        """Bring all stacks of the checkout to their desired state and print a table.
+
+        Returns whether all objects of all clusters are as expected.
+        """
+        stacks = load.stacks(CHECKOUT)
+        names = [stack.name for stack in stacks]
+        tools.build(say)
+        self._start_machines(names, say)
+        self.platform_repository.prepare(CHECKOUT, tools.manifests())
+        say(f"pushed apps/ and infrastructure/ to {self.github.url}")
+        say(f"kubernetes plugin: {self.stacks.provide_kubernetes_plugin()}")
+        for outcome in self._up(names, say):
+            counts = ", ".join(f"{count} {name}" for name, count in sorted(outcome.changes.items()))
+            say(f"pulumi up -s {outcome.stack}: {counts}")
+        head = self.platform_repository.head()
+        for name, seconds in self.report.wait_converged(names, head, CONVERGE_TIMEOUT).items():
+            say(f"{name}: all Flux Kustomizations are Ready ({seconds:.0f} s after the last `up`)")
+        table = self.report.table(stacks)
+        print(f"\n{table}\n")
+        mismatches = table.mismatches()
+        for line in mismatches:
+            print(line, file=sys.stderr)
+        self._print_next_commands(names)
+        return not mismatches
+
+    def stop(self) -> list[str]:
+        """Stop all processes, remove the state folder and return the names of the processes."""
+        stopped = self.processes.stop_all()
+        shutil.rmtree(self.state, ignore_errors=True)
+        return stopped
+
+    def _start_machines(self, names: Sequence[str], say: Say) -> None:
+        # The state folder holds keys and tokens, so only its owner may read it.
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.state.chmod(0o700)
+        self.github.start()
+        self.internet.start(tools.charts(), tools.public_repositories())
+        say("the stand-ins of GitHub and the internet run")
+        self.clusters.start(names)
+        say(f"the clusters run: {', '.join(names)}")
+
+    def _up(self, names: Sequence[str], say: Say) -> list[Outcome]:
+        """Run `pulumi up` for all stacks at once; return the outcomes."""
+        running = [self.stacks.start_up(name) for name in names]
+        try:
+            self._start_flux_controllers(names, running, say)
+            return [up.outcome() for up in running]
+        finally:
+            for up in running:
+                up.stop()
+
+    def _start_flux_controllers(
+        self, names: Sequence[str], running: Sequence[Running], say: Say
+    ) -> None:
+        """Start Flux's controllers in each cluster as soon as its `up` has created them."""
+        waiting = set(names)
+        while waiting or not all(up.finished() for up in running):
+            for name in sorted(waiting):
+                controllers = FluxControllers(
+                    cluster=self.clusters.cluster(name),
+                    ca_bundle=self.certificates.ca_bundle,
+                    https_proxy=self.internet.proxy_url,
+                )
+                if len(controllers.start()) == len(CONTROLLERS):
+                    waiting.discard(name)
+                    say(f"{name}: Flux's controllers run")
+            if any(up.finished() and up.process.returncode for up in running):
+                return
+            time.sleep(0.5)
+
+    def _print_next_commands(self, names: Sequence[str]) -> None:
+        kubeconfig = os.path.relpath(self.clusters.kubeconfig_file)
+        kubectl = "kubectl" if shutil.which("kubectl") else program("kubectl")
+        print("Look around:")
+        for name in names:
+            context = self.clusters.cluster(name).context
+            print(
+                f"  {kubectl} --kubeconfig {kubeconfig} --context {context} "
+                "get kustomizations,deployments -A"
+            )
+        print(f"  git -C {os.path.relpath(self.platform_repository.folder)} log origin/main")

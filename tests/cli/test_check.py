@@ -1,0 +1,82 @@
+"""`fleet check`: output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support import Run, config_map, contents, definition, stack_file, with_manifests, write
+
+
+def test_exits_with_0_without_findings(checkout: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    ended = fleet("check", "--root", checkout)
+    assert (ended.code, ended.err) == (0, "")
+    assert re.fullmatch(r"2 clusters, \d+ objects, 0 findings\n", ended.out)
+
+
+def test_prints_findings_and_exits_with_1(checkout: Path, fleet: Run) -> None:
+    """Each finding is one line with file and object; the last line counts them."""
+    with_manifests(checkout)
+    write(checkout, definition("apps/foo-app/base", config_map("foo", "foo")))
+    write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="foo-app/base")})
+    ended = fleet("check", "--root", checkout)
+    assert (ended.code, ended.err) == (1, "")
+    finding, summary = ended.out.splitlines()
+    assert finding.startswith("clusters/dev/apps: ConfigMap foo/foo: namespace foo is not")
+    assert summary.endswith(" 1 findings")
+
+
+def test_prints_json(checkout: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    write(checkout, definition("apps/foo-app/base", config_map("foo", "foo")))
+    write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="foo-app/base")})
+    ended = fleet("check", "--root", checkout, "--json")
+    assert (ended.code, ended.err) == (1, "")
+    report = json.loads(ended.out)
+    assert set(report) == {"clusters", "objects", "findings", "withoutSchema"}
+    assert report["clusters"] == 2
+    assert report["withoutSchema"] == {}
+    (finding,) = report["findings"]
+    assert (finding["file"], finding["object"]) == ("clusters/dev/apps", "ConfigMap foo/foo")
+    assert finding["problem"].startswith("namespace foo is not created in this cluster")
+
+
+def test_without_install_manifests(checkout: Path, fleet: Run) -> None:
+    """All other files are checked."""
+    with_manifests(checkout)
+    (checkout / "flux.yaml").unlink()
+    ended = fleet("check", "--root", checkout)
+    assert ended.code == 0
+    assert len(ended.err.splitlines()) == 1
+    assert ended.out.endswith(" 0 findings\n")
+
+
+def test_without_kustomize(
+    checkout: Path, empty_cache: Path, fleet: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_manifests(checkout)
+    monkeypatch.setenv("PATH", str(empty_cache))
+    ended = fleet("check", "--root", checkout)
+    assert ended.code == 1
+    said = ended.out + ended.err
+    assert "kustomize: not found; put it (or kubectl) on PATH or run `make tools`" in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1
+
+
+def test_an_invalid_stack_is_not_built(checkout: Path, fleet: Run) -> None:
+    write(checkout, {"Pulumi.prod.yaml": stack_file("prod", apps="nothing")})
+    ended = fleet("check", "--root", checkout, "--json")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("Pulumi.prod.yaml: fleet:apps[0]: 'nothing' has no ")
+
+
+def test_changes_no_file(checkout: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    before = contents(checkout)
+    fleet("check", "--root", checkout)
+    assert contents(checkout) == before

@@ -1,0 +1,66 @@
+"""`fleet fetch`: output and exit codes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fleet.config import load
+from fleet.render import flux_release
+from tests.support import INSTALL_MANIFESTS, Ended, Run, with_manifests, write
+
+
+def test_a_local_file_is_only_verified(checkout: Path, empty_cache: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    ended = fleet("fetch", "--root", checkout)
+    assert (ended.code, ended.err) == (0, "")
+    where, pin = ended.out.splitlines()
+    assert where == f"Flux v2.9.2: {checkout}/flux.yaml"
+    assert re.fullmatch(r"pin it: fleet:flux\.sha256: [0-9a-f]{64}", pin)
+    assert not empty_cache.exists()
+
+
+def test_a_pinned_file_needs_no_hint(checkout: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    pin = fleet("fetch", "--root", checkout).out.splitlines()[1].rpartition(" ")[2]
+    project = (checkout / "Pulumi.yaml").read_text()
+    write(checkout, {"Pulumi.yaml": project.rstrip() + f"\n      sha256: {pin}\n"})
+    ended = fleet("fetch", "--root", checkout)
+    assert ended == Ended(0, f"Flux v2.9.2: {checkout}/flux.yaml\n", "")
+
+
+def test_a_missing_local_file(checkout: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    (checkout / "flux.yaml").unlink()
+    ended = fleet("fetch", "--root", checkout)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"fleet:flux.manifests: {checkout}/flux.yaml does not exist\n"
+
+
+def test_a_release_in_the_cache(checkout: Path, empty_cache: Path, fleet: Run) -> None:
+    """It is not downloaded again, and `fleet render` uses it."""
+    flux = load.stack(checkout, "dev").config.flux
+    path = flux_release.local_path(flux, checkout).relative_to(empty_cache).as_posix()
+    write(empty_cache, {path: INSTALL_MANIFESTS})
+    ended = fleet("fetch", "--root", checkout)
+    assert ended.code == 0
+    assert ended.out.startswith(f"Flux v2.9.2: {empty_cache}/{path}\n")
+    assert "gotk-components.yaml\n# Generated" in fleet("render", "--root", checkout).out
+
+
+def test_a_release_that_cannot_be_downloaded(
+    checkout: Path, empty_cache: Path, fleet: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    ended = fleet("fetch", "--root", checkout)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "https://github.com/fluxcd/flux2/releases/download/v2.9.2/install.yaml: cannot be "
+        "fetched: timed out\n"
+    )
+    assert not list(empty_cache.rglob("*"))

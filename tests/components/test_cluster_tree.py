@@ -1,0 +1,126 @@
+"""The commits of a cluster's tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pulumi
+import pytest
+
+from components.cluster_tree import ClusterTree, ClusterTreeArgs
+from tests.components.helpers import (
+    FILE,
+    GITHUB,
+    TREE,
+    options_on_github,
+)
+from tests.components.recording import UNKNOWN, Recording, run
+
+
+class TestClusterTree:
+    FILES: Mapping[str, str] = {
+        "clusters/dev/apps/kustomization.yaml": "leaf\n",
+        "clusters/dev/infra/kustomization.yaml": "leaf too\n",
+        "clusters/dev/apps.yaml": "refers to the leaf\n",
+        "clusters/dev/kustomization.yaml": "refers to all\n",
+    }
+    WAVES = (
+        ("clusters/dev/apps/kustomization.yaml", "clusters/dev/infra/kustomization.yaml"),
+        ("clusters/dev/apps.yaml",),
+        ("clusters/dev/kustomization.yaml",),
+    )
+
+    def record(
+        self,
+        *,
+        preview: bool = False,
+        files: Mapping[str, str] = FILES,
+        commits: Mapping[str, str] | None = None,
+    ) -> Recording:
+        """Record a tree; `commits` are the commits that the provider knows, by path."""
+
+        def program() -> None:
+            args = ClusterTreeArgs(
+                repository="platform",
+                branch="main",
+                files=files,
+                messages={path: f"dev: {path}" for path in self.FILES},
+                waves=self.WAVES,
+            )
+            tree = ClusterTree("dev", args, options_on_github())
+            assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]
+            pulumi.export("digest", tree.digest)
+
+        computed = {path: {"commitSha": sha} for path, sha in (commits or {}).items()}
+        return run(program, preview=preview, computed=computed)
+
+    def test_one_file_resource_a_file(self) -> None:
+        recording = self.record()
+        files = recording.all(FILE)
+        assert {file.name: dict(file.inputs) for file in files} == {
+            path: {
+                "repository": "platform",
+                "branch": "main",
+                "file": path,
+                "content": text,
+                "commitMessage": f"dev: {path}",
+                "overwriteOnCreate": True,
+            }
+            for path, text in self.FILES.items()
+        }
+        for file in files:
+            assert file.provider == recording.one(GITHUB).urn
+            assert recording.by_urn(file.parent).type == TREE
+            assert not file.secrets
+            # Flux would prune everything that it runs if the entrypoint went.
+            entrypoint = file.name == "clusters/dev/kustomization.yaml"
+            assert file.protect is entrypoint
+            assert file.retain_on_delete is entrypoint
+        assert len(recording.resources) == 4 + len(self.FILES)
+
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_what_is_referenced_is_committed_before(self, preview: bool) -> None:
+        """Pulumi deletes in the reverse order, so a file is removed after what refers to it."""
+        recording = self.record(preview=preview)
+        earlier: set[str] = set()
+        for wave in self.WAVES:
+            for path in wave:
+                assert recording.before(recording.one(FILE, path)) == earlier
+            earlier |= set(wave)
+
+    COMMITS: Mapping[str, str] = {path: f"{number:040}" for number, path in enumerate(FILES)}
+
+    def digest(
+        self,
+        *,
+        preview: bool = False,
+        files: Mapping[str, str] = FILES,
+        commits: Mapping[str, str] = COMMITS,
+    ) -> str:
+        digest = self.record(preview=preview, files=files, commits=commits).outputs["digest"]
+        assert isinstance(digest, str)
+        return digest
+
+    def test_the_digest_is_the_same_until_something_is_committed(self) -> None:
+        digest = self.digest()
+        assert re.fullmatch(r"[0-9a-f]{12}", digest)
+        assert self.digest() == digest
+        # A preview knows the commits of files that do not change.
+        assert self.digest(preview=True) == digest
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_any_commit_is_another_digest(self, path: str) -> None:
+        """A file that somebody edited by hand is committed with its old contents."""
+        assert self.digest(commits={**self.COMMITS, path: "f" * 40}) != self.digest()
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_other_contents_are_another_digest(self, path: str) -> None:
+        """A run that was interrupted commits contents without a commit in the state."""
+        assert self.digest(files={**self.FILES, path: "other\n"}) != self.digest()
+
+    def test_the_digest_of_what_only_an_up_will_commit(self) -> None:
+        *known, new = self.FILES
+        commits = {path: self.COMMITS[path] for path in known}
+        assert new not in commits
+        assert self.digest(preview=True, commits=commits) == UNKNOWN

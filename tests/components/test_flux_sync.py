@@ -1,0 +1,26 @@
+"""The objects with which Flux pulls."""
+
+from __future__ import annotations
+
+from tests.components.flux_recording import record_flux
+from tests.components.helpers import (
+    FLUX_SYNC,
+    KUBERNETES,
+    PULL,
+)
+from tests.components.recording import UNKNOWN
+
+
+class TestFluxSync:
+    def test_flux_is_told_to_pull_what_was_committed(self) -> None:
+        recording = record_flux()
+        pull = recording.one(PULL)
+        assert pull.inputs["metadata"]["namespace"] == "flux-system"
+        annotations = pull.inputs["metadata"]["annotations"]
+        assert annotations["reconcile.fluxcd.io/requestedAt"] == "abc"
+        assert pull.provider == recording.one(KUBERNETES).urn
+        assert recording.by_urn(pull.parent).type == FLUX_SYNC
+
+    def test_a_pull_of_what_only_an_up_will_commit(self) -> None:
+        annotations = record_flux(preview=True).one(PULL).inputs["metadata"]["annotations"]
+        assert set(annotations.values()) == {UNKNOWN}

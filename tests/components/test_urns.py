@@ -1,0 +1,69 @@
+"""The URNs of the shipped dev stack: the engine replaces a resource that gets another URN."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.components.helpers import MANIFESTS, engine_config, run_program
+from tests.components.recording import Answer
+from tests.support import FIXTURES, REPOSITORY, write
+
+SEED = "x" * 44
+TENANTS = """\
+  fleet:tenants:
+    - {name: billing, repository: {url: https://github.com/your-user/billing}}
+    - name: audit
+      repository: {url: ssh://git@github.com/your-user/audit}
+      deployKey: 1
+    - name: payments
+      repository: {url: ssh://git@github.com/your-user/payments}
+      create: true
+      githubTeam: payments-developers
+  fleet:tenantCredentials:
+    billing: {token: {secure: c2VjcmV0}}
+  fleet:deployKeySeed: {secure: c2VjcmV0}
+  fleet:pullToken: {secure: c2VjcmV0}
+"""
+SECRETS = {
+    "github:token": "hunter2",
+    "fleet:pullToken": "hunter2",
+    "fleet:deployKeySeed": SEED,
+    "fleet:tenantCredentials": json.dumps({"billing": {"token": "hunter2"}}),
+}
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a checkout of the shipped dev stack, with a tenant of each kind."""
+    for folder in ("apps", "infrastructure"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder)
+    project = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text(encoding="utf-8"))
+    project["config"]["fleet:flux"]["value"]["manifests"] = "flux.yaml"
+    project["config"]["fleet:repository"]["value"]["knownHosts"] = "github.com ssh-ed25519 A"
+    write(
+        tmp_path,
+        {
+            "Pulumi.yaml": yaml.safe_dump(project),
+            "Pulumi.dev.yaml": (REPOSITORY / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+            + TENANTS,
+            "flux.yaml": MANIFESTS,
+            ".kube/config": "contexts: [{name: k3d-dev}]\n",
+        },
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_no_urn_changes(shipped: Path) -> None:
+    # GitHub has none of the repositories yet.
+    found: dict[str, Answer] = {"getRepository": lambda _: {}, "getRepositoryFile": lambda _: {}}
+    recording = run_program(engine_config(shipped) | SECRETS, found=found)
+    urns = sorted(resource.urn for resource in recording.resources)
+    expected = (FIXTURES / "urns.txt").read_text(encoding="utf-8").splitlines()
+    assert urns == expected

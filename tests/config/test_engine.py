@@ -1,0 +1,130 @@
+"""The checks that only `pulumi up` can make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from fleet.config import engine, load
+from fleet.errors import ConfigError
+from tests.support import stack_file, write
+
+# The config that the engine reads from the files of the checkout.
+GIVEN: Mapping[str, object] = {
+    "repository": {"owner": "acme", "name": "platform"},
+    "flux": {"version": "v2.9.2"},
+    "cluster": {"kubeconfig": "kubeconfig", "context": "k3d-dev"},
+    "infrastructure": ["namespaces/common"],
+    "apps": ["podinfo/overlays/dev"],
+}
+
+
+@pytest.fixture(autouse=True)
+def kubeconfig(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a kubeconfig with the contexts of both stacks, and work in the checkout."""
+    monkeypatch.chdir(checkout)
+    write(checkout, {"kubeconfig": "contexts: [{name: k3d-prod}, {name: k3d-dev}]"})
+
+
+def problems(
+    checkout: Path,
+    environ: Mapping[str, str] | None = None,
+    given: Mapping[str, object] = GIVEN,
+) -> tuple[str, ...]:
+    stack = load.stack(checkout, "dev")
+    with pytest.raises(ConfigError) as caught:
+        engine.refuse_conflicts(stack, checkout, environ or {}, given.get)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("environ", [{}, {"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}])
+def test_no_conflict(environ: Mapping[str, str], checkout: Path) -> None:
+    engine.refuse_conflicts(load.stack(checkout, "dev"), checkout, environ, GIVEN.get)
+
+
+def test_another_owner_in_the_environment(checkout: Path) -> None:
+    assert problems(checkout, {"GITHUB_OWNER": "other", "GITHUB_ORGANIZATION": "third"}) == (
+        "GITHUB_OWNER=other in the environment would override Pulumi.dev.yaml: "
+        "fleet:repository.owner 'acme'; unset GITHUB_OWNER",
+        "GITHUB_ORGANIZATION=third in the environment would override Pulumi.dev.yaml: "
+        "fleet:repository.owner 'acme'; unset GITHUB_ORGANIZATION",
+    )
+
+
+def test_another_config_than_the_files(checkout: Path) -> None:
+    assert sorted(problems(checkout, given={**GIVEN, "apps": [], "flux": None})) == [
+        "Pulumi.dev.yaml: fleet:apps: differs from the value that the engine was given; "
+        "set it in this file and run without --config-file",
+        "Pulumi.dev.yaml: fleet:flux: differs from the value that the engine was given; "
+        "set it in this file and run without --config-file",
+    ]
+
+
+def test_all_problems_at_once(checkout: Path) -> None:
+    write(checkout, {"kubeconfig": "contexts: [{name: k3d-prod}]"})
+    found = problems(checkout, {"GITHUB_OWNER": "other"}, {**GIVEN, "apps": []})
+    assert [line.partition(": ")[2].partition(": ")[0] for line in found] == [
+        "fleet:repository.owner 'acme'; unset GITHUB_OWNER",
+        "fleet:apps",
+        "fleet:cluster.context",
+    ]
+
+
+class TestKubeconfig:
+    @staticmethod
+    def refused(checkout: Path, text: str | None, path: str = "kubeconfig") -> str:
+        """Return the problem of a kubeconfig file with a text; None stands for no file."""
+        write(checkout, {"Pulumi.dev.yaml": text_with_kubeconfig(path)})
+        (checkout / "kubeconfig").unlink()
+        if text is not None:
+            write(checkout, {path: text})
+        cluster = {"kubeconfig": path, "context": "k3d-dev"}
+        (problem,) = problems(checkout, given={**GIVEN, "cluster": cluster})
+        return problem
+
+    def test_the_context_exists(self, checkout: Path) -> None:
+        stack = load.stack(checkout, "dev")
+        engine.refuse_conflicts(stack, checkout, {}, GIVEN.get)
+        assert engine.kubeconfig_path(stack) == checkout / "kubeconfig"
+
+    def test_home(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(checkout))
+        write(checkout, {"Pulumi.dev.yaml": text_with_kubeconfig("~/.kube/config")})
+        stack = load.stack(checkout, "dev")
+        assert engine.kubeconfig_path(stack) == checkout / ".kube/config"
+
+    def test_the_context_does_not_exist(self, checkout: Path) -> None:
+        """The current context of the file is no substitute."""
+        text = "current-context: k3d-prod\ncontexts: [{name: k3d-prod}, {name: minikube}]"
+        assert self.refused(checkout, text) == (
+            f"Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' is not in {checkout}/kubeconfig; "
+            "name a context of it: k3d-prod, minikube"
+        )
+
+    @pytest.mark.parametrize("text", ["", "contexts: 1", "[]", "contexts: [1]"])
+    def test_no_contexts(self, text: str, checkout: Path) -> None:
+        assert self.refused(checkout, text).endswith("has no contexts; name another kubeconfig")
+
+    def test_no_file(self, checkout: Path) -> None:
+        assert self.refused(checkout, None) == (
+            f"Pulumi.dev.yaml: fleet:cluster.kubeconfig: {checkout}/kubeconfig: "
+            "No such file or directory; name a file that can be read"
+        )
+
+    def test_no_kubeconfig(self, checkout: Path) -> None:
+        assert self.refused(checkout, "{") == (
+            f"Pulumi.dev.yaml: fleet:cluster.kubeconfig: {checkout}/kubeconfig: "
+            "is not a kubeconfig file; name one"
+        )
+
+    def test_the_home_of_an_unknown_user(self, checkout: Path) -> None:
+        assert self.refused(checkout, None, "~nobody-has-this-name/config") == (
+            "Pulumi.dev.yaml: fleet:cluster.kubeconfig: ~nobody-has-this-name/config: "
+            "has a user without a home folder; write the whole path"
+        )
+
+
+def text_with_kubeconfig(path: str) -> str:
+    return stack_file("dev").replace("kubeconfig: kubeconfig", f"kubeconfig: {path}")

@@ -1,0 +1,71 @@
+"""The Flux objects of a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.config.models import Stack
+from fleet.render import flux, layout, tree
+from tests.render.support import manifest_in, manifests_in, stack_of
+from tests.support import INSTALL_MANIFESTS, stack_file
+
+
+def test_the_whole_kustomization_of_a_stage(checkout: Path) -> None:
+    text = tree.render(stack_of(checkout, stack_file("dev")), None)["clusters/dev/apps.yaml"]
+    assert manifest_in(text) == {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "apps", "namespace": "flux-system"},
+        "spec": {
+            "interval": "5m",
+            "retryInterval": "1m",
+            "timeout": "5m",
+            "prune": True,
+            "wait": True,
+            "serviceAccountName": "platform",
+            "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
+            "path": "./clusters/dev/apps",
+            "dependsOn": [{"name": "infra"}],
+        },
+    }
+
+
+def test_sync_applies_only_the_path_of_this_cluster(shipped: Stack) -> None:
+    source, root = flux.sync(shipped)
+    assert source["spec"]["url"] == shipped.config.repository.pull_url
+    assert source["spec"]["ref"] == {"branch": shipped.config.repository.branch}
+    assert "secretRef" not in source["spec"]
+    assert root["spec"]["path"] == f"./clusters/{shipped.name}"
+    assert root["spec"]["sourceRef"] == {"kind": source["kind"], "name": "flux-system"}
+    assert {item["metadata"]["name"] for item in (source, root)} == {"flux-system"}
+    # Pulumi applies the same objects once that Flux then applies from Git.
+    text = tree.render(shipped, None)[f"{shipped.path}/{layout.SYNC_FILE}"]
+    assert manifests_in(text) == [source, root]
+
+
+def test_the_platform_has_an_account_of_its_own(shipped: Stack) -> None:
+    files = tree.render(shipped, None)
+    account, binding = manifests_in(files[f"{shipped.path}/{layout.ACCOUNT_FILE}"])
+    assert [account, binding] == list(flux.platform_account())
+    subject = {"kind": "ServiceAccount", "name": "platform", "namespace": "flux-system"}
+    assert binding["subjects"] == [subject]
+    for item in (account, binding):
+        # If Flux removed its own account first, it could remove nothing else.
+        assert item["metadata"]["annotations"] == {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+    specs = [
+        item["spec"]
+        for text in files.values()
+        for item in manifests_in(text)
+        if item["apiVersion"].startswith("kustomize.toolkit")
+    ]
+    assert len(specs) == 4
+    assert {spec["serviceAccountName"] for spec in specs} == {account["metadata"]["name"]}
+
+
+def test_the_tree_names_the_pull_token_without_its_value(checkout: Path) -> None:
+    text = stack_file("dev", more="  fleet:pullToken: {secure: c2VjcmV0}\n")
+    stack = stack_of(checkout, text)
+    files = tree.render(stack, INSTALL_MANIFESTS)
+    (source, _) = manifests_in(files[f"clusters/dev/{layout.SYNC_FILE}"])
+    assert source["spec"]["secretRef"] == {"name": flux.PULL_SECRET}
+    assert not any("c2VjcmV0" in text or "kind: Secret" in text for text in files.values())
