@@ -121,7 +121,17 @@ PARTS: Mapping[str, Part] = {
         version_command={"pulumi-resource-github": ("--version",)},
         minutes=3,
     ),
+    "kyverno-cli": Part(
+        programs={"kubectl-kyverno": "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno"},
+        version="v1.19.1",
+        version_command={"kubectl-kyverno": ("version",)},
+        linker_flags="-X github.com/kyverno/kyverno/pkg/version.BuildVersion=v1.19.1",
+        minutes=3,
+    ),
 }
+# Only a test runs these, so `make sandbox` does without them.
+TEST_PARTS = ("kyverno-cli",)
+SANDBOX_PARTS = tuple(name for name in PARTS if name not in TEST_PARTS)
 _PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
 
 
@@ -133,7 +143,8 @@ def program(name: str) -> Path:
         return found
     path = _build_folder(part_name) / name
     if not path.exists():
-        raise SandboxError(f"{name}: not built; run `make tools`")
+        target = "test" if part_name in TEST_PARTS else "tools"
+        raise SandboxError(f"{name}: not built; run `make {target}`")
     return path
 
 
