@@ -22,7 +22,8 @@ sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 tools: $(VENV)/installed ## build the programs that the sandbox and `fleet check` need, once
 	@$(BIN)/python -m sandbox tools
 
-test: tools ## run all tests, with a sandbox of their own
+test: $(VENV)/installed ## run all tests, with a sandbox of their own
+	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest
 
 test-unit: $(VENV)/installed ## run the tests that need no sandbox

@@ -148,7 +148,7 @@ class Stacks:
                 plugins[name] = f"official, {installed}"
             elif name == KUBERNETES_PLUGIN:
                 parts.link(link, program(name))
-                plugins[name] = f"official {parts.PARTS['pulumi-kubernetes'].version}, built here"
+                plugins[name] = f"official, {parts.PARTS['pulumi-kubernetes'].version}, built here"
             else:
                 language_host.install(link)
                 plugins[name] = "stand-in over the server of Pulumi's SDK"
