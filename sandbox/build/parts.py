@@ -34,8 +34,8 @@ class Part:
 
     `programs` maps a program's file name to its Go package. `version_command` maps a program to the
     arguments that print its version; a program on PATH is used only when it prints `version`.
-    With `any_version`, any program of that name on PATH is used. `minutes` is the time of a build on
-    two cores with an empty Go cache.
+    With `any_version`, any program of that name on PATH is used. `minutes` is the time of a build
+    on two cores with an empty Go cache.
     """
 
     programs: Mapping[str, str]
