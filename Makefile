@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-down check-tools tools test test-unit lint format \
+.PHONY: help sandbox shell sandbox-down check-tools tools test test-unit lint format \
 	golden schema schema-pins lock
 
 help: ## list the targets
@@ -13,6 +13,9 @@ help: ## list the targets
 
 sandbox: $(VENV)/installed ## start three clusters on this machine and run `pulumi up` for each
 	@$(BIN)/python -m sandbox up
+
+shell: $(VENV)/installed ## open a shell in the sandbox, with pulumi, fleet, kubectl and git
+	@$(BIN)/python -m sandbox shell
 
 sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 	@$(BIN)/python -m sandbox down
@@ -23,7 +26,8 @@ check-tools: $(VENV)/installed ## build what `fleet check` and the unit tests ne
 tools: $(VENV)/installed ## build everything that the sandbox needs, once
 	@$(BIN)/python -m sandbox tools
 
-test: tools ## run all tests, with a sandbox of their own
+test: $(VENV)/installed ## run all tests, with a sandbox of their own
+	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest
 
 test-unit: check-tools ## run the tests that need no sandbox

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from fleet.check import schema_sources
-from sandbox.build import parts, schema_pins
+from fleet.check import json_schemas, schema_sources
+from fleet.kube import yaml_reader
+from sandbox.build import parts, public_sources, schema_pins
 from sandbox.sandbox_error import SandboxError
 from tests.support import write
+
+
+def schemas_of(crd: bytes) -> object:
+    """Return the schemas of a CRD, without its descriptions, which differ."""
+    (document,) = yaml_reader.documents(crd)
+    return list(json_schemas.from_crd(document))
 
 
 def test_the_pins_are_those_of_the_modules() -> None:
@@ -30,6 +37,20 @@ def test_every_project_is_pinned() -> None:
         "gateway.networking.k8s.io_",
     ):
         assert part in paths
+
+
+def test_kyvernos_chart_brings_the_crds_that_the_schemas_are_made_from() -> None:
+    """The chart takes them from another repository, at the version that Kyverno requires."""
+    module, _ = public_sources.KYVERNO_SUBCHARTS["kyverno-api"]
+    in_chart = [
+        schemas_of(path.read_bytes())
+        for path in sorted((parts.source(module) / "config/crds").rglob("*.yaml"))
+    ]
+    assert in_chart == [
+        schemas_of(schema_pins.read(file))
+        for file in schema_sources.pinned()
+        if "/policies.kyverno.io_" in file.path
+    ]
 
 
 def test_a_url_names_tag_and_file() -> None:
