@@ -27,7 +27,9 @@ def main() -> int:
     commands.add_parser("up", help="build what is missing, start everything, print the table")
     commands.add_parser("down", help="stop everything that `up` started and remove its state")
     build = commands.add_parser("tools", help="only build what is missing")
-    build.add_argument("--tests", action="store_true", help="build also what only tests need")
+    extent = build.add_mutually_exclusive_group()
+    extent.add_argument("--check", action="store_true", help="only what `fleet check` needs")
+    extent.add_argument("--tests", action="store_true", help="also what only tests need")
     shell = commands.add_parser("shell", help="open a shell in the working copy of the sandbox")
     shell.add_argument("-c", dest="line", metavar="LINE", help="run this line instead")
     args = parser.parse_args()
@@ -38,7 +40,10 @@ def main() -> int:
 
     try:
         if args.command == "tools":
-            tools.build(say, tuple(parts.PARTS) if args.tests else parts.SANDBOX_PARTS)
+            if args.check:
+                tools.build_for_check(say)
+            else:
+                tools.build(say, tuple(parts.PARTS) if args.tests else parts.SANDBOX_PARTS)
             return 0
         if args.command == "shell":
             return run_shell(Sandbox(_STATE), args.line)

@@ -47,7 +47,7 @@ class Part:
 
 
 # `fleet check` runs these two, so they are linked into the cache's folder of programs.
-_PROGRAMS_OF_FLEET = ("kustomize", "kubeconform")
+CHECK_PARTS = ("kustomize", "kubeconform")
 _KUBERNETES = "k8s.io/component-base/version"
 PARTS: Mapping[str, Part] = {
     "kustomize": Part(
@@ -172,7 +172,7 @@ def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
                 _build(name)
             say(f"built {name} in {time.monotonic() - started:.0f} s")
             left -= PARTS[name].minutes
-        if name in _PROGRAMS_OF_FLEET:
+        if name in CHECK_PARTS:
             link(cache.programs() / name, program(name))
 
 
