@@ -23,10 +23,12 @@ def check_stacks(
     stacks: Sequence[tuple[Stack, str | None]],
     progress: Callable[[str], None],
     clones: Path | None = None,
+    schema_locations: Sequence[str] = (),
 ) -> Report:
     """Check the clusters of all stacks, given as (stack, Flux's own manifests or None).
 
     With `clones`, a folder of clones of tenants' repositories, check what these deploy as well.
+    Other `schema_locations` replace the schemas that `fleet fetch` made.
     """
     report = Report(clusters=len(stacks))
     report.findings += sorted(
@@ -37,6 +39,7 @@ def check_stacks(
         # A build would fetch remote bases from the network.
         return report
     schemas.require_programs()
+    locations = schemas.locations(schema_locations)
     definition_folders = definitions.namespace_folders(root)
     objects: list[BuiltObject] = []
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
@@ -53,7 +56,7 @@ def check_stacks(
             report.findings += tenants.findings
             report.tenants, report.not_checked = tenants.checked, tenants.not_checked
         progress(f"validating {len(objects)} objects")
-        findings, report.without_schema = schemas.validate(objects, Path(folder))
+        findings, report.without_schema = schemas.validate(objects, Path(folder), locations)
         report.findings += findings
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))

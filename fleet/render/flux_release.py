@@ -7,44 +7,19 @@ downloads them into the cache, once for each release.
 from __future__ import annotations
 
 import hashlib
-import http.client
-import os
 import re
-import urllib.request
 from pathlib import Path
-from typing import IO
 
-from fleet import cache
+from fleet import cache, files, https
 from fleet.config import local_paths
 from fleet.config.models import Flux
 from fleet.errors import FleetError
 
 RELEASES = "https://github.com/fluxcd/flux2/releases/download"
-FETCH_TIMEOUT = 60
 
 
 class ManifestsMissingError(FleetError):
     """Flux's install manifests are not on this machine."""
-
-
-class _OnlyHttps(urllib.request.HTTPRedirectHandler):
-    """Refuses a redirect to another scheme, where anybody on the way could change the answer."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not newurl.startswith("https://"):
-            raise FleetError(
-                f"{req.full_url}: redirects to a URL that is not https://; name another URL in "
-                "fleet:flux.manifests"
-            )
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def url(flux: Flux) -> str:
@@ -89,7 +64,7 @@ def read(flux: Flux, root: Path) -> str:
 
 
 def read_for_review(flux: Flux, root: Path) -> str:
-    """Return the install manifests, or those that `make tools` built from Flux's Go modules.
+    """Return the install manifests, or those that `make check-tools` built from Flux's Go modules.
 
     The built ones do for `fleet render` and `fleet check`; `pulumi up` needs the release's own.
     """
@@ -108,19 +83,10 @@ def fetch(flux: Flux, root: Path) -> Path:
     if not _is_remote(flux) or path.exists():
         read(flux, root)
         return path
-    try:
-        opener = urllib.request.build_opener(_OnlyHttps)
-        with opener.open(url(flux), timeout=FETCH_TIMEOUT) as answer:
-            content: bytes = answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise FleetError(f"{url(flux)}: cannot be fetched: {error}") from None
+    content = https.get(url(flux))
     _verify(flux, content, url(flux))
-    # A process that is killed while it writes must not leave half a file at `path`.
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        files.write(path, content)
     except OSError as error:
         raise FleetError(f"{path}: cannot be written: {error.strerror}") from None
     return path

@@ -1,6 +1,6 @@
 """JSON Schemas of every kind that the tree can hold, for a strict and offline kubeconform.
 
-They are built from Kubernetes' OpenAPI document and from the CRDs of Flux, Kyverno and the Gateway
+They are made from Kubernetes' OpenAPI document and from the CRDs of Flux, Kyverno and the Gateway
 API. Each kind has one file, at the path of `fleet.check.schemas.SCHEMA_TEMPLATE`, and a file refers
 to no other file. The schemas are closed: they refuse a field that the API server would drop, so
 kubeconform finds misspelt fields.
@@ -11,28 +11,17 @@ kubeconform expects that draft when a schema names none.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sandbox.build import parts
-from sandbox.host import files
+from fleet import cache, files
+from fleet.check import schema_sources
+from fleet.kube import yaml_reader
 
 Schema = dict[str, Any]
-
-_KUBERNETES = "k8s.io/kubernetes"
-_CRD_FOLDERS = (
-    ("github.com/fluxcd/source-controller", "config/crd/bases"),
-    ("github.com/fluxcd/kustomize-controller", "config/crd/bases"),
-    ("github.com/fluxcd/helm-controller", "config/crd/bases"),
-    ("github.com/fluxcd/notification-controller", "config/crd/bases"),
-    ("github.com/kyverno/kyverno", "charts/kyverno/charts/crds/templates"),
-    ("sigs.k8s.io/gateway-api", "config/crd/standard"),
-)
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _SPECIAL: Mapping[str, Schema] = {
@@ -51,55 +40,51 @@ _FORMATS = ("ipv4", "ipv6")
 _PREFIX = "#/definitions/"
 
 
-def build(out: Path) -> None:
-    """Replace the folder `out` by one with all schemas. Every build gives the same bytes.
+def folder() -> Path:
+    """Return the folder of the schemas, whether they are made or not.
 
-    kubeconform finds them with `-schema-location '<out>/' + fleet.check.schemas.SCHEMA_TEMPLATE`.
+    Its name changes with the pins and with this module, so a new fleet makes its schemas again.
     """
-    swagger = parts.source(_KUBERNETES) / "api" / "openapi-spec" / "swagger.json"
-    definitions = from_openapi(json.loads(swagger.read_text()))
-    with files.fresh_folder(out) as folder:
-        for location, schema in _located_schemas(definitions):
-            path = folder / location
+    inputs = schema_sources.PINS.read_bytes() + Path(__file__).read_bytes()
+    return cache.schemas(hashlib.sha256(inputs).hexdigest()[:12])
+
+
+def build(out: Path, read: schema_sources.Read) -> None:
+    """Replace the folder `out` by one with all schemas. Every build gives the same bytes."""
+    with files.fresh_folder(out) as made:
+        for location, schema in _located_schemas(read):
+            path = made / location
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(schema, sort_keys=True, separators=(",", ":")))
 
 
-def _located_schemas(definitions: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
+def _located_schemas(read: schema_sources.Read) -> Iterator[tuple[str, Schema]]:
+    definitions: dict[str, Schema] = {}
+    crds: list[Schema] = []
+    for file in schema_sources.pinned():
+        content = read(file)
+        if file.path.endswith(".json"):
+            definitions |= from_openapi(json.loads(content))
+        else:
+            crds += _crds(content)
     for schema in definitions.values():
         if (kind := schema.get("x-kind")) is not None:
             yield kind, standalone(schema, definitions)
-    for crd in _crds():
+    for crd in crds:
         for location, schema in from_crd(crd):
             yield location, standalone(schema, definitions)
 
 
-def _crds() -> Iterator[Schema]:
-    for module, folder in _CRD_FOLDERS:
-        for path in sorted((parts.source(module) / folder).rglob("*.yaml")):
-            for document in yaml.load_all(without_templating(path.read_text()), Loader=_Loader):
-                if document and document["kind"] == "CustomResourceDefinition":
-                    yield document
-
-
-# The C loader is ten times as fast, but PyYAML can be built without it.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _crds(content: bytes) -> Iterator[Schema]:
+    for document in yaml_reader.documents(content):
+        if document and document["kind"] == "CustomResourceDefinition":
+            yield document
 
 
 def location(api_version: str, kind: str) -> str:
     """Return the path of a kind's schema, as in SCHEMA_TEMPLATE: apps/deployment_v1.json."""
     group, _, version = api_version.rpartition("/")
     return f"{group or version}/{kind.lower()}_{version}.json"
-
-
-def without_templating(text: str) -> str:
-    """Remove the lines of a chart's template that hold only an instruction of Helm.
-
-    The rest of a CRD template of Kyverno is the complete CRD without its labels.
-    """
-    return "\n".join(
-        line for line in text.split("\n") if not re.fullmatch(r"\s*\{\{.*\}\}\s*", line)
-    )
 
 
 def from_openapi(document: Mapping[str, Any]) -> dict[str, Schema]:
