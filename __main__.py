@@ -21,7 +21,7 @@ def main() -> None:
     root = Path.cwd()  # The engine runs a program in the folder of its project.
     stack = load.stack(root, pulumi.get_stack())
     config = pulumi.Config(stack_files.PROJECT)
-    engine.refuse_conflicts(stack, root, os.environ, config.get_object)
+    engine.refuse_conflicts(stack, root, os.environ, config.get)
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)

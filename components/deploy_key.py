@@ -19,11 +19,13 @@ from fleet.kube.manifest import Manifest
 class DeployKeyArgs:
     """The key that fleet derives for one tenant in one cluster, and the repository that it reads.
 
-    `known_hosts` is GitHub's line of known_hosts. `after` lists the resources that must exist
+    `key_without_owner` is the key of the same generation that earlier versions of fleet derived.
+    `known_hosts` are GitHub's lines of known_hosts. `after` lists the resources that must exist
     before Flux can try the key: Flux itself and the repository.
     """
 
     key: DeployKey
+    key_without_owner: DeployKey
     cluster: str
     tenant: str
     repository: str
@@ -39,6 +41,9 @@ class DeployKeyOnGitHub:
     is part of theirs.
     """
 
+    key: DeployKey
+    """The key that this run uses."""
+
     has_former: bool
     """GitHub also has another key of this tenant in this cluster."""
 
@@ -47,9 +52,13 @@ class DeployKeyOnGitHub:
         self._parent = parent
         self._title_prefix = f"fleet: {args.cluster}/{args.tenant} "
         registered = self._registered_keys()
-        self._existing = next((key for key in registered if key.key == args.key.public), None)
+        # A key that an earlier version made stays until its number is raised. The state may be
+        # lost, so GitHub is asked which of the two keys is in use.
+        without_owner = any(key.key == args.key_without_owner.public for key in registered)
+        self.key = args.key_without_owner if without_owner else args.key
+        self._existing = next((key for key in registered if key.key == self.key.public), None)
         self.has_former = any(
-            key.title.startswith(self._title_prefix) and key.key != args.key.public
+            key.title.startswith(self._title_prefix) and key.key != self.key.public
             for key in registered
         )
 
@@ -67,10 +76,10 @@ class DeployKeyOnGitHub:
         return github.RepositoryDeployKey(
             # The name changes with the key. So the engine deletes a former key at the end of a run,
             # and only if nothing in that run has failed.
-            f"{args.tenant}/{args.key.digest}",
+            f"{args.tenant}/{self.key.digest}",
             repository=args.repository,
             title=existing.title if existing else f"{self._title_prefix}{args.generation}",
-            key=args.key.public,
+            key=self.key.public,
             read_only=True,
             opts=pulumi.ResourceOptions(
                 parent=self._parent,

@@ -81,7 +81,7 @@ class TenantRegistration(pulumi.ComponentResource):
                 "cannot try the new key; remove suspend"
             )
         registered = deploy_key.register()
-        data = {"identity": key_args.key.private, "known_hosts": key_args.known_hosts}
+        data = {"identity": deploy_key.key.private, "known_hosts": key_args.known_hosts}
         self.resources = self._namespace_and_secret(
             name, args, pulumi.Output.secret(data), [registered]
         )

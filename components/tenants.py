@@ -88,18 +88,24 @@ def _deploy_key_args(
 ) -> DeployKeyArgs | None:
     if tenant.deploy_key is None:
         return None
-    key = deploy_keys.derive(
-        pulumi.Config(stack_files.PROJECT).require("deployKeySeed"),
-        cluster=stack.name,
-        tenant=tenant.name,
-        repository=tenant.repository_name,
-        generation=tenant.deploy_key,
+    seed = pulumi.Config(stack_files.PROJECT).require("deployKeySeed")
+    name = tenant.repository_name
+    with_owner, without_owner = (
+        deploy_keys.derive(
+            seed,
+            cluster=stack.name,
+            tenant=tenant.name,
+            repository=repository,
+            generation=tenant.deploy_key,
+        )
+        for repository in (f"{stack.config.repository.owner}/{name}", name)
     )
     return DeployKeyArgs(
-        key=key,
+        key=with_owner,
+        key_without_owner=without_owner,
         cluster=stack.name,
         tenant=tenant.name,
-        repository=tenant.repository_name,
+        repository=name,
         generation=tenant.deploy_key,
         known_hosts=stack.config.repository.known_hosts or "",
         after=after,

@@ -37,6 +37,7 @@ class DeployKey:
 def derive(seed: str, *, cluster: str, tenant: str, repository: str, generation: int) -> DeployKey:
     """Return the key of one tenant in one cluster; a new generation is a new key.
 
+    `repository` is `<owner>/<name>`, or only the name for a key of an earlier version of fleet.
     Raises FleetError when the seed is too short.
     """
     if len(seed.strip()) < SEED_CHARACTERS:

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from fleet.cli import main
 from tests.support import FILES, Ended, Run, write
+
+# The same examples in every run, so that a run that fails can be repeated; a busy machine is slow.
+settings.register_profile("fleet", derandomize=True, deadline=None)
+settings.load_profile("fleet")
 
 
 @pytest.fixture(autouse=True)

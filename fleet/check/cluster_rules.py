@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fleet.check.built_object import BuiltObject
+from fleet.check.durations import too_long_durations
 from fleet.check.fields import mapping_at, mappings_in
 from fleet.check.findings import Finding
 from fleet.config import definitions
@@ -56,6 +57,7 @@ def findings(
     yield from missing_dependencies(objects)
     yield from missing_accounts(objects)
     yield from sources_in_other_namespaces(objects)
+    yield from too_long_durations(objects)
 
 
 def duplicate_objects(stack: Stack, objects: Sequence[BuiltObject]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from fleet.check.findings import Report
+from fleet.check.findings import Finding, Report
 from fleet.check.run import check_stacks
 from fleet.cli import install_manifests, options, progress
 from fleet.config import load
@@ -39,21 +39,36 @@ def register(commands: options.Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    try:
+        report = _check(args)
+    except FleetError as error:
+        if not args.json:
+            raise
+        report = Report(findings=[_finding(line) for line in str(error).splitlines()])
+    _print_report(report, as_json=args.json)
+    return 1 if report.findings else 0
+
+
+def _check(args: argparse.Namespace) -> Report:
     if args.tenants is not None and not args.tenants.is_dir():
         raise FleetError(
             f"--tenants {args.tenants}: is not a folder; name the folder with the tenants' clones"
         )
     stacks = load.stacks(args.root)
     manifests = install_manifests.by_stack(stacks, args.root)
-    report = check_stacks(
+    return check_stacks(
         args.root,
         [(stack, manifests[stack.name]) for stack in stacks],
         progress.show,
         clones=args.tenants,
         schema_locations=args.schemas,
     )
-    _print_report(report, as_json=args.json)
-    return 1 if report.findings else 0
+
+
+def _finding(line: str) -> Finding:
+    """Return the finding of an error, one line, which starts with a file or a program."""
+    file, colon, text = line.partition(": ")
+    return Finding(file=file if colon else "", object="", problem=text if colon else line)
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:

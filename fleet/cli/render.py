@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,9 @@ def register(commands: options.Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    stacks = [load.stack(args.root, args.stack)] if args.stack else load.stacks(args.root)
+    stacks = (
+        [load.stack(args.root, args.stack)] if args.stack is not None else load.stacks(args.root)
+    )
     manifests = install_manifests.by_stack(stacks, args.root)
     for stack in stacks:
         files = tree.render(stack, manifests[stack.name])
@@ -44,17 +47,30 @@ def _write_tree(out: Path, stack: Stack, files: Mapping[str, str]) -> None:
     missing from `files` only because this machine does not have them.
     """
     for path, text in files.items():
-        _write(out / path, text)
+        _write(out, path, text)
     current = {*files, f"{stack.path}/{layout.COMPONENTS_FILE}"}
     for file in (out / stack.path).rglob("*.yaml"):
-        stale = file.relative_to(out).as_posix() not in current
-        if stale and file.read_text(encoding="utf-8").startswith(tree.first_line(stack)):
+        if file.relative_to(out).as_posix() not in current and _is_generated(file, stack):
             file.unlink()
 
 
-def _write(path: Path, text: str) -> None:
+def _is_generated(file: Path, stack: Stack) -> bool:
+    """Say whether an earlier run wrote this file; a link or a folder is the user's own."""
+    if file.is_symlink() or not file.is_file():
+        return False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        return file.read_bytes().startswith(tree.first_line(stack).encode())
     except OSError as error:
-        raise FleetError(f"{path}: cannot be written: {error.strerror}") from None
+        raise FleetError(f"{file}: cannot be read: {error.strerror}; remove it") from None
+
+
+def _write(out: Path, path: str, text: str) -> None:
+    target = out / path
+    # A pull request could have made a link of a generated file.
+    if not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(out)):
+        raise FleetError(f"{target}: leads out of {out}; remove the link")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FleetError(f"{target}: cannot be written: {error.strerror}") from None

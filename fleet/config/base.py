@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -68,6 +69,16 @@ class Matches:
         return text
 
 
+def is_encrypted(value: object) -> bool:
+    """Say whether a value is one that `pulumi config set --secret` has written."""
+    return isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Keeps a value out of all messages, because a secret could be in it by mistake."""
+
+
 PLAIN_SECRET = "plain_secret"  # noqa: S105 - the type of an error
 
 
@@ -88,7 +99,7 @@ class Secret:
     def _conceal(self, value: object) -> str | None:
         if value is None:
             return None
-        if isinstance(value, dict) and set(value) == {"secure"}:
+        if is_encrypted(value):
             return "secure"
         # The caller knows the key, so it fills in `{command}`.
         raise PydanticCustomError(
@@ -108,15 +119,48 @@ def broken_rules(model: BaseModel, messages: Mapping[tuple[str, ...], str]) -> V
     )
 
 
+def _printable(text: str) -> str:
+    # Such texts reach comments of YAML, where a line break of any kind would begin new content.
+    if not text.isprintable():
+        raise ValueError("has control characters; remove them")
+    return text
+
+
 NonEmpty = Annotated[
     str,
     Field(min_length=1),
     Matches(r"^\S(.*\S)?$", "must be one line without blanks around it"),
+    AfterValidator(_printable),
 ]
+
+
+def _short_path(path: str) -> str:
+    # File systems take no longer names, and Flux could not unpack them.
+    if len(path) > 1024 or any(len(part) > 255 for part in path.split("/")):
+        raise ValueError("is too long; use at most 255 characters a folder and 1024 in all")
+    return path
+
+
+ShortPath = Annotated[NonEmpty, AfterValidator(_short_path)]
+# A line of any other form is refused, such as one of a private key.
+_KNOWN_HOST = re.compile(
+    r"(@(cert-authority|revoked) )?[!-~]+ (ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?"
+)
+
+
+def _known_hosts(text: str) -> str:
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    if not lines or not all(_KNOWN_HOST.fullmatch(line) for line in lines):
+        raise ValueError("must be lines of known_hosts: host names, kind of key, key")
+    return text
+
+
+KnownHosts = Annotated[str, AfterValidator(_known_hosts), Hidden()]
 Branch = Annotated[
     str,
     Matches(
-        r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
-        "must be a branch: letters, digits, '.', '_', '-' and '/'",
+        # `git check-ref-format` refuses everything else that these characters allow.
+        r"^(?!.*(\.\.|//|/\.|\.lock(/|$)|[./]$))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$",
+        "must be a branch that Git allows, of letters, digits, '.', '_', '-' and '/', at most 200",
     ),
 ]

@@ -32,7 +32,8 @@ def _created_namespace(content: Mapping[str, Any]) -> str | None:
         install = spec.get("install")
         if isinstance(install, dict) and install.get("createNamespace"):
             found = spec.get("targetNamespace")
-    return None if found is None else str(found)
+    # The text of another value could be longer than fits into memory.
+    return found if isinstance(found, str) else None
 
 
 def yaml_files(root: Path) -> Iterator[Path]:

@@ -50,6 +50,8 @@ def _definitions(folder: Path) -> list[str]:
             found.parent.relative_to(folder).as_posix()
             for name in KUSTOMIZATION_FILES
             for found in folder.rglob(name)
+            # No entry can have such a name, and a problem is one line.
+            if str(found).isprintable()
         }
     )
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from fleet.config.urls import plain_url
 
 
 def git_url(url: str, secret: str) -> str:
     """Return an https:// or ssh:// URL. Raises ValueError; `secret` is the key of its password."""
-    if not re.fullmatch(r"(https|ssh)://[^\s/]+/\S+", url):
-        raise ValueError("must be an https:// or ssh:// URL")
-    if re.match(r"https://[^/]*@", url) or re.match(r"ssh://[^/@]*:[^/@]*@", url):
-        raise ValueError(
-            f"must not contain a user or a password, Git would keep it forever; use {secret}"
-        )
+    plain_url(url, ("https", "ssh"), f"remove the rest, and keep a token in {secret}")
+    if not url.partition("://")[2].partition("/")[2].strip("/"):
+        raise ValueError("has no path; add the owner and the name of the repository")
     return url
 
 

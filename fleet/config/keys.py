@@ -11,8 +11,11 @@ from pydantic import BaseModel
 
 from fleet.config.base import Scope, Secret
 from fleet.config.models import StackConfig
+from fleet.config.problem import shown_key
 
 PROJECT = "fleet"
+# Stands for every key of a mapping whose keys are free.
+ANY_NAME = "<name>"
 # The place of a value below `fleet:`: keys, and the indexes of list items.
 Location = tuple[int | str, ...]
 
@@ -88,7 +91,7 @@ def declared_at(location: Location) -> Declaration | None:
 def all_declared() -> Iterator[tuple[Location, Declaration]]:
     """Yield every value that a stack file may have, with its location.
 
-    An index of 0 stands for every item of a list, and `<name>` for every key that is free.
+    An index of 0 stands for every item of a list, and ANY_NAME for every key that is free.
     """
     return _declared_below((), Declaration(type=StackConfig))
 
@@ -99,7 +102,7 @@ def _declared_below(
     yield location, declaration
     parts: list[int | str] = [*declaration.keys]
     if not parts and declaration.item:
-        parts = [0 if declaration.container is list else "<name>"]
+        parts = [0 if declaration.container is list else ANY_NAME]
     for part in parts:
         if inner := declaration.part(part):
             yield from _declared_below((*location, part), inner)
@@ -116,8 +119,18 @@ def keys_of(scope: Scope) -> tuple[str, ...]:
 
 def key_at(location: Location) -> str:
     """Return a location as a problem names it, such as `fleet:tenants[0].name`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    parts = (_shown_part(location, depth) for depth in range(len(location)))
     return f"{PROJECT}:{''.join(parts).removeprefix('.')}"
+
+
+def _shown_part(location: Location, depth: int) -> str:
+    part = location[depth]
+    if isinstance(part, int):
+        return f"[{shown_key(part)}]"
+    holder = declared_at(location[:depth])
+    if holder and part in holder.keys:
+        return f".{part}"
+    return f".{shown_key(part, of_secrets=depth > 0 and location[0] in keys_of(Scope.SECRET))}"
 
 
 def secret_command(location: Location) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from fleet.config import keys
-from fleet.config.base import PLAIN_SECRET, Scope
+from fleet.config.base import PLAIN_SECRET, Hidden, Scope
 from fleet.config.keys import Location, key_at
-from fleet.config.problem import problem
+from fleet.config.problem import problem, shown
 from fleet.config.stack_files import PROJECT_FILE
 
 # Texts for pydantic's own errors; every other error brings its text along.
@@ -61,15 +60,23 @@ def _about_value(location: Location, value: object, error: ErrorDetails) -> str:
         text = text.replace("'", "")
     if error["type"] == "greater_than_equal":
         text = f"must be {error['ctx']['ge']} or more"
+    if error["type"] == "less_than_equal":
+        text = f"must be {error['ctx']['le']} or less"
     if error["type"] == "string_type" and isinstance(value, (dict, list)):
         text = "must be a single text"
     if value is None:
         return f"has no value; it {text.removesuffix('; quote it')}"
     if isinstance(value, str) and not value.strip():
         text = "must not be empty; set a value"
-    # A value in the place of a secret may be the secret itself.
-    secret = location[0] in keys.keys_of(Scope.SECRET)
-    return f"{'it' if secret else _without_password(value)} {text}"
+    return f"{'it' if _is_hidden(location) else shown(value)} {text}"
+
+
+def _is_hidden(location: Location) -> bool:
+    """Say whether a secret could be at a location, in its own place or by mistake."""
+    declaration = keys.declared_at(location)
+    if declaration and Hidden() in declaration.annotations:
+        return True
+    return location[0] in keys.keys_of(Scope.SECRET)
 
 
 def _at(values: Mapping[str, Any], location: Location) -> object:
@@ -80,7 +87,3 @@ def _at(values: Mapping[str, Any], location: Location) -> object:
         except (LookupError, TypeError):
             break  # An entry that is only its path has no keys.
     return value
-
-
-def _without_password(value: object) -> str:
-    return re.sub(r"//[^/\s]*@", "//***@", repr(value))

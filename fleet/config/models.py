@@ -9,9 +9,21 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
-from fleet.config.base import DNS_LABEL, Branch, Matches, NonEmpty, Scope, Secret, Strict
+from fleet.config.base import (
+    DNS_LABEL,
+    Branch,
+    Hidden,
+    KnownHosts,
+    Matches,
+    NonEmpty,
+    Scope,
+    Secret,
+    ShortPath,
+    Strict,
+)
 from fleet.config.git_urls import git_url
 from fleet.config.tenant_models import TenantConfig, TenantCredentials, TenantDefaults
+from fleet.config.urls import plain_url
 
 
 def _https_or_ssh(url: str) -> str:
@@ -19,17 +31,14 @@ def _https_or_ssh(url: str) -> str:
 
 
 def _https(url: str) -> str:
-    if not re.fullmatch(r"https://[^\s/@]+(/\S*)?", url):
-        raise ValueError("must be an https:// URL without user or password")
-    return url
+    return plain_url(url, ("https",), "remove the rest, and keep a token in github:token")
 
 
 def _path_or_https(where: str) -> str:
-    if "://" in where:
-        try:
-            return _https(where)
-        except ValueError as error:
-            raise ValueError(f"{error}, or a path") from None
+    # Elsewhere such characters tell that a URL is meant, however it is written.
+    is_path = where.startswith(("/", "./", "../", "~")) and not where.startswith("//")
+    if not is_path and set(where) & set(":@?%"):
+        return plain_url(where, ("https",), "remove the rest, or name a path")
     return where
 
 
@@ -50,15 +59,15 @@ class Repository(Strict):
     branch: Branch = Field(
         default="main", description="branch that `pulumi up` commits to and Flux pulls"
     )
-    url: Annotated[str, AfterValidator(_https_or_ssh)] | None = Field(
+    url: Annotated[str, AfterValidator(_https_or_ssh), Hidden()] | None = Field(
         default=None, description="URL that Flux pulls; https://github.com/<owner>/<name> if absent"
     )
-    api_url: Annotated[str, AfterValidator(_https)] = Field(
+    api_url: Annotated[str, AfterValidator(_https), Hidden()] = Field(
         default="https://api.github.com/",
         description="GitHub's API; another one for GitHub Enterprise Server",
     )
-    known_hosts: NonEmpty | None = Field(
-        default=None, description="known_hosts line of GitHub, for tenants with a deployKey"
+    known_hosts: KnownHosts | None = Field(
+        default=None, description="known_hosts lines of GitHub, for tenants with a deployKey"
     )
 
     @property
@@ -70,7 +79,7 @@ class Repository(Strict):
 class Cluster(Strict):
     """The connection to exactly one cluster, and its environment."""
 
-    kubeconfig: NonEmpty = Field(description="path of the kubeconfig file; ~ is your home")
+    kubeconfig: ShortPath = Field(description="path of the kubeconfig file; ~ is your home")
     context: NonEmpty = Field(description="context in that file; never the current one")
     environment: (
         Annotated[
@@ -100,7 +109,7 @@ def _plain_path(path: str) -> str:
 class Entry(Strict):
     """One shared definition that this cluster receives."""
 
-    path: Annotated[NonEmpty, AfterValidator(_plain_path)] = Field(
+    path: Annotated[ShortPath, AfterValidator(_plain_path)] = Field(
         description="folder below infrastructure/ or apps/"
     )
     because: NonEmpty | None = Field(
@@ -132,10 +141,10 @@ EntryOrPath = Annotated[Entry, BeforeValidator(_entry_of_path), _PathAlone()]
 class Flux(Strict):
     """The release of Flux in a cluster, and the source of its install manifests."""
 
-    version: Annotated[str, Matches(r"^v\d+\.\d+\.\d+$", "must be a release, such as v2.9.2")] = (
-        Field(description="release of Flux, such as v2.9.2")
-    )
-    manifests: Annotated[NonEmpty, AfterValidator(_path_or_https)] | None = Field(
+    version: Annotated[
+        str, Matches(r"^v[0-9]+\.[0-9]+\.[0-9]+$", "must be a release, such as v2.9.2")
+    ] = Field(description="release of Flux, such as v2.9.2")
+    manifests: Annotated[ShortPath, AfterValidator(_path_or_https), Hidden()] | None = Field(
         default=None,
         description="path or https:// URL of install.yaml; the GitHub release's if absent",
     )
@@ -176,6 +185,12 @@ class StackConfig(Strict):
     pull_token: Annotated[Literal["secure"] | None, Scope.SECRET, Secret()] = Field(
         default=None,
         description="read-only token with which Flux pulls a private repository; only encrypted",
+    )
+    esc_secrets: Annotated[tuple[NonEmpty, ...], Scope.CLUSTER] = Field(
+        default=(),
+        strict=False,
+        description="secrets that Pulumi ESC supplies, such as pullToken or "
+        "tenantCredentials.billing.token",
     )
 
 

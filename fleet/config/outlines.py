@@ -71,7 +71,7 @@ def _tenant(item: Mapping[str, Any]) -> TenantOutline | None:
         return None
     return TenantOutline(
         name=name,
-        repository=same_repository(str(url)),
+        repository=same_repository(url) if isinstance(url, str) else "",
         has_own_path="path" in item,
         creates_repository=item.get("create") is True,
     )
@@ -81,6 +81,8 @@ def _address(cluster: Mapping[str, Any]) -> tuple[str, str] | None:
     kubeconfig, context = cluster.get("kubeconfig"), cluster.get("context")
     if not (isinstance(kubeconfig, str) and isinstance(context, str)):
         return None
+    if not kubeconfig.isprintable():
+        return None  # The model reports it, and a file name cannot have such characters.
     # Path.expanduser raises for an unknown user; this leaves the `~` as it is.
     return os.path.expanduser(kubeconfig), context  # noqa: PTH111
 

@@ -54,9 +54,11 @@ class Parts:
         }
 
     def given_items(self, key: str) -> set[str]:
-        """Return the keys of all items of a top-level mapping, valid or not."""
-        locations = (*self.valid, *self.invalid)
-        return {str(where[1]) for where in locations if where[0] == key and len(where) > 1}
+        """Return the keys of all items of a top-level mapping, valid or not, that are texts."""
+        items = (
+            where[1] for where in (*self.valid, *self.invalid) if where[0] == key and where[1:]
+        )
+        return {item for item in items if isinstance(item, str)}
 
     def is_given(self, *location: int | str) -> bool:
         """Say whether a part has a value, valid or not."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fleet.config import keys
-from fleet.config.base import Scope
-from fleet.config.problem import problem
+from fleet.config.base import Scope, is_encrypted
+from fleet.config.problem import problem, shown_key
 from fleet.kube import yaml_reader
 
 PROJECT = keys.PROJECT
@@ -22,17 +22,23 @@ SECRET_KEYS = keys.keys_of(Scope.SECRET)
 SECRETS = tuple(keys.key_at((key,)) for key in SECRET_KEYS)
 # Pulumi itself keeps these keys in a stack file, beside `config`.
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey", "environment")
+# The token that commits to the repository, in both forms that the engine reads.
+_GITHUB_TOKEN = ("github:token", "github:config:token")
 
 _STACK_FILE = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileValues:
-    """The values of one file by key below `fleet:`, None if it cannot be read, and its problems."""
+    """The values of one file by key below `fleet:`, None if it cannot be read, and its problems.
+
+    `uses_esc` says whether the file names environments of Pulumi ESC, which supply more values.
+    """
 
     file: str
     values: Mapping[str, Any] | None
     problems: tuple[str, ...]
+    uses_esc: bool = False
 
 
 def names(root: Path) -> list[str]:
@@ -93,19 +99,50 @@ def _read(path: Path, known: tuple[str, ...] = ()) -> FileValues:
         config = _mapping(content.get("config"), "config")
     except ValueError as error:
         return FileValues(file=file, values=None, problems=(f"{file}: {error}",))
+    environment = content.get("environment") if known else None
     problems = [
-        problem(file, key, "unknown key; configuration goes below `config:`")
-        for key in content
-        if known and key not in known
+        *_unknown_keys(file, content, known),
+        *_keys_without_namespace(file, config),
+        *_readable_secrets(file, config, environment),
     ]
-    values: dict[str, Any] = {}
-    for key, value in config.items():
-        namespace, colon, name = str(key).partition(":")
-        if not colon:
-            problems.append(problem(file, key, f"has no namespace; write {PROJECT}:{key}"))
-        elif namespace == PROJECT:
-            values[name] = value
-    return FileValues(file=file, values=values, problems=tuple(problems))
+    prefix = f"{PROJECT}:"
+    values = {
+        key.removeprefix(prefix): value
+        for key, value in config.items()
+        if isinstance(key, str) and key.startswith(prefix)
+    }
+    return FileValues(
+        file=file, values=values, problems=tuple(problems), uses_esc=bool(environment)
+    )
+
+
+def _unknown_keys(file: str, content: Mapping[Any, Any], known: tuple[str, ...]) -> Iterator[str]:
+    for key in content:
+        if known and key not in known:
+            text = "unknown key; configuration goes below `config:`"
+            yield problem(file, shown_key(key), text)
+
+
+def _keys_without_namespace(file: str, config: Mapping[Any, Any]) -> Iterator[str]:
+    for key in config:
+        if not isinstance(key, str) or ":" not in key:
+            name = shown_key(key)
+            yield problem(file, name, f"has no namespace; write {PROJECT}:{name}")
+
+
+def _readable_secrets(file: str, config: Mapping[Any, Any], environment: object) -> Iterator[str]:
+    """Yield a problem for each value of Pulumi's own that could be a secret in plain text."""
+    command = f"pulumi config set --secret {_GITHUB_TOKEN[0]}"
+    for key in _GITHUB_TOKEN:
+        if file == PROJECT_FILE and key in config:
+            text = f"a secret belongs to one stack; use `{command} -s <stack>` for each"
+            yield problem(file, key, text)
+        elif config.get(key) is not None and not is_encrypted(config[key]):
+            text = f"is readable by everybody who reads this file; revoke it and use `{command}`"
+            yield problem(file, key, text)
+    if isinstance(environment, dict) and set(environment) - {"imports"}:
+        text = "has values, which everybody can read; keep them in Pulumi ESC and list names here"
+        yield problem(file, "environment", text)
 
 
 def _document(path: Path) -> object:

@@ -10,13 +10,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from fleet.config.base import (
     DNS_LABEL,
     Branch,
+    Hidden,
+    KnownHosts,
     Matches,
     NonEmpty,
     Secret,
+    ShortPath,
     Strict,
     broken_rules,
 )
 from fleet.config.git_urls import git_url, repository_name
+from fleet.kube import quantity
 
 # A tenant with the role `published` may also create ingresses and routes.
 Role = Literal["workloads", "published"]
@@ -68,7 +72,9 @@ def default_folder(environment: str) -> str:
 
 
 def _number_as_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    # Python refuses to write a number of some thousand digits.
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18
+    return str(value) if is_number else value
 
 
 def _tenant_url(url: str) -> str:
@@ -115,21 +121,47 @@ def _path_in_repository(path: str) -> str:
     return path
 
 
+# Kubernetes calculates with thousandths in 64 bits.
+_HIGHEST_COUNT = (2**63 - 1) // 1000
+
+
+def _is_count(text: str) -> bool:
+    number = quantity.parse(text)
+    return number.denominator == 1 and number <= _HIGHEST_COUNT
+
+
 Quantity = Annotated[
     str,
     Matches(
-        r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+        r"^[0-9]{1,18}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
         "must be a quantity, such as 20, 500m or 4Gi",
     ),
     BeforeValidator(_number_as_text, json_schema_input_type=str | int),
 ]
-Interval = Annotated[str, Matches(r"^[1-9][0-9]*(s|m|h)$", "must be a duration, such as 5m")]
+# With one longer duration than Go can hold, a controller of Flux can list no object of that kind.
+_LONGEST_HOURS = 8760
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _short_interval(interval: str) -> str:
+    digits, unit = interval[:-1], interval[-1]
+    # The count of digits comes first: Python reads no number of some thousand digits.
+    if len(digits) > 9 or int(digits) * _SECONDS[unit] > _LONGEST_HOURS * _SECONDS["h"]:
+        raise ValueError(f"is longer than a year; use at most {_LONGEST_HOURS}h")
+    return interval
+
+
+Interval = Annotated[
+    str,
+    Matches(r"^[1-9][0-9]*(s|m|h)$", "must be a duration, such as 5m"),
+    AfterValidator(_short_interval),
+]
 
 
 class TenantRepository(Strict):
     """The repository that holds a tenant's manifests."""
 
-    url: Annotated[str, AfterValidator(_tenant_url)] = Field(
+    url: Annotated[str, AfterValidator(_tenant_url), Hidden()] = Field(
         description="https:// or ssh:// URL that Flux pulls"
     )
     branch: Branch = Field(default="main", description="branch that Flux pulls")
@@ -211,6 +243,17 @@ class _Common(Strict):
         description="true: workloads and namespace stay when the tenant is removed; set it first",
     )
 
+    @model_validator(mode="after")
+    def _counts_are_whole(self) -> _Common:
+        broken: dict[tuple[str, ...], str] = {
+            ("quota", name): f"must be a whole number, at most {_HIGHEST_COUNT}"
+            for name, value in self.quota.items()
+            if not name.startswith(("requests.", "limits.")) and not _is_count(value)
+        }
+        if broken:
+            raise broken_rules(self, broken)
+        return self
+
 
 class TenantDefaults(_Common):
     """Values for all tenants; a tenant's own keys win, its extra kinds are added."""
@@ -229,7 +272,7 @@ class TenantConfig(_Common):
         AfterValidator(_unreserved_name),
     ] = Field(description="the tenant: lower-case letters, digits and '-', at most 50")
     repository: TenantRepository = Field(description="the tenant's own repository")
-    path: Annotated[NonEmpty, AfterValidator(_path_in_repository)] | None = Field(
+    path: Annotated[ShortPath, AfterValidator(_path_in_repository)] | None = Field(
         default=None, description="folder in it (default: ./deploy/<environment>)"
     )
     namespace: (
@@ -240,7 +283,7 @@ class TenantConfig(_Common):
         | None
     ) = Field(default=None, description="its only namespace (default: <tenant>-<environment>)")
     suspend: bool = Field(default=False, description="true: Flux leaves what is there as it is")
-    deploy_key: Annotated[int, Field(ge=1)] | None = Field(
+    deploy_key: Annotated[int, Field(ge=1, le=9999)] | None = Field(
         default=None,
         description="1: fleet makes the key that reads the repository; raise it to rotate",
     )
@@ -315,6 +358,6 @@ class TenantCredentials(Strict):
     private_key: Annotated[Literal["secure"] | None, Secret()] = Field(
         default=None, description="read-only key (PEM) for an ssh:// URL; only encrypted"
     )
-    known_hosts: NonEmpty | None = Field(
-        default=None, description="known_hosts line of the ssh:// server; not secret"
+    known_hosts: KnownHosts | None = Field(
+        default=None, description="known_hosts lines of the ssh:// server; not secret"
     )

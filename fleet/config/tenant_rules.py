@@ -121,7 +121,7 @@ class _Rules:
             elif repository and repository.known_hosts is None:
                 yield self._problem(
                     location,
-                    f"{url!r} needs fleet:repository.knownHosts, GitHub's line of known_hosts; "
+                    f"{url!r} needs fleet:repository.knownHosts, GitHub's lines of known_hosts; "
                     "set it",
                 )
             if not self.parts.is_given("deployKeySeed"):

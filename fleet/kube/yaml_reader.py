@@ -64,20 +64,41 @@ class _DuplicateKeyError(yaml.MarkedYAMLError):
 
 
 class _UniqueKeys(yaml.CSafeLoader):
-    """Refuses a duplicate key, of which YAML would silently keep the last value."""
+    """Refuses a duplicate key, of which YAML would silently keep the last value.
+
+    A date is a text. Every other value must be one that JSON has, as it is for Pulumi.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
                 continue
             if key.value in seen:
                 raise _DuplicateKeyError(
-                    problem=f"key {key.value!r} is there twice; keep one",
+                    problem=f"key {key.value[:100]!r} is there twice; keep one",
                     problem_mark=key.start_mark,
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - any
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, LookupError, ValueError):
+            raise _refusal(node, _WRONG_TAG) from None
+
+
+def _refuse_other_tag(loader: _UniqueKeys, node: yaml.Node) -> None:
+    raise _refusal(node, "a value is no text, number, boolean, list or mapping")
+
+
+_JSON_TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
+_UniqueKeys.yaml_constructors = {
+    **{f"{_YAML}{tag}": Loader.yaml_constructors[f"{_YAML}{tag}"] for tag in _JSON_TAGS},
+    **{f"{_YAML}{tag}": Loader.construct_scalar for tag in ("value", "timestamp")},
+    None: _refuse_other_tag,
+}
 
 
 def documents(
@@ -98,8 +119,6 @@ def document_with_unique_keys(text: str) -> object:
     try:
         _check_depth(text)
         return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - it is a SafeLoader
-    except (ArithmeticError, LookupError):
-        raise ValueError(_WRONG_TAG) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,13 @@ def to_yaml(*manifests: Manifest) -> str:
     return "---\n".join(
         yaml.dump(manifest, Dumper=_Dumper, sort_keys=False) for manifest in manifests
     )
+
+
+def comment(text: str) -> str:
+    """Return a line with a comment. Raises ValueError for a text that is more than a line."""
+    if not text.isprintable():
+        raise ValueError("a comment has characters that could end it")
+    return f"# {text}\n"
 
 
 def untrusted_to_yaml(document: Mapping[str, Any]) -> str:
@@ -33,3 +41,16 @@ class _Dumper(yaml.SafeDumper):
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
+
+
+# YAML 1.2 and some readers of YAML 1.1 take more texts for numbers or booleans than PyYAML does, so
+# such texts are written with quotes. A tenant may be called 1e3, and a branch y.
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?\Z"),
+    list("-+.0123456789"),
+)
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?0[oO][0-7_]+\Z"), list("-+0")
+)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"), list("yYnN"))

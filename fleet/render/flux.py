@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant
+from fleet.errors import FleetError
 from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
@@ -172,14 +173,25 @@ def flag_patches() -> list[dict[str, Any]]:
 
 def with_flags(install_manifests: str) -> list[Manifest]:
     """Return the objects of the install manifests, with the FLAGS that `flag_patches` adds."""
-    objects: list[Manifest] = [
-        manifest for manifest in yaml_reader.documents(install_manifests) if manifest is not None
-    ]
+    objects = _objects(install_manifests)
     for manifest in objects:
         for flag, controllers in FLAGS.items():
             if manifest["kind"] == "Deployment" and manifest["metadata"]["name"] in controllers:
                 manifest["spec"]["template"]["spec"]["containers"][0]["args"].append(flag)
     return objects
+
+
+def _objects(install_manifests: str) -> list[Manifest]:
+    try:
+        found = [item for item in yaml_reader.documents(install_manifests) if item is not None]
+        for item in found:
+            if not item["kind"] or not item["metadata"]["name"]:
+                raise ValueError("an object has no kind or name")
+    except (ValueError, LookupError, TypeError):
+        raise FleetError(
+            "fleet:flux.manifests: is no list of Kubernetes objects; name Flux's install.yaml"
+        ) from None
+    return found
 
 
 def apply_waves(objects: Iterable[Manifest]) -> list[list[Manifest]]:

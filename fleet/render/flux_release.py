@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from fleet import cache, files, https
+from fleet.config import local_paths
 from fleet.config.models import Flux
 from fleet.errors import FleetError
 
@@ -27,9 +28,15 @@ def url(flux: Flux) -> str:
 
 
 def local_path(flux: Flux, root: Path) -> Path:
-    """Return the path of the install manifests on this machine, whether they exist or not."""
+    """Return the path of the install manifests on this machine, whether they exist or not.
+
+    Raises FleetError if the path has the home folder of an unknown user.
+    """
     if not _is_remote(flux):
-        return root / Path(url(flux)).expanduser()
+        try:
+            return root / local_paths.expanded(url(flux))
+        except ValueError as error:
+            raise FleetError(f"fleet:flux.manifests: {error}") from None
     # Two URLs may offer different manifests for the same version.
     key = hashlib.sha256(url(flux).encode()).hexdigest()[:12]
     return cache.directory() / "flux" / f"{flux.version}-{key}" / "install.yaml"
@@ -53,7 +60,7 @@ def read(flux: Flux, root: Path) -> str:
     except OSError as error:
         raise FleetError(f"fleet:flux.manifests: {path}: {error.strerror}; name a file") from None
     _verify(flux, content, str(path))
-    return content.decode()
+    return _decoded(content, path)
 
 
 def read_for_review(flux: Flux, root: Path) -> str:
@@ -67,24 +74,34 @@ def read_for_review(flux: Flux, root: Path) -> str:
     except ManifestsMissingError:
         if flux.manifests is not None or not built.exists():
             raise
-        return built.read_text(encoding="utf-8")
+        return _decoded(built.read_bytes(), built)
 
 
 def fetch(flux: Flux, root: Path) -> Path:
     """Download the install manifests into the cache if they are missing, and return their path."""
     path = local_path(flux, root)
-    if path.exists() or not _is_remote(flux):
+    if not _is_remote(flux) or path.exists():
         read(flux, root)
         return path
     content = https.get(url(flux))
     _verify(flux, content, url(flux))
-    files.write(path, content)
+    try:
+        files.write(path, content)
+    except OSError as error:
+        raise FleetError(f"{path}: cannot be written: {error.strerror}") from None
     return path
 
 
 def checksum(path: Path) -> str:
     """Return the sha256 of a file, in the form of `fleet:flux.sha256`."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise FleetError(f"{path}: is not UTF-8 text; name the release's install.yaml") from None
 
 
 def _is_remote(flux: Flux) -> bool:

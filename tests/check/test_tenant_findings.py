@@ -223,7 +223,7 @@ class TestTenants:
         register(
             checkout,
             credentials=TOKEN.replace("{token: {secure: c2VjcmV0}}", "{privateKey: {secure: c2Vj"
-                                      "cmV0}, knownHosts: a}") if "ssh" in url else "",
+                                      "cmV0}, knownHosts: h ssh-rsa A}") if "ssh" in url else "",
             url=url,
         )  # fmt: skip
         assert check(checkout, healthy_files()).checked == 1

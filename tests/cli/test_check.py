@@ -70,9 +70,31 @@ def test_without_kustomize(
 
 def test_an_invalid_stack_is_not_built(checkout: Path, fleet: Run) -> None:
     write(checkout, {"Pulumi.prod.yaml": stack_file("prod", apps="nothing")})
-    ended = fleet("check", "--root", checkout, "--json")
+    ended = fleet("check", "--root", checkout)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("Pulumi.prod.yaml: fleet:apps[0]: 'nothing' has no ")
+
+
+def test_prints_json_for_an_invalid_stack(checkout: Path, fleet: Run) -> None:
+    write(checkout, {"Pulumi.prod.yaml": stack_file("prod", apps="nothing zzz")})
+    ended = fleet("check", "--root", checkout, "--json")
+    assert (ended.code, ended.err) == (1, "")
+    report = json.loads(ended.out)
+    assert set(report) == {"clusters", "objects", "findings", "withoutSchema"}
+    assert [(found["file"], found["object"]) for found in report["findings"]] == [
+        ("Pulumi.prod.yaml", "")
+    ] * 2
+    assert report["findings"][0]["problem"].startswith("fleet:apps[0]: 'nothing' has no ")
+
+
+def test_prints_json_for_other_install_manifests(checkout: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    write(checkout, {"flux.yaml": "another file\n"})
+    ended = fleet("check", "--root", checkout, "--json")
+    assert (ended.code, ended.err) == (1, "")
+    (finding,) = json.loads(ended.out)["findings"]
+    assert finding["file"] == f"{checkout}/flux.yaml"
+    assert finding["problem"].startswith("is not Flux v2.9.2; ")
 
 
 def test_changes_no_file(checkout: Path, fleet: Run) -> None:

@@ -63,3 +63,13 @@ def test_a_release_in_the_cache(checkout: Path, empty_cache: Path, fleet: Run) -
     assert ended.code == 0
     assert ended.out.startswith(f"Flux v2.9.2: {empty_cache}/{path}\n")
     assert "gotk-components.yaml\n# Generated" in fleet("render", "--root", checkout).out
+
+
+def test_a_cache_that_cannot_be_written(
+    checkout: Path, empty_cache: Path, fleet: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.https.get", lambda _: INSTALL_MANIFESTS.encode())
+    write(empty_cache, {"flux": "a file\n"})
+    ended = fleet("fetch", "--root", checkout)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith("/install.yaml: cannot be written: Not a directory\n")

@@ -57,6 +57,66 @@ def test_removes_what_an_earlier_run_generated(checkout: Path, tmp_path: Path, f
     }
 
 
+def test_leaves_what_it_did_not_generate(checkout: Path, tmp_path: Path, fleet: Run) -> None:
+    out = tmp_path / "out"
+    apps = out / "clusters/dev/apps"
+    (apps / "folder.yaml").mkdir(parents=True)
+    (apps / "note.yaml").write_bytes(b"\xff\xfe")
+    (apps / "link.yaml").symlink_to("nowhere")
+    ended = fleet("render", "--root", checkout, "--stack", "dev", "--out", out)
+    assert ended.code == 0
+    assert (apps / "folder.yaml").is_dir()
+    assert (apps / "note.yaml").read_bytes() == b"\xff\xfe"
+    assert (apps / "link.yaml").is_symlink()
+
+
+@pytest.mark.parametrize("link", ["clusters", "clusters/dev", "clusters/dev/apps.yaml"])
+def test_writes_nothing_through_a_link(
+    link: str, checkout: Path, tmp_path: Path, fleet: Run
+) -> None:
+    """A pull request could have made the link."""
+    with_manifests(checkout)
+    outside = tmp_path / "outside"
+    (outside / "dev").mkdir(parents=True)
+    (outside / "file").write_text("mine")
+    target = outside / "file" if link.endswith(".yaml") else outside
+    (checkout / link).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / link).symlink_to(target)
+    ended = fleet("render", "--root", checkout, "--stack", "dev", "--out", checkout)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith(f" leads out of {checkout}; remove the link\n")
+    assert contents(outside) == {"file": "mine"}
+
+
+def test_an_empty_stack_is_no_stack(checkout: Path, fleet: Run) -> None:
+    """A script with an unset variable must not render all stacks."""
+    ended = fleet("render", "--root", checkout, "--stack", "", "--out", checkout / "out")
+    assert ended.code == 1
+    assert ended.err.startswith("Pulumi..yaml: stack name '' cannot be a folder and a DNS label; ")
+    assert not (checkout / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["render", "check", "fetch"])
+@pytest.mark.parametrize(
+    ("path", "content", "problem"),
+    [
+        ("~nosuchuser/flux.yaml", b"", "~nosuchuser/flux.yaml: has a user without a home folder"),
+        ("flux.yaml", b"# app.kubernetes.io/version: v2.9.2\n\xff", "is not UTF-8 text"),
+        (f"{'a' * 255}/{'b' * 255}", None, "does not exist"),
+    ],
+)
+def test_install_manifests_that_cannot_be_read(
+    command: str, path: str, content: bytes | None, problem: str, checkout: Path, fleet: Run
+) -> None:
+    project = (checkout / "Pulumi.yaml").read_text() + f"      manifests: {path}\n"
+    write(checkout, {"Pulumi.yaml": project})
+    if content:
+        (checkout / path).write_bytes(content)
+    ended = fleet(command, "--root", checkout)
+    assert problem in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
 def test_renders_all_stacks_by_default(checkout: Path, fleet: Run) -> None:
     with_manifests(checkout)
     ended = fleet("render", "--root", checkout)

@@ -12,6 +12,7 @@ from components.cluster_connection import ClusterConnection, ClusterConnectionAr
 from components.deploy_key import DeployKeyArgs
 from components.tenant_registration import TenantRegistration, TenantRegistrationArgs
 from fleet import deploy_keys
+from fleet.deploy_keys import DeployKey
 from tests.components.helpers import (
     DEPLOY_KEY,
     GITHUB,
@@ -26,15 +27,20 @@ from tests.components.recording import Answer, Recording, run
 
 
 class TestDeployKey:
-    KEYS = tuple(
-        deploy_keys.derive(
-            "x" * 44, cluster="dev", tenant="billing", repository="billing-apps", generation=number
+    KEYS, WITHOUT_OWNER = (
+        tuple(
+            deploy_keys.derive(
+                "x" * 44, cluster="dev", tenant="billing", repository=repository, generation=number
+            )
+            for number in (1, 2)
         )
-        for number in (1, 2)
+        for repository in ("acme/billing-apps", "billing-apps")
     )
     # Keys on GitHub: title and public key.
     FORMER = ("fleet: dev/billing 1", KEYS[0].public)
     MINE = ("fleet: dev/billing 2", KEYS[1].public)
+    OLD_FORMER = ("fleet: dev/billing 1", WITHOUT_OWNER[0].public)
+    OLD_MINE = ("fleet: dev/billing 2", WITHOUT_OWNER[1].public)
 
     def record(
         self,
@@ -53,6 +59,7 @@ class TestDeployKey:
             )
             made = DeployKeyArgs(
                 key=self.KEYS[generation - 1],
+                key_without_owner=self.WITHOUT_OWNER[generation - 1],
                 cluster="dev",
                 tenant="billing",
                 repository="billing-apps",
@@ -155,6 +162,28 @@ class TestDeployKey:
         key = self.record(2, on_github=[self.FORMER, renamed]).one(DEPLOY_KEY)
         assert key.import_id == "billing-apps:42"
         assert key.inputs["title"] == "by hand"
+
+    @pytest.mark.parametrize(
+        ("on_github", "keys"),
+        [
+            ([OLD_MINE], WITHOUT_OWNER),
+            ([OLD_FORMER, OLD_MINE], WITHOUT_OWNER),
+            ([OLD_FORMER], KEYS),
+            ([MINE], KEYS),
+            ([], KEYS),
+            (None, KEYS),
+        ],
+    )
+    def test_a_key_without_the_owner_stays_until_its_number_is_raised(
+        self, on_github: list[tuple[str, str]] | None, keys: Sequence[DeployKey]
+    ) -> None:
+        """Earlier versions left the owner out, so two owners could have the same key."""
+        recording = self.record(2, on_github=on_github)
+        key, secret = recording.one(DEPLOY_KEY), recording.one(SECRET)
+        assert key.inputs["key"] == keys[1].public
+        assert key.name == f"billing/{keys[1].digest}"
+        assert secret.inputs["stringData"]["identity"] == keys[1].private
+        assert bool(key.import_id) == (keys[1].public in dict(on_github or ()).values())
 
     def test_another_generation_is_another_key_and_the_same_secret(self) -> None:
         """The engine removes the former key last, after Flux has pulled with the new one."""

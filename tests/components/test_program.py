@@ -157,6 +157,19 @@ class TestProgram:
         source = recording.one("kubernetes:source.toolkit.fluxcd.io/v1:GitRepository")
         assert source.inputs["spec"]["secretRef"] == {"name": "flux-system"}
 
+    def test_a_pull_token_from_esc(self, here: Path) -> None:
+        """Without the list, the tree would have no reference to the Secret."""
+        text = f"environment: [secrets]\n{stack_file('dev')}"
+        write(here, {"Pulumi.dev.yaml": text})
+        with pytest.raises(pulumi.RunError, match=r"add pullToken to fleet:escSecrets"):
+            self.record(here, pull_token="pull-hunter2")  # noqa: S106 - a test's
+        write(here, {"Pulumi.dev.yaml": f"{text}  fleet:escSecrets: [pullToken]\n"})
+        recording = self.record(here, pull_token="pull-hunter2")  # noqa: S106 - a test's
+        assert "pull-hunter2" in recording.one(SECRET).inputs["stringData"].values()
+        sync = recording.one(FILE, "clusters/dev/flux-system/gotk-sync.yaml").inputs["content"]
+        source, _ = yaml.safe_load_all(sync)
+        assert source["spec"]["secretRef"] == {"name": "flux-system"}
+
     TENANTS = (
         "  fleet:tenants:\n"
         "    - {name: billing, repository: {url: https://github.com/acme/billing}}\n"

@@ -16,7 +16,7 @@ from tests.components.helpers import (
     engine_config,
     run_program,
 )
-from tests.components.recording import Recording
+from tests.components.recording import Answer, Recording
 from tests.support import stack_file, write
 
 TENANTS = """\
@@ -58,6 +58,21 @@ def test_a_deploy_key_waits_for_the_repository_that_it_is_for(recording: Recordi
 def test_a_deploy_key_has_the_generation_of_the_stack_file(recording: Recording) -> None:
     titles = {key.inputs["repository"]: key.inputs["title"] for key in recording.all(DEPLOY_KEY)}
     assert titles == {"audit": "fleet: dev/audit 2", "payments": "fleet: dev/payments 1"}
+
+
+def test_the_same_repository_of_another_owner_has_another_key(here: Path) -> None:
+    """GitHub refuses a key that another repository has."""
+    keys: list[str] = []
+    for owner in ("acme", "other"):
+        text = stack_file("dev", more=TENANTS.replace("acme", owner))
+        write(here, {"Pulumi.dev.yaml": text})
+        values = engine_config(here) | {"github:token": "hunter2", "fleet:deployKeySeed": "x" * 44}
+        answers: dict[str, Answer] = {
+            "getRepository": lambda _: {},
+            "getRepositoryFile": lambda _: {},
+        }
+        keys += [key.inputs["key"] for key in run_program(values, found=answers).all(DEPLOY_KEY)]
+    assert len(set(keys)) == 4
 
 
 def test_the_private_key_exists_before_the_file_of_the_tenant(recording: Recording) -> None:

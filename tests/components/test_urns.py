@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from fleet import deploy_keys
 from tests.components.helpers import MANIFESTS, engine_config, run_program
 from tests.components.recording import Answer
 from tests.support import FIXTURES, REPOSITORY, write
@@ -60,9 +63,20 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def keys_on_github(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the deploy keys of a repository, as the first version of fleet made them."""
+    name = request["repository"]
+    key = deploy_keys.derive(SEED, cluster="dev", tenant=name, repository=name, generation=1)
+    title = f"fleet: dev/{name} 1"
+    return {"keys": [{"id": 1, "key": key.public, "title": title, "verified": True}]}
+
+
 def test_no_urn_changes(shipped: Path) -> None:
-    # GitHub has none of the repositories yet.
-    found: dict[str, Answer] = {"getRepository": lambda _: {}, "getRepositoryFile": lambda _: {}}
+    found: dict[str, Answer] = {
+        "getRepository": lambda _: {"nodeId": "R_1"},
+        "getRepositoryFile": lambda _: {},
+        "getRepositoryDeployKeys": keys_on_github,
+    }
     recording = run_program(engine_config(shipped) | SECRETS, found=found)
     urns = sorted(resource.urn for resource in recording.resources)
     expected = (FIXTURES / "urns.txt").read_text(encoding="utf-8").splitlines()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ GIVEN: Mapping[str, object] = {
 }
 
 
+def engine_of(given: Mapping[str, object]) -> Callable[[str], str | None]:
+    """Return the function with which the engine gives its values: texts, or JSON."""
+    texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in given.items()}
+    return texts.get
+
+
 @pytest.fixture(autouse=True)
 def kubeconfig(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write a kubeconfig with the contexts of both stacks, and work in the checkout."""
@@ -35,13 +42,13 @@ def problems(
 ) -> tuple[str, ...]:
     stack = load.stack(checkout, "dev")
     with pytest.raises(ConfigError) as caught:
-        engine.refuse_conflicts(stack, checkout, environ or {}, given.get)
+        engine.refuse_conflicts(stack, checkout, environ or {}, engine_of(given))
     return caught.value.problems
 
 
 @pytest.mark.parametrize("environ", [{}, {"GITHUB_OWNER": "acme", "GITHUB_ORGANIZATION": ""}])
 def test_no_conflict(environ: Mapping[str, str], checkout: Path) -> None:
-    engine.refuse_conflicts(load.stack(checkout, "dev"), checkout, environ, GIVEN.get)
+    engine.refuse_conflicts(load.stack(checkout, "dev"), checkout, environ, engine_of(GIVEN))
 
 
 def test_another_owner_in_the_environment(checkout: Path) -> None:
@@ -60,6 +67,46 @@ def test_another_config_than_the_files(checkout: Path) -> None:
         "Pulumi.dev.yaml: fleet:flux: differs from the value that the engine was given; "
         "set it in this file and run without --config-file",
     ]
+
+
+class TestSecretsFromEsc:
+    TENANTS = (
+        "  fleet:tenants: [{name: billing, repository: {url: https://github.com/acme/billing}}]\n"
+    )
+
+    def problems(self, checkout: Path, more: str, given: Mapping[str, object]) -> list[str]:
+        text = f"environment: [secrets]\n{stack_file('dev', more=self.TENANTS + more)}"
+        write(checkout, {"Pulumi.dev.yaml": text})
+        tenant = {"name": "billing", "repository": {"url": "https://github.com/acme/billing"}}
+        listed = load.stack(checkout, "dev").config.esc_secrets
+        known = {**GIVEN, "tenants": [tenant], **({"escSecrets": listed} if listed else {})}
+        try:
+            stack = load.stack(checkout, "dev")
+            engine.refuse_conflicts(stack, checkout, {}, engine_of({**known, **given}))
+        except ConfigError as error:
+            return list(error.problems)
+        return []
+
+    def test_listed_and_supplied(self, checkout: Path) -> None:
+        more = "  fleet:escSecrets: [pullToken, tenantCredentials.billing.token]\n"
+        given = {"pullToken": "hunter2", "tenantCredentials": {"billing": {"token": "hunter2"}}}
+        assert self.problems(checkout, more, given) == []
+
+    def test_supplied_and_not_listed(self, checkout: Path) -> None:
+        """The tree would lack the reference to the Secret."""
+        given = {"pullToken": "hunter2", "tenantCredentials": {"billing": {"token": "hunter2"}}}
+        assert self.problems(checkout, "", given) == [
+            f"Pulumi.dev.yaml: fleet:{name}: the engine has a value that is not from this file; "
+            f"add {name} to fleet:escSecrets if Pulumi ESC supplies it"
+            for name in ("pullToken", "tenantCredentials.billing.token")
+        ]
+
+    def test_listed_and_not_supplied(self, checkout: Path) -> None:
+        more = "  fleet:escSecrets: [deployKeySeed]\n"
+        assert self.problems(checkout, more, {}) == [
+            "Pulumi.dev.yaml: fleet:deployKeySeed: the engine has no value for it; set it here, "
+            "or in an environment of Pulumi ESC"
+        ]
 
 
 def test_all_problems_at_once(checkout: Path) -> None:
@@ -86,7 +133,7 @@ class TestKubeconfig:
 
     def test_the_context_exists(self, checkout: Path) -> None:
         stack = load.stack(checkout, "dev")
-        engine.refuse_conflicts(stack, checkout, {}, GIVEN.get)
+        engine.refuse_conflicts(stack, checkout, {}, engine_of(GIVEN))
         assert engine.kubeconfig_path(stack) == checkout / "kubeconfig"
 
     def test_home(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

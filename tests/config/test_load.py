@@ -79,6 +79,30 @@ def test_all_problems_of_all_stacks_at_once(checkout: Path, fleet: Callable[...,
     ]
 
 
+def test_a_folder_with_a_line_break_is_not_suggested(checkout: Path) -> None:
+    write(
+        checkout,
+        {
+            "apps/a\nb/kustomization.yaml": "resources: []\n",
+            "Pulumi.dev.yaml": stack_file("dev", apps="zzz"),
+        },
+    )
+    with pytest.raises(ConfigError) as caught:
+        load.stack(checkout, "dev")
+    (problem,) = caught.value.problems
+    assert problem.isprintable()
+
+
+def test_a_namespace_whose_name_is_no_text_is_none(checkout: Path) -> None:
+    """Aliases in a name could stand for more text than fits into memory."""
+    levels = "".join(
+        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 30)
+    )
+    text = f"a0: &a0 [x]\n{levels}kind: Namespace\nmetadata: {{name: *a29}}\n"
+    write(checkout, {"infrastructure/namespaces/common/bomb.yaml": text})
+    assert load.stack(checkout, "dev").name == "dev"
+
+
 def test_two_stacks_on_one_cluster_are_a_problem_of_both(checkout: Path) -> None:
     text = stack_file("prod").replace("k3d-prod", "k3d-dev")
     write(checkout, {"Pulumi.prod.yaml": text})

@@ -8,6 +8,7 @@ import pytest
 
 from fleet.config import load
 from fleet.config.tenant import LIMITS, QUOTA, Tenant, tenants_of
+from fleet.errors import ConfigError
 from tests.support import PROJECT, stack_file, write
 
 BILLING = "name: billing, repository: {url: https://github.com/acme/billing-apps}"
@@ -102,3 +103,33 @@ def test_the_order_in_the_file_means_nothing(checkout: Path) -> None:
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
         found = tenants_of(load.stack(checkout, "dev"))
         assert [tenant.name for tenant in found] == ["audit", "billing"]
+
+
+@pytest.mark.parametrize("interval", ["1s", "8760h", "525600m", "31536000s"])
+def test_intervals_up_to_a_year(interval: str, checkout: Path) -> None:
+    assert only_tenant(checkout, f", interval: {interval}").interval == interval
+
+
+@pytest.mark.parametrize(
+    "interval", ["8761h", "525601m", "31536001s", "2562048h", f"{'9' * 5000}s"]
+)
+def test_longer_intervals_are_refused(interval: str, checkout: Path) -> None:
+    """Flux could list no Kustomization of the cluster if one had an interval of 2562048h."""
+    with pytest.raises(ConfigError, match="is longer than a year; use at most 8760h"):
+        only_tenant(checkout, f", interval: {interval}")
+
+
+@pytest.mark.parametrize("quota", ["pods: 0", "pods: 1k", "pods: 2000m", "count/jobs.batch: '1.0'"])
+def test_counts_that_are_whole(quota: str, checkout: Path) -> None:
+    name, value = quota.split(": ")
+    assert only_tenant(checkout, f", quota: {{{quota}}}").quota[name] == value.strip("'")
+
+
+@pytest.mark.parametrize(
+    "value", ["500m", "1.5", "0.0001", "9223372036854776", "10000T", "1.0001k"]
+)
+@pytest.mark.parametrize("name", [name for name in QUOTA if "." not in name or "/" in name])
+def test_other_counts_are_refused(name: str, value: str, checkout: Path) -> None:
+    """The API server would refuse the ResourceQuota, and with it all objects of the tenant."""
+    with pytest.raises(ConfigError, match="must be a whole number, at most 9223372036854775"):
+        only_tenant(checkout, f", quota: {{{name}: '{value}'}}")

@@ -34,14 +34,43 @@ def test_only_the_reader_and_the_writer_import_yaml() -> None:
     [
         ("a: 1\nb: 2\na: 3\n", "line 3: key 'a' is there twice; keep one"),
         ("a: [1\n", "line 2: is not YAML: did not find expected ',' or ']'; correct it there"),
-        ("a: !!int x\n", "invalid literal for int() with base 10: 'x'"),
+        ("a: !!int x\n", "line 1: is not YAML: a value is not what its tag says; correct it"),
         ("a: !!float ''\n", "a value is not what its tag says"),
+        ("a: !!bool maybe\n", "a value is not what its tag says"),
+        ("a: !!set [b]\n", "line 1: is not YAML: a value is no text, number, boolean, list or"),
+        (f"a: {'9' * 5000}\n", "a value is not what its tag says"),
+        ("[" * 100_000, "is nested more than 100 deep"),
         ("[" * 101 + "]" * 101, "is nested more than 100 deep"),
     ],
 )
 def test_a_stack_file_that_cannot_be_read(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)):
         yaml_reader.document_with_unique_keys(text)
+
+
+def test_a_stack_file_has_no_dates() -> None:
+    """Another provider's value may look like one, such as 2024-13-45."""
+    text = "a: 2024-13-45\nb: 2024-12-24T00:00:00Z\nc: =\n"
+    found = {"a": "2024-13-45", "b": "2024-12-24T00:00:00Z", "c": "="}
+    assert yaml_reader.document_with_unique_keys(text) == found
+
+
+@pytest.mark.parametrize("text", ["1e3", "-1E+5", "0o17", "1_0.5", ".5", "1.", "y", "N", "yes"])
+def test_a_text_that_another_reader_takes_for_a_number_is_quoted(text: str) -> None:
+    """Kubernetes would refuse a tenant that is called 1e3, and a branch of that name."""
+    assert yaml_writer.to_yaml({"a": text}) == f"a: '{text}'\n"
+
+
+@pytest.mark.parametrize("text", ["main", "5m", "500m", "v1.2", "1.2.3", "release/1e3", "none"])
+def test_other_texts_have_no_quotes(text: str) -> None:
+    assert yaml_writer.to_yaml({"a": text}) == f"a: {text}\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028", "\u2029", "\x1b", "\0"])
+def test_a_comment_is_one_line(end: str) -> None:
+    assert yaml_writer.comment("why: it's #1") == "# why: it's #1\n"
+    with pytest.raises(ValueError, match="characters that could end it"):
+        yaml_writer.comment(f"x{end}- y")
 
 
 def test_what_a_tenant_wrote_keeps_its_anchors() -> None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from fleet.config import load
 from fleet.config.models import Stack
+from fleet.errors import ConfigError
 from fleet.render import tree
 from tests.render.support import (
     GOLDEN,
@@ -67,6 +70,38 @@ def test_the_reason_for_an_entry_is_a_comment_above_it(checkout: Path) -> None:
         "  - ../../../apps/podinfo/overlays/prod",
     ]
     assert resources_in(rendered) == ["../../../apps/podinfo/overlays/prod"]
+
+
+@pytest.mark.parametrize("end", ["\\r", "\\x85", "\\u2028", "\\u2029", "\\e", "\\0", "\\v", "\\n"])
+def test_no_reason_gets_out_of_its_comment(end: str, checkout: Path) -> None:
+    """Some readers of YAML end a line at more characters than others."""
+    reason = f'"x{end}  - ../../../apps/foo-app/base"'
+    entry = f"{{path: podinfo/overlays/prod, because: {reason}}}"
+    text = stack_file("dev").replace("podinfo/overlays/dev", entry)
+    with pytest.raises(ConfigError, match=r"fleet:apps\[0\]\.because: .* (one line|characters)"):
+        stack_of(checkout, text)
+    tenant = (
+        "  fleet:tenants:\n    - name: billing\n"
+        "      repository: {url: https://github.com/acme/billing}\n"
+        f"      inFluxSystem: {{because: {reason}}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"inFluxSystem\.because: .* (one line|characters)"):
+        stack_of(checkout, stack_file("dev", more=tenant))
+
+
+def test_names_that_look_like_numbers_are_texts(checkout: Path) -> None:
+    tenant = (
+        "  fleet:tenants:\n"
+        "    - name: '1e3'\n"
+        "      namespace: 0o17\n"
+        "      repository: {url: https://github.com/acme/billing, branch: y}\n"
+    )
+    stack = stack_of(checkout, stack_file("dev", more=tenant))
+    text = tree.render(stack, None)["clusters/dev/tenants/1e3/tenant.yaml"]
+    assert "platform.example.com/tenant: '1e3'\n" in text
+    assert "namespace: '0o17'\n" in text
+    assert "branch: 'y'\n" in text
+    assert not re.search(r": (1e3|0o17|y)$", text, re.MULTILINE)
 
 
 def test_components_are_the_install_manifests(shipped: Stack) -> None:
