@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.errors import FleetError
-from sandbox.build import tools
+from sandbox.build import parts, tools
 from sandbox.host.files import CHECKOUT
 from sandbox.sandbox import Sandbox
 from sandbox.sandbox_error import SandboxError
@@ -25,7 +25,8 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     commands.add_parser("up", help="build what is missing, start everything, print the table")
     commands.add_parser("down", help="stop everything that `up` started and remove its state")
-    commands.add_parser("tools", help="only build what is missing")
+    build = commands.add_parser("tools", help="only build what is missing")
+    build.add_argument("--tests", action="store_true", help="build also what only tests need")
     args = parser.parse_args()
     started = time.monotonic()
 
@@ -34,7 +35,7 @@ def main() -> int:
 
     try:
         if args.command == "tools":
-            tools.build(say)
+            tools.build(say, tuple(parts.PARTS) if args.tests else parts.SANDBOX_PARTS)
             return 0
         with _locked(_STATE):
             sandbox = Sandbox(_STATE)

@@ -121,7 +121,13 @@ PARTS: Mapping[str, Part] = {
         version_command={"pulumi-resource-github": ("--version",)},
         minutes=3,
     ),
+    "pod-security": Part(programs={"pod-security": "."}, version="v1.36.2", minutes=0.3),
+    "quota-usage": Part(programs={"quota-usage": "."}, version="v1.36.2", minutes=0.2),
+    "flux-build": Part(programs={"flux-build": "."}, version="v1.9.3", minutes=0.1),
 }
+# Only tests run the programs of these parts.
+TEST_PARTS = ("pod-security", "quota-usage", "flux-build")
+SANDBOX_PARTS = tuple(name for name in PARTS if name not in TEST_PARTS)
 _PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
 
 
@@ -133,7 +139,8 @@ def program(name: str) -> Path:
         return found
     path = _build_folder(part_name) / name
     if not path.exists():
-        raise SandboxError(f"{name}: not built; run `make tools`")
+        target = "test-tools" if part_name in TEST_PARTS else "tools"
+        raise SandboxError(f"{name}: not built; run `make {target}`")
     return path
 
 

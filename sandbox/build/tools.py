@@ -30,7 +30,7 @@ def public_repositories() -> Path:
     return _cached_path("public-repositories", "git", public_sources, files)
 
 
-def build(say: Say, names: tuple[str, ...] = tuple(parts.PARTS)) -> None:
+def build(say: Say, names: tuple[str, ...] = parts.SANDBOX_PARTS) -> None:
     """Build everything that is missing. After an interruption, the next call builds the rest."""
     parts.build(names, say)
     for content, path, make in (
