@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 
 	"github.com/fluxcd/pkg/kustomize"
+	"github.com/fluxcd/pkg/ssa/utils"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -68,16 +70,22 @@ func build(asked *question) ([]map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := []map[string]any{}
 	for _, resource := range built.Resources() {
 		if resource.GetName() == "" || resource.GetKind() == "" || resource.GetApiVersion() == "" {
 			return nil, fmt.Errorf("no apiVersion, kind or name: %s", resource.String())
 		}
-		object, err := resource.Map()
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, object)
+	}
+	manifests, err := built.AsYaml()
+	if err != nil {
+		return nil, err
+	}
+	read, err := utils.ReadObjects(bytes.NewReader(manifests))
+	if err != nil {
+		return nil, err
+	}
+	objects := []map[string]any{}
+	for _, object := range read {
+		objects = append(objects, object.Object)
 	}
 	return objects, nil
 }
