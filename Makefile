@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-down tools test-tools test test-unit lint format golden schema lock
+.PHONY: help sandbox shell sandbox-down tools test test-unit lint format golden schema lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,16 +13,17 @@ help: ## list the targets
 sandbox: $(VENV)/installed ## start three clusters on this machine and run `pulumi up` for each
 	@$(BIN)/python -m sandbox up
 
+shell: $(VENV)/installed ## open a shell in the sandbox, with pulumi, fleet, kubectl and git
+	@$(BIN)/python -m sandbox shell
+
 sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 	@$(BIN)/python -m sandbox down
 
 tools: $(VENV)/installed ## build the programs that the sandbox and `fleet check` need, once
 	@$(BIN)/python -m sandbox tools
 
-test-tools: $(VENV)/installed ## build also the programs that only tests need, once
+test: $(VENV)/installed ## run all tests, with a sandbox of their own
 	@$(BIN)/python -m sandbox tools --tests
-
-test: test-tools ## run all tests, with a sandbox of their own
 	$(BIN)/python -m pytest
 
 test-unit: $(VENV)/installed ## run the tests that need no sandbox

@@ -1,4 +1,4 @@
-"""Run `up`, `down` or `tools`, as the Makefile does."""
+"""Run `up`, `down`, `shell` or `tools`, as the Makefile does."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sandbox.build import parts, tools
 from sandbox.host.files import CHECKOUT
 from sandbox.sandbox import Sandbox
 from sandbox.sandbox_error import SandboxError
+from sandbox.shell import run_shell
 
 _STATE = CHECKOUT / ".sandbox"
 
@@ -27,6 +28,8 @@ def main() -> int:
     commands.add_parser("down", help="stop everything that `up` started and remove its state")
     build = commands.add_parser("tools", help="only build what is missing")
     build.add_argument("--tests", action="store_true", help="build also what only tests need")
+    shell = commands.add_parser("shell", help="open a shell in the working copy of the sandbox")
+    shell.add_argument("-c", dest="line", metavar="LINE", help="run this line instead")
     args = parser.parse_args()
     started = time.monotonic()
 
@@ -37,10 +40,12 @@ def main() -> int:
         if args.command == "tools":
             tools.build(say, tuple(parts.PARTS) if args.tests else parts.SANDBOX_PARTS)
             return 0
+        if args.command == "shell":
+            return run_shell(Sandbox(_STATE), args.line)
         with _locked(_STATE):
             sandbox = Sandbox(_STATE)
             if args.command == "up":
-                return 0 if sandbox.start(say) else 1
+                return 0 if sandbox.start(say, spoke=True) else 1
             stopped = sandbox.stop()
             say(f"stopped {len(stopped)} processes" if stopped else "nothing was running")
             return 0

@@ -18,8 +18,8 @@ from fleet.kube import kustomize
 # kubeconform replaces the names in braces to find the schema of a kind.
 SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
 # Every kind of these API groups has a schema, so an unknown kind there is a mistake.
-_COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling")
-_COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io")
+_COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling", "kyverno.io")
+_COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io", ".kyverno.io")
 
 
 def kubeconform() -> str:

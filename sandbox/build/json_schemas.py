@@ -31,6 +31,7 @@ _CRD_FOLDERS = (
     ("github.com/fluxcd/helm-controller", "config/crd/bases"),
     ("github.com/fluxcd/notification-controller", "config/crd/bases"),
     ("github.com/kyverno/kyverno", "charts/kyverno/charts/crds/templates"),
+    ("github.com/kyverno/api", "charts/kyverno-api/templates/crds"),
     ("sigs.k8s.io/gateway-api", "config/crd/standard"),
 )
 

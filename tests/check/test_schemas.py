@@ -57,6 +57,7 @@ class TestObjects:
             ("apps/v1beta1", "Deployment"),
             ("networking.k8s.io/v1", "Ingres"),
             ("kustomize.toolkit.fluxcd.io/v1beta1", "Kustomization"),
+            ("policies.kyverno.io/v1", "ValidatingPolcy"),
         ],
     )
     def test_an_unknown_kind(self, api: str, kind: str, checkout: Path) -> None:
@@ -75,13 +76,14 @@ class TestObjects:
 
     def test_a_kyverno_policy(self, checkout: Path) -> None:
         spec = (
-            "spec:\n  rules:\n    - name: a\n      match: {any: [{resources: {kinds: [Pod]}}]}\n"
-            "      validat: {message: no, pattern: {}}\n"
+            "spec:\n  validationActions: [Audit]\n"
+            "  matchConstraints: {resourceRules: [{apiGroups: [''], resourcs: [pods]}]}\n"
         )
-        text = manifest("kyverno.io/v1", "ClusterPolicy", "a", "", spec)
+        text = manifest("policies.kyverno.io/v1", "ValidatingPolicy", "a", "", spec)
         found = self.found(checkout, text)
         assert found == (
-            f"{APPS}: ClusterPolicy a: spec.rules.0: additional properties 'validat' not allowed"
+            f"{APPS}: ValidatingPolicy a: spec.matchConstraints.resourceRules.0: "
+            "additional properties 'resourcs' not allowed"
         )
 
     def test_a_kind_without_a_schema_is_counted(self, checkout: Path) -> None:
