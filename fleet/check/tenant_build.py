@@ -11,7 +11,7 @@ from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
 from fleet.check.tenant_clone import ClonedFolder
 from fleet.check.tenant_references import read_kustomization, reference_findings
-from fleet.errors import CommandError
+from fleet.errors import CommandError, LimitError
 from fleet.kube import kustomize, yaml_writer
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import Loader
@@ -55,6 +55,8 @@ def _build(cloned: ClonedFolder, namespace: str) -> Build:
         _write(file, content)
         try:
             objects = _objects(cloned)
+        except LimitError:
+            raise
         except CommandError:
             objects = []  # the folder may still build in the namespace
         findings = [*_namespace_findings(cloned, configured, objects, namespace)]
