@@ -241,10 +241,15 @@ def _whole_pod(pods: Pods) -> dict[str, dict[str, Fraction]]:
 def _whole_pod_problems(pods: Pods, limits: Sequence[Fields]) -> Iterator[str]:
     """Yield a problem for each amount of a pod as a whole that does not fit its other amounts."""
     found = mapping_at(pods.spec, "resources")
-    for kind in ("requests", "limits"):
-        for key, text in sorted(_texts(mapping_at(found, kind)).items()):
-            if _amount(text) is None:
-                yield f"the pod's {kind}.{key} {text!r} is not a quantity; write it as 500m or 64Mi"
+    wrong = [
+        f"the pod's {kind}.{key} {text!r} is not a quantity; write it as 500m or 64Mi"
+        for kind in ("requests", "limits")
+        for key, text in sorted(_texts(mapping_at(found, kind)).items())
+        if _amount(text) is None
+    ]
+    if wrong:
+        yield from wrong
+        return
     whole = _whole_pod(pods)
     used = _container_usage(pods, "requests", limits)
     for key, request in sorted(whole["requests"].items()):

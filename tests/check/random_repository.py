@@ -10,9 +10,9 @@ import yaml
 FOLDER = "deploy/dev"
 # Plain texts that readers of YAML take for different things.
 SCALARS = (
-    "yes", "on", "~", "null", "true", "0o14", "014", "0x1F", "1_000", "1e3", "1.50", ".5", "12:30:45",
-    "2001-01-01", "'1'", '"yes"', "=", "1:2", "+1", "-0", ".inf", "0b11", "08", "y", "No",
-    "2001-01-01T00:00:00Z", "123456789012345678", "1.0", "1e400", "'", "a b", "é", '"\\u0041"',
+    "yes", "on", "~", "null", "true", "0o14", "014", "0x1F", "1_000", "1e3", "1.50", ".5",
+    "12:30:45", "2001-01-01", "'1'", '"yes"', "=", "1:2", "+1", "-0", ".inf", "0b11", "08", "y",
+    "No", "2001-01-01T00:00:00Z", "123456789012345678", "1.0", "1e400", "a b", "é", '"\\u0041"',
 )  # fmt: skip
 KINDS = (
     ("v1", "ConfigMap"),
@@ -42,9 +42,9 @@ def document(chance: random.Random) -> str:
         lines += ["data:", f"  x: {chance.choice(SCALARS)}", "  ref: b"]
     elif kind == "Deployment":
         lines.append(
-            f"spec: {{replicas: {chance.choice((1, 2))}, selector: {{matchLabels: {{app: a}}}}, template: "
-            "{metadata: {labels: {app: a}}, spec: {serviceAccountName: a, containers: [{name: c, "
-            "image: 'nginx:1', envFrom: [{configMapRef: {name: b}}]}]}}}"
+            f"spec: {{replicas: {chance.choice((1, 2))}, selector: {{matchLabels: {{app: a}}}}, "
+            "template: {metadata: {labels: {app: a}}, spec: {serviceAccountName: a, containers: "
+            "[{name: c, image: 'nginx:1', envFrom: [{configMapRef: {name: b}}]}]}}}"
         )
     elif kind == "RoleBinding":
         lines += [
@@ -122,7 +122,8 @@ FIELDS: dict[str, list[Any]] = {
     "sortOptions": [{"order": "legacy"}, {"order": "fifo"}],
     "transformers": [
         [
-            "apiVersion: builtin\nkind: NamespaceTransformer\nmetadata: {name: t, namespace: other}\n"
+            "apiVersion: builtin\nkind: NamespaceTransformer\n"
+            "metadata: {name: t, namespace: other}\n"
             "setRoleBindingSubjects: allServiceAccounts\n"
         ]
     ],

@@ -136,7 +136,9 @@ def container(chance: random.Random, name: str) -> dict[str, Any]:
 def windows_pod(chance: random.Random, spec: dict[str, Any]) -> dict[str, Any]:
     """Return a pod for Windows with few other fields, since Kubernetes refuses most there."""
     context = {"runAsNonRoot": True} | some(chance, POD_CONTEXT, chance.choice((0, 0, 1)))
-    containers = [{"name": "a", "image": "a"} for _ in range(chance.choice((1, 1, 2)))]
+    containers: list[dict[str, Any]] = [
+        {"name": "a", "image": "a"} for _ in range(chance.choice((1, 1, 2)))
+    ]
     containers[0] |= {"securityContext": some(chance, CONTAINER_CONTEXT, chance.choice((0, 1)))}
     key = chance.choice(("containers", "initContainers", "ephemeralContainers"))
     others = {} if key == "containers" else {"containers": [{"name": "b", "image": "a"}]}

@@ -1,4 +1,4 @@
-"""Hold quotas and limits against those of Kubernetes itself, on random pods, services and claims."""
+"""Hold quotas and limits against those of Kubernetes itself, on random objects."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def random_pod(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.5:
         started = [container(chance, f"i{index}") for index in range(chance.randint(1, 3))]
         for item in started:
-            item |= chance.choice(({}, {"restartPolicy": "Always"}))
+            item |= chance.choice([{}, {"restartPolicy": "Always"}])
         spec["initContainers"] = started
     if chance.random() < 0.15:
         spec["resources"] = resources(chance, ["cpu", "memory"])
@@ -62,7 +62,7 @@ def random_pod(chance: random.Random) -> dict[str, Any]:
 
 def random_service(chance: random.Random) -> dict[str, Any]:
     ports = [
-        {"port": 80 + index, **chance.choice(({}, {"nodePort": 30000 + index}, {"nodePort": 0}))}
+        {"port": 80 + index} | chance.choice([{}, {"nodePort": 30000 + index}, {"nodePort": 0}])
         for index in range(chance.randint(0, 3))
     ]
     kind = chance.choice((None, "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"))
@@ -72,8 +72,9 @@ def random_service(chance: random.Random) -> dict[str, Any]:
 
 def random_claim(chance: random.Random) -> dict[str, Any]:
     storage = chance.choice(("1Gi", "500M", 5, "1e3", "0.5Ti", None))
-    more = {} if storage is None else {"resources": {"requests": {"storage": storage}}}
-    more |= chance.choice(({}, {"storageClassName": "fast"}))
+    more: dict[str, Any] = chance.choice([{}, {"storageClassName": "fast"}])
+    if storage is not None:
+        more = more | {"resources": {"requests": {"storage": storage}}}
     return thing("PersistentVolumeClaim", {"accessModes": ["ReadWriteOnce"], **more})
 
 
@@ -136,15 +137,19 @@ def with_amount(text: str, key: str, name: str) -> dict[str, Any]:
     return thing("Pod", {"containers": [{"name": "a", "image": "a", "resources": resources}]})
 
 
+TEXTS = (
+    "1", "10m", "1.5", ".5", "5.", "1e3", "1E3", "1E", "1e", "1e-3", "1E-1", "1e+2", "0", "00",
+    "0.0", "-1", "+1", "+.5", "1Ki", "1KI", "1ki", "1K", "1k", "1Pi", "1P", "1n", "1u", "1mi",
+    "0x1", "1_000", "1,5", "\u0661", "1Mi5", "9223372036854775807", "1e18", "0.0000000001",
+    "12345.123456789", "", "1\n",
+)  # fmt: skip
+
+
 def test_texts_that_may_be_quantities() -> None:
-    texts = (
-        "1 10m 1.5 .5 5. 1e3 1E3 1E 1e 1e-3 1E-1 1e+2 0 00 0.0 -1 +1 +.5 1Ki 1KI 1ki 1K 1k 1Pi 1P "
-        "1n 1u 1mi 0x1 1_000 1,5 \u0661 1Mi5 9223372036854775807 1e18 0.0000000001 12345.123456789"
-    ).split(" ")
     names = ("cpu", "memory", "example.com/gpu")
     things = [
         with_amount(text, key, name)
-        for text in (*texts, "", "1\n")
+        for text in TEXTS
         for key in ("requests", "limits")
         for name in names
         if (text, name) not in (("9223372036854775807", names[2]), ("1e18", names[2]))
