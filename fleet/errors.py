@@ -19,3 +19,7 @@ class ConfigError(FleetError):
 
 class CommandError(FleetError):
     """A program failed, took too long or is missing."""
+
+
+class LimitError(CommandError):
+    """Another program needed more time or memory than it may use."""

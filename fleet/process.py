@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from fleet import cache
-from fleet.errors import CommandError
+from fleet.errors import CommandError, LimitError
+
+# A Go program that gets no more memory ends with one of these.
+_NO_MEMORY = re.compile(r"fatal error: (runtime: )?(out of memory|cannot allocate memory)")
 
 
 def find_program(name: str) -> str | None:
@@ -25,17 +30,27 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     accept: Container[int] = (0,),
+    memory: int | None = None,
 ) -> str:
     """Run a program and return its standard output.
 
-    `timeout` is in seconds. `env`, if given, replaces the whole environment. `accept` lists the
-    exit codes that mean success. Raises CommandError when the program fails, with the last lines
-    that it wrote to standard error, and when it is missing or takes longer than `timeout`.
+    `timeout` is in seconds, `memory` in MiB. `env`, if given, replaces the whole environment.
+    `accept` lists the exit codes that mean success. Raises CommandError when the program fails,
+    with the last lines that it wrote to standard error, and when it is missing; LimitError when it
+    needs more time or memory. Only Linux enforces `memory`.
     """
     name = Path(args[0]).name
+    command = [str(arg) for arg in args]
+    if memory is not None and os.name == "posix":
+        # A shell sets the limit, because Python cannot do so safely in a program with threads.
+        # A lower limit of the user stays.
+        script = 'ulimit -d "$0" 2>/dev/null; exec "$@"'
+        command = ["sh", "-c", script, str(memory * 1024), *command]
+        # Go collects its garbage before it reaches this.
+        env = {**(os.environ if env is None else env), "GOMEMLIMIT": f"{memory * 3 // 4}MiB"}
     try:
         done = subprocess.run(
-            [str(arg) for arg in args],
+            command,
             check=False,
             capture_output=True,
             text=True,
@@ -48,8 +63,10 @@ def run(
     except FileNotFoundError:
         raise CommandError(f"{name}: not found; install it or put it on PATH") from None
     except subprocess.TimeoutExpired:
-        raise CommandError(f"{name}: no answer within {timeout:.0f} s") from None
+        raise LimitError(f"{name}: no answer within {timeout:.0f} s") from None
     if done.returncode not in accept:
+        if memory is not None and _NO_MEMORY.match(done.stderr):
+            raise LimitError(f"{name}: needs more than {memory} MiB of memory")
         last_lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
         raise CommandError(f"{name}: exit {done.returncode}: {' | '.join(last_lines)}")
     return done.stdout

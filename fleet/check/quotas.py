@@ -20,6 +20,9 @@ Amounts = Mapping[str, Fraction]
 
 # Kubernetes refuses a container that does not set one of these while a quota counts it.
 _REQUIRED_BY_QUOTA = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
+# A pod can set these as a whole, besides huge pages, which no quota of fleet counts.
+_OF_WHOLE_POD = ("cpu", "memory")
+_HUGE_PAGES = "hugepages-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +66,20 @@ def container_findings(
     counted = {
         name for quota in quotas if not _scopes(quota) for name in mapping_at(quota, "spec", "hard")
     }
+    if _sets_whole_pod(pods):
+        counted = set()
     for container in (*pods.init_containers, *pods.containers):
         found = resources(container, limits)
         problems = [
             *_limit_problems(found, maximum),
             *_request_problems(found),
+            *_huge_page_problems(found),
             *_unset_problems(found, counted),
         ]
         for problem in problems:
             yield pods.finding(f"container {container.get('name')}: {problem}")
+    for problem in _whole_pod_problems(pods, limits):
+        yield pods.finding(problem)
 
 
 def _limit_problems(found: Resources, maximum: Mapping[str, str]) -> Iterator[str]:
@@ -79,8 +87,10 @@ def _limit_problems(found: Resources, maximum: Mapping[str, str]) -> Iterator[st
         limit = _amount(text)
         if limit is None:
             yield f"limits.{name} {text!r} is not a quantity; write it as 500m or 64Mi"
-        elif name in maximum and limit > parse(maximum[name]):
+        elif name in maximum and limit > _rounded(parse(maximum[name])):
             yield f"limits.{name} {text} exceeds the {maximum[name]} of one container; lower it"
+        elif _is_extended(name) and limit.denominator != 1:
+            yield f"limits.{name} {text} is not a whole number; use one"
 
 
 def _request_problems(found: Resources) -> Iterator[str]:
@@ -88,11 +98,26 @@ def _request_problems(found: Resources) -> Iterator[str]:
         request, limit = _amount(text), _amount(found.limits.get(name, text))
         if request is None and text != found.limits.get(name):
             yield f"requests.{name} {text!r} is not a quantity; write it as 500m or 64Mi"
+        elif (_is_extended(name) or name.startswith(_HUGE_PAGES)) and (
+            name not in found.limits or request != limit
+        ):
+            yield f"requests.{name} {text} must equal its limit; set limits.{name} alone"
         elif request is not None and limit is not None and request > limit:
             yield (
                 f"requests.{name} {text} exceeds its limit {found.limits[name]}; lower it, or "
                 f"set limits.{name}"
             )
+
+
+def _huge_page_problems(found: Resources) -> Iterator[str]:
+    names = {*found.requests, *found.limits}
+    if any(name.startswith(_HUGE_PAGES) for name in names) and not names & {*_OF_WHOLE_POD}:
+        yield "sets huge pages without cpu and memory; set one of them"
+
+
+def _is_extended(name: str) -> bool:
+    """Tell whether a resource is one that Kubernetes does not know itself, such as a GPU."""
+    return "/" in name and "kubernetes.io/" not in name
 
 
 def _unset_problems(found: Resources, counted: Iterable[str]) -> Iterator[str]:
@@ -166,25 +191,78 @@ def _service_usage(spec: Fields) -> Amounts:
 
 
 def _pod_usage(pods: Pods, limits: Sequence[Fields]) -> Amounts:
-    """Return the amounts of one pod: its containers together, or more if it needs more to start."""
-    total: dict[str, Fraction] = {}
-    for kind in ("requests", "limits"):
-        running: dict[str, Fraction] = defaultdict(Fraction)
-        starting: dict[str, Fraction] = defaultdict(Fraction)
-        for container in pods.init_containers:
-            with_container = running.copy()
-            _add(with_container, _amounts(getattr(resources(container, limits), kind)), 1)
-            if container.get("restartPolicy") == "Always":
-                running = with_container  # a sidecar goes on running
-            starting.update({k: max(starting[k], with_container[k]) for k in with_container})
-        for container in pods.containers:
-            _add(running, _amounts(getattr(resources(container, limits), kind)), 1)
-        for key in {*running, *starting}:
-            total[f"{kind}.{key}"] = max(running[key], starting[key])
-        # The amounts that a pod sets as a whole replace those of its containers.
-        for key, amount in _amounts(_texts(mapping_at(pods.spec, "resources", kind))).items():
-            total[f"{kind}.{key}"] = amount
-    return total
+    """Return the amounts of one pod; those that it sets as a whole replace its containers'."""
+    return {
+        f"{kind}.{key}": amount
+        for kind, whole in _whole_pod(pods).items()
+        for key, amount in (_container_usage(pods, kind, limits) | whole).items()
+    }
+
+
+def _container_usage(pods: Pods, kind: str, limits: Sequence[Fields]) -> dict[str, Fraction]:
+    """Return the amounts of all containers together, or more if a pod needs more to start."""
+    running: dict[str, Fraction] = defaultdict(Fraction)
+    starting: dict[str, Fraction] = defaultdict(Fraction)
+    for container in pods.init_containers:
+        with_container = running.copy()
+        _add(with_container, _amounts(getattr(resources(container, limits), kind)), 1)
+        if container.get("restartPolicy") == "Always":
+            running = with_container  # a sidecar goes on running
+        starting.update({k: max(starting[k], with_container[k]) for k in with_container})
+    for container in pods.containers:
+        _add(running, _amounts(getattr(resources(container, limits), kind)), 1)
+    return {key: max(running[key], starting[key]) for key in {*running, *starting}}
+
+
+def _sets_whole_pod(pods: Pods) -> bool:
+    found = mapping_at(pods.spec, "resources")
+    names = {*mapping_at(found, "requests"), *mapping_at(found, "limits")}
+    return any(name in _OF_WHOLE_POD or str(name).startswith(_HUGE_PAGES) for name in names)
+
+
+def _whole_pod(pods: Pods) -> dict[str, dict[str, Fraction]]:
+    """Return the requests and the limits that a pod sets as a whole, with their defaults.
+
+    A pod with limits and without a request requests as much as its containers, or its limit.
+    """
+    found = mapping_at(pods.spec, "resources")
+    requests, limits = (
+        {k: v for k, v in _amounts(_texts(mapping_at(found, kind))).items() if k in _OF_WHOLE_POD}
+        for kind in ("requests", "limits")
+    )
+    if mapping_at(found, "limits"):
+        # Kubernetes sets this default before it applies LimitRanges.
+        used = _container_usage(pods, "requests", ())
+        defaults = {key: used[key] for key in _OF_WHOLE_POD if key in used}
+        requests = limits | defaults | requests
+    return {"requests": requests, "limits": limits}
+
+
+def _whole_pod_problems(pods: Pods, limits: Sequence[Fields]) -> Iterator[str]:
+    """Yield a problem for each amount of a pod as a whole that does not fit its other amounts."""
+    found = mapping_at(pods.spec, "resources")
+    wrong = [
+        f"the pod's {kind}.{key} {text!r} is not a quantity; write it as 500m or 64Mi"
+        for kind in ("requests", "limits")
+        for key, text in sorted(_texts(mapping_at(found, kind)).items())
+        if _amount(text) is None
+    ]
+    if wrong:
+        yield from wrong
+        return
+    whole = _whole_pod(pods)
+    used = _container_usage(pods, "requests", limits)
+    for key, request in sorted(whole["requests"].items()):
+        if request > whole["limits"].get(key, request):
+            yield f"the pod's requests.{key} exceeds its limits.{key}; lower it"
+        if used.get(key, request) > request:
+            yield f"the containers together request more {key} than the pod; lower theirs"
+    for container in pods.containers:
+        limited = _amounts(resources(container, limits).limits)
+        for key, limit in sorted(whole["limits"].items()):
+            if limited.get(key, limit) > limit:
+                name = container.get("name")
+                yield f"container {name}: limits.{key} exceeds that of the pod; lower it"
 
 
 def exceeded(
@@ -205,7 +283,7 @@ def exceeded(
             shares = {key: amounts[name] for key, amounts in used.items() if amounts.get(name)}
             platform = Fraction(used_by_platform.get(name, 0))
             total = sum(shares.values(), platform)
-            if shares and total > parse(hard):
+            if shares and total > _rounded(parse(hard)):
                 users = _largest_shares(name, shares)
                 users += [f"the platform: {_text(name, platform)}"] if platform else []
                 yield Finding(
@@ -239,9 +317,14 @@ def _texts(amounts: Fields) -> dict[str, str]:
 
 def _amount(text: str) -> Fraction | None:
     try:
-        return parse(text)
+        return _rounded(parse(text))
     except ValueError:
         return None
+
+
+def _rounded(amount: Fraction) -> Fraction:
+    """Round up to thousandths, as Kubernetes does before it counts or compares an amount."""
+    return Fraction(math.ceil(amount * 1000), 1000)
 
 
 def _amounts(texts: Mapping[str, str]) -> Amounts:

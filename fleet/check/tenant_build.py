@@ -11,13 +11,17 @@ from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
 from fleet.check.tenant_clone import ClonedFolder
 from fleet.check.tenant_references import read_kustomization, reference_findings
-from fleet.errors import CommandError
+from fleet.errors import CommandError, LimitError
 from fleet.kube import kustomize, yaml_writer
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import Loader
 
 # kustomize accepts these keys in any case.
-_KEYS = {key.casefold(): key for key in ("namespace", "resources", "buildMetadata")}
+_KEYS = {
+    key.casefold(): key for key in ("apiVersion", "kind", "namespace", "resources", "buildMetadata")
+}
+# Flux writes these into a kustomization that has none.
+_TYPE = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 
 
 def build_folder(cloned: ClonedFolder, namespace: str) -> Build:
@@ -51,6 +55,8 @@ def _build(cloned: ClonedFolder, namespace: str) -> Build:
         _write(file, content)
         try:
             objects = _objects(cloned)
+        except LimitError:
+            raise
         except CommandError:
             objects = []  # the folder may still build in the namespace
         findings = [*_namespace_findings(cloned, configured, objects, namespace)]
@@ -72,7 +78,7 @@ def _content(folder: Path) -> dict[str, Any]:
     if not content.get("resources"):
         # Flux sets this, and without it kustomize refuses a kustomization without resources.
         content["buildMetadata"] = ["originAnnotations"]
-    return content
+    return _TYPE | content
 
 
 @contextmanager
@@ -92,7 +98,7 @@ def _namespace_findings(
     cloned: ClonedFolder, configured: object, objects: Iterable[BuiltObject], namespace: str
 ) -> Iterator[Finding]:
     """Yield a finding for each other namespace that is named, as Flux replaces it silently."""
-    if configured not in (None, namespace):
+    if configured not in (None, "", namespace):
         problem = f"Flux puts all objects into {namespace} instead; remove it"
         yield cloned.finding(f"namespace: {configured}", problem)
     for built in objects:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet.check import pod_security, quotas
+from fleet.check import pod_os, pod_security, quotas
 from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
 from fleet.check.pods import Pods, pods_of
@@ -137,6 +137,7 @@ def _refusal(fence: Fence, built: BuiltObject) -> str | None:
 
 def _pod_findings(fence: Fence, pods: Pods, accounts: set[str]) -> Iterator[Finding]:
     yield from pod_security.findings(fence.pod_security, pods)
+    yield from pod_os.findings(pods)
     yield from quotas.container_findings(pods, fence.limits, fence.quotas)
     yield from quotas.priority_findings(pods, fence.quotas)
     account = str(pods.spec.get("serviceAccountName") or "default")

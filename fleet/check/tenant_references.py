@@ -19,6 +19,7 @@ from fleet.check.tenant_clone import ClonedFolder
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
+from fleet.kube.yaml_reader import size_problem
 
 # kustomize fetches such a reference from the network.
 _REMOTE = re.compile(r"(git::)?((ssh|https?|file)://|[a-z][a-z0-9-]*@|github\.com[/:])", re.I)
@@ -74,6 +75,10 @@ class _Reference:
         return any(_REMOTE.match(text) for text in texts)
 
     @property
+    def is_yaml(self) -> bool:
+        return self.key in _LISTS or self.key == "path"
+
+    @property
     def may_be_content(self) -> bool:
         return self.key in _CONTENT_LISTS and not _FILE_NAME.fullmatch(self.text)
 
@@ -100,6 +105,8 @@ def reference_findings(cloned: ClonedFolder) -> Iterator[Finding]:
             elif problem is None:
                 if reference.target.is_dir():
                     todo.append(reference.target)
+                elif reference.is_yaml and (problem := size_problem(reference.target.read_bytes())):
+                    yield cloned.finding(f"{reference.location}: {reference.text}", problem)
             elif reference.is_remote or not _is_content(reference):
                 yield cloned.finding(f"{reference.location}: {reference.text}", problem)
 

@@ -12,7 +12,9 @@ from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
 from fleet.kube.yaml_writer import to_yaml
 
-BUILD_TIMEOUT = 120
+BUILD_TIMEOUT = 60
+# Flux's kustomize-controller has a limit of 1 Gi for all of its builds together.
+BUILD_MEMORY = 1024
 # The names that kustomize accepts for a folder's kustomization, most common first.
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
@@ -31,12 +33,15 @@ def command() -> list[str]:
 def build(root: Path, path: str, *options: str) -> list[Manifest]:
     """Return the manifests that kustomize builds from the folder `path` below `root`.
 
-    Raises CommandError with kustomize's message, in which paths are relative to `root`.
+    Raises CommandError with kustomize's message, in which paths are relative to `root`, and
+    LimitError if the build takes too much time or memory.
     """
     try:
-        text = process.run([*command(), *options, path], timeout=BUILD_TIMEOUT, cwd=root)
+        text = process.run(
+            [*command(), *options, path], timeout=BUILD_TIMEOUT, cwd=root, memory=BUILD_MEMORY
+        )
     except CommandError as error:
-        raise CommandError(str(error).replace(f"{root.resolve()}/", "")) from None
+        raise type(error)(str(error).replace(f"{root.resolve()}/", "")) from None
     try:
         return [content for content in yaml_reader.documents(text) if content is not None]
     except ValueError as error:

@@ -19,7 +19,7 @@ def parse(text: str) -> Fraction:
 
     Raises ValueError for any other text.
     """
-    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
+    match = re.fullmatch(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[a-zA-Z]*)", text)
     if match is None:
         raise ValueError(f"{text!r} is no quantity")
     if match[2] in _UNITS:

@@ -11,6 +11,11 @@ import yaml
 
 # No manifest needs more. libyaml crashes at some ten thousand levels, Python stops at fewer.
 DEPTH = 100
+# Limits of one text, so that it takes seconds and some hundred MiB to read. The definitions of all
+# kinds of a large operator have some 300,000 values. kustomize takes minutes for more documents.
+BYTES = 32 * 2**20
+DOCUMENTS = 2000
+VALUES = 1_000_000
 _YAML = "tag:yaml.org,2002:"
 _WRONG_TAG = "a value is not what its tag says"
 
@@ -106,7 +111,7 @@ def documents(
 ) -> list[Any]:
     """Return the documents of a text; raises ValueError, one line, for what cannot be read."""
     try:
-        _check_depth(text)
+        check_size(text)
         return list(yaml.load_all(text, Loader=loader))
     except (ArithmeticError, LookupError):
         raise ValueError(_WRONG_TAG) from None
@@ -117,7 +122,7 @@ def documents(
 def document_with_unique_keys(text: str) -> object:
     """Return the one document of a text; raises ValueError, which names the line and an action."""
     try:
-        _check_depth(text)
+        check_size(text)
         return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - it is a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -138,37 +143,91 @@ def mappings_in(path: Path) -> list[dict[str, Any]]:
     return [document for document in found if isinstance(document, dict)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Extent:
+    """The levels below a value, and the number of values that it has with itself."""
+
+    height: int = 0
+    values: int = 1
+
+
 @dataclass(kw_only=True)
 class _OpenCollection:
-    """A list or mapping whose end is not read yet."""
+    """A list or mapping whose end is not read yet; `first` is the number of values before it."""
 
     anchor: str | None
+    first: int
     height: int = 1
 
 
-def _check_depth(text: bytes | str) -> None:
-    """Raise ValueError for a text that is nested too deep, with its aliases written out."""
-    heights: dict[str, int | None] = {}  # None stands for an anchor whose end is not read yet.
-    within: list[_OpenCollection] = []
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+class _Size:
+    """The size of a text so far, with its aliases written out."""
+
+    def __init__(self) -> None:
+        self.documents = 0
+        self.values = 0
+        self.depth = 0
+        self._within: list[_OpenCollection] = []
+        # None stands for an anchor whose end is not read yet.
+        self._extents: dict[str, _Extent | None] = {}
+
+    def add(self, event: yaml.Event) -> None:
+        """Count one more event; raises ValueError for an anchor that contains itself."""
         height = 0
-        if isinstance(event, yaml.CollectionStartEvent):
-            within.append(_OpenCollection(anchor=event.anchor))
-            if event.anchor:
-                heights[event.anchor] = None
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._within.append(_OpenCollection(anchor=event.anchor, first=self.values))
+            self.values += 1
+            self._set_extent(event.anchor, None)
         elif isinstance(event, yaml.CollectionEndEvent):
-            ended = within.pop()
+            ended = self._within.pop()
             height = ended.height
-            if ended.anchor:
-                heights[ended.anchor] = height
+            extent = _Extent(height=height, values=self.values - ended.first)
+            self._set_extent(ended.anchor, extent)
         elif isinstance(event, yaml.AliasEvent):
-            found = heights.get(str(event.anchor), 0)
+            found = self._extents.get(str(event.anchor), _Extent())
             if found is None:
                 raise ValueError(f"anchor {event.anchor} contains itself")
-            height = found
-        elif isinstance(event, yaml.ScalarEvent) and event.anchor:
-            heights[event.anchor] = 0
-        if within:
-            within[-1].height = max(within[-1].height, height + 1)
-        if len(within) + height > DEPTH:
+            height = found.height
+            self.values += found.values
+        elif isinstance(event, yaml.ScalarEvent):
+            self.values += 1
+            self._set_extent(event.anchor, _Extent())
+        if self._within:
+            outer = self._within[-1]
+            outer.height = max(outer.height, height + 1)
+        self.depth = len(self._within) + height
+
+    def _set_extent(self, anchor: str | None, extent: _Extent | None) -> None:
+        if anchor:
+            self._extents[anchor] = extent
+
+
+def size_problem(text: bytes) -> str | None:
+    """Return the reason why a text takes too much to read, None for one that is not YAML."""
+    try:
+        check_size(text)
+    except ValueError as error:
+        return str(error)
+    except yaml.YAMLError:
+        return None
+    return None
+
+
+def check_size(text: bytes | str) -> None:
+    """Raise ValueError for a text that takes too much to read, with its aliases written out.
+
+    Raises YAMLError for a text that is not YAML.
+    """
+    if len(text) > BYTES:
+        raise ValueError(f"is larger than {BYTES // 2**20} MiB; split it")
+    size = _Size()
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        size.add(event)
+        if size.depth > DEPTH:
             raise ValueError(f"is nested more than {DEPTH} deep")
+        if size.documents > DOCUMENTS:
+            raise ValueError(f"has more than {DOCUMENTS} documents; use fewer")
+        if size.values > VALUES:
+            raise ValueError(f"has more than {VALUES} values, with its aliases; use fewer")

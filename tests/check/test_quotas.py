@@ -50,6 +50,30 @@ class TestContainers:
         assert found.requests == {"cpu": "50m", "memory": "64Mi"}
         assert problems(pod({"name": "a"})) == []
 
+    def test_amounts_are_rounded_up_to_thousandths(self) -> None:
+        small = pod(container(requests={"cpu": "100u"}, limits={"cpu": "0.0001"}))
+        assert problems(small) == []
+        assert quotas.usage(small.made_by, small, [])["requests.cpu"] == Fraction(1, 1000)
+
+    def test_a_resource_that_is_given_as_a_whole(self) -> None:
+        gpu = "example.com/gpu"
+        text = "container a: requests.example.com/gpu 1 must equal its limit; set {} alone"
+        text = text.format("limits.example.com/gpu")
+        assert problems(pod(container(requests={gpu: 1}))) == [text]
+        assert problems(pod(container(requests={gpu: 1}, limits={gpu: 2}))) == [text]
+        assert problems(pod(container(limits={gpu: 1}))) == []
+        assert problems(pod(container(limits={gpu: "500m"}))) == [
+            "container a: limits.example.com/gpu 500m is not a whole number; use one"
+        ]
+
+    def test_huge_pages(self) -> None:
+        pages = {"hugepages-2Mi": "2Mi"}
+        found = list(quotas.container_findings(pod(container(limits=pages)), [], []))
+        assert [finding.problem for finding in found] == [
+            "refused: container a: sets huge pages without cpu and memory; set one of them"
+        ]
+        assert problems(pod(container(limits=pages))) == []
+
     def test_a_limit_is_a_request(self) -> None:
         """The limit wins over the default request of the namespace."""
         found = quotas.resources(container(limits={"cpu": 1, "memory": "32Mi"}), [RANGE])
@@ -261,3 +285,48 @@ class TestExceeded:
         shares = {str(index): amounts for index, amounts in enumerate(objects)}
         (finding,) = quotas.exceeded("apps", shares, {}, [quota({name: "0"})])
         assert f" {name} in all " in finding.problem
+
+
+class TestWholePods:
+    def test_a_pod_that_sets_amounts_as_a_whole_needs_none_for_its_containers(self) -> None:
+        hard = {"limits.cpu": "1"}
+        assert problems(pod({"name": "a"}), **hard) != []
+        assert problems(pod({"name": "a"}, resources={"limits": {"cpu": 1}}), **hard) == []
+        assert problems(pod({"name": "a"}, resources={"limits": {}}), **hard) != []
+
+    @pytest.mark.parametrize(
+        ("set_by_pod", "requested"),
+        [
+            ({"limits": {"memory": "1Gi"}}, {"cpu": "50m", "memory": "1Gi"}),
+            ({"limits": {"cpu": 2}}, {"cpu": 2, "memory": "64Mi"}),
+            ({"requests": {"cpu": 1}, "limits": {"cpu": 2}}, {"cpu": 1, "memory": "64Mi"}),
+        ],
+    )
+    def test_a_limit_of_the_pod_is_its_request(
+        self, set_by_pod: dict[str, Any], requested: dict[str, Any]
+    ) -> None:
+        whole = pod({"name": "a"}, resources=set_by_pod)
+        used = quotas.usage(whole.made_by, whole, [RANGE])
+        for name, amount in requested.items():
+            assert used[f"requests.{name}"] == parse(str(amount))
+
+    def test_a_request_of_containers_is_that_of_the_pod(self) -> None:
+        whole = pod(container(requests={"cpu": 1}), resources={"limits": {"cpu": 3}})
+        assert quotas.usage(whole.made_by, whole, [])["requests.cpu"] == 1
+
+    def test_amounts_that_do_not_fit(self) -> None:
+        found = [
+            problems(pod(container(), resources={"requests": {"cpu": 2}, "limits": {"cpu": 1}})),
+            problems(pod(container(requests={"cpu": 2}), resources={"requests": {"cpu": 1}})),
+            problems(pod(container(limits={"cpu": 2}), resources={"limits": {"cpu": 1}})),
+            problems(pod(container(), resources={"limits": {"cpu": "much"}})),
+        ]
+        assert found == [
+            ["the pod's requests.cpu exceeds its limits.cpu; lower it"],
+            ["the containers together request more cpu than the pod; lower theirs"],
+            [
+                "the pod's requests.cpu exceeds its limits.cpu; lower it",
+                "container a: limits.cpu exceeds that of the pod; lower it",
+            ],
+            ["the pod's limits.cpu 'much' is not a quantity; write it as 500m or 64Mi"],
+        ]

@@ -108,8 +108,18 @@ class TestBuild:
     def test_a_manifest_too_deep(self, checkout: Path) -> None:
         """The output of kustomize is the tenant's content too."""
         deep = "[" * 3000 + "]" * 3000
-        (said,) = found(checkout, folder(manifest("v1", "A", "a", "", f"a: {deep}\n")))
+        patch = manifest("v1", "ConfigMap", "a", "", f"a: {deep}\n")
+        files = folder(config_map("a", ""), patches=[{"patch": patch}])
+        (said,) = found(checkout, files)
         assert said == "does not build: kustomize's output: is nested more than 100 deep"
+
+    def test_an_empty_namespace(self, checkout: Path) -> None:
+        assert found(checkout, folder(config_map("a", ""), namespace="")) == []
+
+    def test_a_component_without_api_version(self, checkout: Path) -> None:
+        """Flux adds the apiVersion of a Kustomization."""
+        (said,) = found(checkout, folder(config_map("a", ""), kind="Component"))
+        assert "apiVersion for Component should be kustomize.config.k8s.io/v1alpha1" in said
 
     def test_keys_in_any_case(self, checkout: Path) -> None:
         """The case of keys makes no difference to kustomize."""

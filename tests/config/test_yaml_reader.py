@@ -41,6 +41,8 @@ def test_only_the_reader_and_the_writer_import_yaml() -> None:
         (f"a: {'9' * 5000}\n", "a value is not what its tag says"),
         ("[" * 100_000, "is nested more than 100 deep"),
         ("[" * 101 + "]" * 101, "is nested more than 100 deep"),
+        ("- " * 100_000 + "a", "is nested more than 100 deep"),
+        ("x" * (32 * 2**20 + 1), "is larger than 32 MiB; split it"),
     ],
 )
 def test_a_stack_file_that_cannot_be_read(text: str, problem: str) -> None:
@@ -73,9 +75,42 @@ def test_a_comment_is_one_line(end: str) -> None:
         yaml_writer.comment(f"x{end}- y")
 
 
+def aliases(levels: int) -> str:
+    """Return YAML whose last value has 9 to the power of `levels` values if written out."""
+    lines = (f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels))
+    return "\n".join(("a0: &a0 [x, x, x, x, x, x, x, x, x]", *lines)) + "\n"
+
+
 def test_what_a_tenant_wrote_keeps_its_anchors() -> None:
-    levels = ["a0: &a0 [x, x, x]"] + [
-        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 40)
-    ]
-    (document,) = yaml_reader.documents("\n".join(levels))
+    (document,) = yaml_reader.documents(aliases(5))
     assert len(yaml_writer.untrusted_to_yaml(document)) < 10_000
+
+
+TOO_MANY_VALUES = "has more than 1000000 values, with its aliases; use fewer"
+
+
+@pytest.mark.parametrize("loader", [yaml_reader.Loader, yaml_reader.Texts])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (aliases(7), TOO_MANY_VALUES),
+        (aliases(40), TOO_MANY_VALUES),
+        (f"{aliases(6)}b: *a5\nc: *a5\n", TOO_MANY_VALUES),
+        (f"{aliases(6)}---\n{aliases(6)}", TOO_MANY_VALUES),
+        ("a: &a [*a]", "anchor a contains itself"),
+        ("--- 1\n" * 2001, "has more than 2000 documents; use fewer"),
+        ("{a: " * 100_000, "is nested more than 100 deep"),
+        ("\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 200)), "is nested more than"),
+    ],
+    ids=range(8),
+)
+def test_a_text_that_takes_too_much_to_read(
+    text: str, problem: str, loader: type[yaml_reader.Loader]
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        yaml_reader.documents(text, loader)
+
+
+def test_a_large_text_can_be_read() -> None:
+    text = "---\n".join(f"a: &a [x, {n}]\nb: [*a, *a]\n" for n in range(2000))
+    assert len(yaml_reader.documents(text)) == 2000
