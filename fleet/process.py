@@ -38,7 +38,9 @@ def run(
             [str(arg) for arg in args],
             check=False,
             capture_output=True,
-            text=True,
+            # Names of files may be no UTF-8, and they appear in output.
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=timeout,
             cwd=cwd,
             env=env,
@@ -50,6 +52,7 @@ def run(
     except subprocess.TimeoutExpired:
         raise CommandError(f"{name}: no answer within {timeout:.0f} s") from None
     if done.returncode not in accept:
-        last_lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        said = (done.stderr or done.stdout).encode("utf-8", "replace").decode()
+        last_lines = said.strip().splitlines()[-3:]
         raise CommandError(f"{name}: exit {done.returncode}: {' | '.join(last_lines)}")
     return done.stdout
