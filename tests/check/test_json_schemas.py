@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.build import json_schemas
+from fleet.check import json_schemas
+from sandbox.build.json_schemas import without_templating
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -183,4 +184,4 @@ def test_a_schema_holds_the_definitions_that_it_refers_to_and_no_others() -> Non
 
 def test_a_template_loses_only_its_instructions() -> None:
     text = "{{- if .Values.a }}\nname: x # {{ not alone }}\n  {{- end }}\nlast: true"
-    assert json_schemas.without_templating(text) == "name: x # {{ not alone }}\nlast: true"
+    assert without_templating(text) == "name: x # {{ not alone }}\nlast: true"
