@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-down tools test test-unit lint format golden schema lock
+.PHONY: help sandbox shell sandbox-down check-tools tools test test-unit lint format \
+	golden schema schema-pins lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,16 +14,23 @@ help: ## list the targets
 sandbox: $(VENV)/installed ## start three clusters on this machine and run `pulumi up` for each
 	@$(BIN)/python -m sandbox up
 
+shell: $(VENV)/installed ## open a shell in the sandbox, with pulumi, fleet, kubectl and git
+	@$(BIN)/python -m sandbox shell
+
 sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 	@$(BIN)/python -m sandbox down
 
-tools: $(VENV)/installed ## build the programs that the sandbox and `fleet check` need, once
+check-tools: $(VENV)/installed ## build what `fleet check` and the unit tests need, once
+	@$(BIN)/python -m sandbox tools --check
+
+tools: $(VENV)/installed ## build everything that the sandbox needs, once
 	@$(BIN)/python -m sandbox tools
 
-test: tools ## run all tests, with a sandbox of their own
+test: $(VENV)/installed ## run all tests, with a sandbox of their own
+	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest
 
-test-unit: $(VENV)/installed ## run the tests that need no sandbox
+test-unit: check-tools ## run the tests that need no sandbox
 	$(BIN)/python -m pytest tests --ignore=tests/e2e
 
 lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
@@ -44,6 +52,9 @@ golden: $(VENV)/installed ## render the golden trees again; review their diff
 
 schema: $(VENV)/installed ## generate stack.schema.json again
 	$(BIN)/fleet schema > stack.schema.json
+
+schema-pins: $(VENV)/installed ## pin the sources of the JSON schemas of `fleet check` again
+	$(BIN)/python -m sandbox.build.schema_pins
 
 lock: $(VENV)/installed ## pin and hash the dependencies of pyproject.toml again
 	$(BIN)/pip install --quiet uv

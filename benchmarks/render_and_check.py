@@ -2,8 +2,8 @@
 
 The baseline is the usual shell loop over the same trees: `kustomize build | kubeconform -strict`
 for each path that Flux applies in each cluster. A tenant's path has one file, which kubeconform
-reads without a build. Run `python -m benchmarks.render_and_check [SIZE...]` after `make tools`; a
-SIZE is CLUSTERS or CLUSTERSxTENANTS.
+reads without a build. Run `python -m benchmarks.render_and_check [SIZE...]` after
+`make check-tools`; a SIZE is CLUSTERS or CLUSTERSxTENANTS.
 """
 
 from __future__ import annotations

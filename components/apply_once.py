@@ -10,6 +10,9 @@ from fleet.kube.manifest import Manifest
 
 FIELD_MANAGER_ANNOTATION = "pulumi.com/patchFieldManager"
 FLUX_FIELD_MANAGER = "kustomize-controller"
+# Not every version of the provider has a setting for this. Flux forces its fields in the same way.
+FORCE_ANNOTATION = "pulumi.com/patchForce"
+SKIP_AWAIT_ANNOTATION = "pulumi.com/skipAwait"
 
 
 def apply_once(
@@ -18,20 +21,25 @@ def apply_once(
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
     prefix: str = "",
+    wait: bool = True,
 ) -> pulumi.CustomResource:
     """Apply an object of the tree once; Flux owns it from then on.
 
     Pulumi ignores later changes of the object and leaves it in the cluster when it leaves the
     program: Flux changes it and removes it, from Git. Pulumi uses Flux's field manager, because
     Flux cannot remove a field that another manager has set. A URN does not hold the parent's name,
-    so two components that may apply the same object need a `prefix` each.
+    so two components that may apply the same object need a `prefix` each. Without `wait`, the run
+    goes on before the object is ready.
     """
     metadata = manifest["metadata"]
     name_parts = (prefix, manifest["kind"], metadata.get("namespace"), metadata["name"])
     annotations = {
         **metadata.get("annotations", {}),
         FIELD_MANAGER_ANNOTATION: FLUX_FIELD_MANAGER,
+        FORCE_ANNOTATION: "true",
     }
+    if not wait:
+        annotations[SKIP_AWAIT_ANNOTATION] = "true"
     return pulumi.CustomResource(
         type_token(manifest["apiVersion"], manifest["kind"]),
         "/".join(filter(None, name_parts)),

@@ -84,7 +84,10 @@ class DeployKeyOnGitHub:
         """Have Flux pull `source`, the tenant's GitRepository, with the key; wait until it has."""
         args = self._args
         after = [*credentials, *args.after]
-        applied = apply_once(source, parent=self._parent, after=after, prefix=args.tenant)
+        # The object may still hold the wait condition of an earlier pull, which is never met again.
+        applied = apply_once(
+            source, parent=self._parent, after=after, prefix=args.tenant, wait=False
+        )
         metadata = source["metadata"]
         reconcile_source(
             metadata["namespace"],

@@ -39,7 +39,8 @@ class FluxSync(pulumi.ComponentResource):
     ) -> None:
         super().__init__("fleet:index:FluxSync", name, None, opts)
         source, root = args.manifests
-        applied = apply_once(source, parent=self, after=[*args.flux, *args.tree])
+        # The object may still hold the wait condition of an earlier pull, which is never met again.
+        applied = apply_once(source, parent=self, after=[*args.flux, *args.tree], wait=False)
         metadata = source["metadata"]
         pulled = reconcile_source(
             metadata["namespace"],

@@ -7,6 +7,8 @@ import json
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.apply_once import FORCE_ANNOTATION
+
 # A pull takes seconds. One that takes longer has failed, and Flux is trying again.
 TIMEOUT = "2m"
 
@@ -33,6 +35,8 @@ def reconcile_source(
             "namespace": namespace,
             "annotations": {
                 "reconcile.fluxcd.io/requestedAt": token,
+                # `flux reconcile` sets the same annotation as another field manager.
+                FORCE_ANNOTATION: "true",
                 "pulumi.com/waitFor": token.apply(_wait_conditions),
             },
         },

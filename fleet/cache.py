@@ -13,15 +13,20 @@ def directory() -> Path:
 
 
 def programs() -> Path:
-    """Return the folder of programs that `make tools` built."""
+    """Return the folder of programs that `make check-tools` built."""
     return directory() / "bin"
 
 
 def manifests_from_modules(version: str) -> Path:
-    """Return the path of the install manifests that `make tools` built from Flux's Go modules."""
+    """Return the path of Flux's install manifests that `make check-tools` built from Go modules."""
     return directory() / "flux" / f"{version}-from-modules.yaml"
 
 
-def schemas() -> Path:
-    """Return the folder of JSON Schemas, `<group>/<kind>_<version>.json`; `make tools` built it."""
-    return directory() / "schemas"
+def download(sha256: str) -> Path:
+    """Return the path of a downloaded file with this checksum."""
+    return directory() / "downloads" / sha256
+
+
+def schemas(key: str) -> Path:
+    """Return the folder of the JSON Schemas that were made from the inputs with this key."""
+    return directory() / "json-schemas" / key

@@ -12,7 +12,7 @@ from fleet.errors import CommandError
 
 
 def find_program(name: str) -> str | None:
-    """Return the path of a program on PATH or among those that `make tools` built, else None."""
+    """Return the path of a program on PATH or of one that `make check-tools` built, else None."""
     built = cache.programs() / name
     return shutil.which(name) or (str(built) if built.exists() else None)
 

@@ -1,4 +1,4 @@
-"""Run `up`, `down` or `tools`, as the Makefile does."""
+"""Run `up`, `down`, `shell` or `tools`, as the Makefile does."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.errors import FleetError
-from sandbox.build import tools
+from sandbox.build import parts, tools
 from sandbox.host.files import CHECKOUT
 from sandbox.sandbox import Sandbox
 from sandbox.sandbox_error import SandboxError
+from sandbox.shell import run_shell
 
 _STATE = CHECKOUT / ".sandbox"
 
@@ -25,7 +26,12 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     commands.add_parser("up", help="build what is missing, start everything, print the table")
     commands.add_parser("down", help="stop everything that `up` started and remove its state")
-    commands.add_parser("tools", help="only build what is missing")
+    build = commands.add_parser("tools", help="only build what is missing")
+    extent = build.add_mutually_exclusive_group()
+    extent.add_argument("--check", action="store_true", help="only what `fleet check` needs")
+    extent.add_argument("--tests", action="store_true", help="also what only tests need")
+    shell = commands.add_parser("shell", help="open a shell in the working copy of the sandbox")
+    shell.add_argument("-c", dest="line", metavar="LINE", help="run this line instead")
     args = parser.parse_args()
     started = time.monotonic()
 
@@ -34,12 +40,17 @@ def main() -> int:
 
     try:
         if args.command == "tools":
-            tools.build(say)
+            if args.check:
+                tools.build_for_check(say)
+            else:
+                tools.build(say, tuple(parts.PARTS) if args.tests else parts.SANDBOX_PARTS)
             return 0
+        if args.command == "shell":
+            return run_shell(Sandbox(_STATE), args.line)
         with _locked(_STATE):
             sandbox = Sandbox(_STATE)
             if args.command == "up":
-                return 0 if sandbox.start(say) else 1
+                return 0 if sandbox.start(say, spoke=True) else 1
             stopped = sandbox.stop()
             say(f"stopped {len(stopped)} processes" if stopped else "nothing was running")
             return 0

@@ -1,13 +1,14 @@
-"""The platform team's repository in a sandbox: a working copy with stack files and definitions.
+"""The platform team's repository in a sandbox: a fork of this checkout, with a working copy.
 
-The pushed files are this checkout's shared definitions, byte for byte. The stack files are this
-checkout's too, except for the keys that name the outside world: the repository, Flux's manifests
-and the kubeconfig are the sandbox's.
+The pushed files are this checkout's program and shared definitions, byte for byte. The stack files
+are this checkout's too, except for the keys that name the outside world: the repository, Flux's
+manifests and the kubeconfig are the sandbox's.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from sandbox.servers import GitHub
 OWNER = "platform-team"
 NAME = "fleet"
 BRANCH = "main"
+_PROGRAM = ("__main__.py", "components", "fleet")
 # `pulumi config set --secret` wrote these into a stack file; a new copy of the file keeps them.
 _SECRET_KEYS = ("github:token", *stack_files.SECRETS)
 
@@ -42,9 +44,9 @@ class PlatformRepository:
         return self.github.repository_url(OWNER, NAME)
 
     def prepare(self, checkout: Path, manifests: Path) -> None:
-        """Copy the checkout's definitions and stack files, and push the definitions.
+        """Copy the checkout's program, definitions and stack files, and push the first two.
 
-        Commits nothing when the branch holds these definitions already.
+        Commits nothing when the branch holds them already.
         """
         if not (self.folder / ".git").is_dir():
             self.github.create_repository(OWNER, NAME)
@@ -52,15 +54,26 @@ class PlatformRepository:
             self.git("init", "--quiet", f"--initial-branch={BRANCH}")
             self.git("remote", "add", "origin", self.url)
             exclude = self.folder / ".git" / "info" / "exclude"
-            exclude.write_text("/Pulumi*.yaml\n/.venv\n")
+            exclude.write_text("/Pulumi*.yaml\n/.venv\n__pycache__/\n")
+            # `pulumi install` makes this folder for a user.
+            (self.folder / ".venv").symlink_to(sys.prefix)
+            for key, value in self.github.git_settings.items():
+                self.git("config", key, value)
         self.pull()
-        for name in SHARED_FOLDERS:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            shutil.copytree(checkout / name, self.folder / name)
-        self.push("Shared definitions")
+        for name in (*_PROGRAM, *SHARED_FOLDERS):
+            _replace(self.folder / name, checkout / name)
+        self.push("Program and shared definitions")
         self._write_project_file(checkout, manifests)
         for name in stack_files.names(checkout):
             self._write_stack_file(checkout, name)
+
+    def add_tenant(self, stack: str, name: str, url: str) -> None:
+        """Add a tenant to a stack file of the working copy."""
+        file = self.folder / f"Pulumi.{stack}.yaml"
+        content = yaml.safe_load(file.read_text())
+        tenants = content["config"].setdefault("fleet:tenants", [])
+        tenants.append({"name": name, "repository": {"url": url}})
+        _write_yaml(file, content)
 
     def pull(self) -> None:
         """Reset the working copy to the branch as it is on the server."""
@@ -128,3 +141,11 @@ class PlatformRepository:
 
 def _write_yaml(file: Path, content: Mapping[str, Any]) -> None:
     files.write(file, yaml.safe_dump(dict(content), sort_keys=False).encode())
+
+
+def _replace(target: Path, source: Path) -> None:
+    if source.is_file():
+        shutil.copyfile(source, target)
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))

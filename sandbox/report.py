@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.check.build import build_cluster
+from fleet.check.tenant_findings import check_tenants
 from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.kube import namespaces
@@ -19,9 +20,8 @@ from sandbox.kubernetes.clusters import Clusters
 from sandbox.platform_repository import PlatformRepository
 from sandbox.sandbox_error import SandboxError
 
-# Flux puts this label on all that it applies. The Kustomizations of tenants are in other
-# namespaces than the platform's.
-_APPLIED_FOR_PLATFORM = f"kustomize.toolkit.fluxcd.io/namespace={namespaces.FLUX_NAMESPACE}"
+# Flux puts this label on all that it applies.
+_APPLIED_BY_FLUX = "kustomize.toolkit.fluxcd.io/name"
 _KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
 _GIT_REPOSITORIES = "gitrepositories.source.toolkit.fluxcd.io"
 _KINDS = {
@@ -77,11 +77,12 @@ class Report:
 
     clusters: Clusters
     platform_repository: PlatformRepository
+    clones: Path
+    """The folder with clones of the tenants' repositories."""
 
     def table(self, stacks: Sequence[Stack]) -> Table:
         """Return the expected and the found value of every object, in every cluster."""
-        root = self.platform_repository.folder
-        expected = {stack.name: _expected(root, stack) for stack in stacks}
+        expected = {stack.name: self._expected(stack) for stack in stacks}
         found = {stack.name: _found(self.clusters.cluster(stack.name)) for stack in stacks}
         kinds = list(_KINDS)
         names = sorted(
@@ -98,6 +99,13 @@ class Report:
             for name in names
         }
         return Table(clusters=list(expected), rows=rows)
+
+    def wait_until_expected(self, stacks: Sequence[Stack], seconds: float) -> Table:
+        """Wait until all objects, also those of tenants, are as expected; return the last table."""
+        deadline = time.monotonic() + seconds
+        while (table := self.table(stacks)).mismatches() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return table
 
     def wait_converged(
         self, names: Sequence[str], revision: str, seconds: float
@@ -124,6 +132,22 @@ class Report:
                     raise SandboxError(f"{name}: not Ready within {seconds:.0f} s: {reasons}")
             time.sleep(0.5)
         return took
+
+    def _expected(self, stack: Stack) -> Values:
+        """Return the objects that the tree and the tenants' repositories have for a cluster."""
+        with tempfile.TemporaryDirectory() as folder:
+            root, copy = self.platform_repository.folder, Path(folder) / stack.name
+            objects, findings = build_cluster(root, stack, None, copy)
+        tenants = check_tenants(self.clones, [stack])
+        for finding in (*findings, *tenants.findings):
+            raise SandboxError(str(finding))
+        value_of_kind: ValueOfKind = {
+            "Namespace": lambda _: "yes",
+            "Deployment": lambda content: str(content["spec"].get("replicas", 1)),
+            "HelmRelease": lambda _: "ready",
+        }
+        manifests = (built.manifest for built in (*objects, *tenants.objects))
+        return _values(manifests, value_of_kind)
 
     def _not_converged(self, name: str, revision: str) -> list[str]:
         """Return the platform's Kustomizations that are not Ready at a commit, with the reason."""
@@ -161,28 +185,14 @@ def is_ready(content: Mapping[str, Any]) -> bool:
     )
 
 
-def _expected(root: Path, stack: Stack) -> Values:
-    """Return the objects that the tree has for a cluster."""
-    with tempfile.TemporaryDirectory() as folder:
-        objects, findings = build_cluster(root, stack, None, Path(folder) / stack.name)
-    if findings:
-        raise SandboxError(str(findings[0]))
-    value_of_kind: ValueOfKind = {
-        "Namespace": lambda _: "yes",
-        "Deployment": lambda content: str(content["spec"].get("replicas", 1)),
-        "HelmRelease": lambda _: "ready",
-    }
-    return _values((built.manifest for built in objects), value_of_kind)
-
-
 def _found(cluster: Cluster) -> Values:
-    """Return the objects that the cluster has from the platform."""
+    """Return the objects that Flux has applied to the cluster."""
     value_of_kind: ValueOfKind = {
         "Namespace": lambda content: "yes" if content["status"]["phase"] == "Active" else "ending",
         "Deployment": lambda content: str(content["status"].get("availableReplicas", 0)),
         "HelmRelease": lambda content: "ready" if is_ready(content) else "not ready",
     }
-    objects = cluster.objects(list(_KINDS.values()), _APPLIED_FOR_PLATFORM)
+    objects = cluster.objects(list(_KINDS.values()), _APPLIED_BY_FLUX)
     return _values(objects, value_of_kind)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from fleet.config import load
 from sandbox.build import tools
-from sandbox.build.parts import program
 from sandbox.build.tools import Say
 from sandbox.host.certificates import Certificates
 from sandbox.host.files import CHECKOUT
@@ -25,6 +23,8 @@ from sandbox.servers import GitHub, Internet
 from sandbox.tenant_repository import TenantRepository
 
 CONVERGE_TIMEOUT = 300
+_SPOKE = "billing"
+_SPOKE_FILES = Path(__file__).parent / "spoke"
 
 
 class Sandbox:
@@ -50,32 +50,41 @@ class Sandbox:
             certificates=self.certificates,
             working_copy=self.platform_repository.folder,
         )
-        self.report = Report(clusters=self.clusters, platform_repository=self.platform_repository)
+        self.report = Report(
+            clusters=self.clusters,
+            platform_repository=self.platform_repository,
+            clones=self._clones,
+        )
 
     def tenant_repository(self, tenant: str) -> TenantRepository:
         """Return the repository of a tenant."""
-        folder = self.state / "tenants" / tenant
-        return TenantRepository(tenant=tenant, folder=folder, github=self.github)
+        return TenantRepository(tenant=tenant, clones=self._clones, github=self.github)
 
-    def start(self, say: Say) -> bool:
+    def start(self, say: Say, *, spoke: bool = False) -> bool:
         """Bring all stacks of the checkout to their desired state and print a table.
 
-        Returns whether all objects of all clusters are as expected.
+        With `spoke`, every cluster also gets the tenant billing, whose repository is made from
+        the folder spoke/. Returns whether all objects of all clusters are as expected.
         """
         stacks = load.stacks(CHECKOUT)
         names = [stack.name for stack in stacks]
         tools.build(say)
         self._start_machines(names, say)
         self.platform_repository.prepare(CHECKOUT, tools.manifests())
-        say(f"pushed apps/ and infrastructure/ to {self.github.url}")
-        say(f"kubernetes plugin: {self.stacks.provide_kubernetes_plugin()}")
+        say(f"pushed the program and its definitions to {self.platform_repository.url}")
+        if spoke:
+            self._add_spoke(names)
+            say(f"pushed the repository of a tenant to {self.tenant_repository(_SPOKE).url}")
+        for name, plugin in self.stacks.provide_plugins().items():
+            say(f"{name}: {plugin}")
         for outcome in self._up(names, say):
             counts = ", ".join(f"{count} {name}" for name, count in sorted(outcome.changes.items()))
             say(f"pulumi up -s {outcome.stack}: {counts}")
         head = self.platform_repository.head()
         for name, seconds in self.report.wait_converged(names, head, CONVERGE_TIMEOUT).items():
             say(f"{name}: all Flux Kustomizations are Ready ({seconds:.0f} s after the last `up`)")
-        table = self.report.table(stacks)
+        in_working_copy = load.stacks(self.platform_repository.folder)
+        table = self.report.wait_until_expected(in_working_copy, CONVERGE_TIMEOUT)
         print(f"\n{table}\n")
         mismatches = table.mismatches()
         for line in mismatches:
@@ -88,6 +97,23 @@ class Sandbox:
         stopped = self.processes.stop_all()
         shutil.rmtree(self.state, ignore_errors=True)
         return stopped
+
+    @property
+    def _clones(self) -> Path:
+        return self.state / "tenants"
+
+    def _add_spoke(self, names: Sequence[str]) -> None:
+        """Create the repository of the tenant billing, and add the tenant to each stack file."""
+        repository = self.tenant_repository(_SPOKE)
+        if not repository.folder.is_dir():
+            repository.create()
+            files = (path for path in _SPOKE_FILES.rglob("*") if path.is_file())
+            repository.write(
+                {path.relative_to(_SPOKE_FILES).as_posix(): path.read_text() for path in files}
+            )
+            repository.push("Deploy billing to every environment")
+        for name in names:
+            self.platform_repository.add_tenant(name, _SPOKE, repository.url)
 
     def _start_machines(self, names: Sequence[str], say: Say) -> None:
         # The state folder holds keys and tokens, so only its owner may read it.
@@ -129,13 +155,9 @@ class Sandbox:
             time.sleep(0.5)
 
     def _print_next_commands(self, names: Sequence[str]) -> None:
-        kubeconfig = os.path.relpath(self.clusters.kubeconfig_file)
-        kubectl = "kubectl" if shutil.which("kubectl") else program("kubectl")
-        print("Look around:")
-        for name in names:
-            context = self.clusters.cluster(name).context
-            print(
-                f"  {kubectl} --kubeconfig {kubeconfig} --context {context} "
-                "get kustomizations,deployments -A"
-            )
-        print(f"  git -C {os.path.relpath(self.platform_repository.folder)} log origin/main")
+        context = self.clusters.cluster(names[0]).context
+        print("Look around with `make shell`. There these commands work, and more like them:")
+        print(f"  pulumi preview -s {names[0]}          the same for up, stack and config")
+        print("  fleet check                     also fleet render")
+        print(f"  kubectl --context {context} get kustomizations,deployments -A")
+        print("  git pull && git log             the commits of the tree, the newest first")

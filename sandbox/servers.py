@@ -136,17 +136,28 @@ class GitHub:
             "GIT_TERMINAL_PROMPT": "0",
         }
 
+    @property
+    def git_settings(self) -> dict[str, str]:
+        """Git settings with which any git, also that of a user, reads and writes repositories."""
+        return {
+            "credential.helper": f"store --file={self._credentials_file()}",
+            "http.sslCAInfo": str(self.certificates.ca_bundle),
+        }
+
+    def _credentials_file(self) -> Path:
+        file = self.state / "git" / "credentials"
+        line = f"https://{_USER}:{self.token}@{self.url.removeprefix('https://')}\n"
+        files.write(file, line.encode(), 0o600)
+        return file
+
     def _git_config(self) -> Path:
         """Return a Git configuration with a name and the credential that may write."""
         file = self.state / "git" / "config"
-        if not file.exists():
-            credentials = file.with_name("credentials")
-            line = f"https://{_USER}:{self.token}@{self.url.removeprefix('https://')}\n"
-            files.write(credentials, line.encode(), 0o600)
-            file.write_text(
-                "[user]\n\tname = Platform team\n\temail = platform-team@fleet.example\n"
-                f'[credential]\n\thelper = "store --file={credentials}"\n'
-            )
+        text = (
+            "[user]\n\tname = Platform team\n\temail = platform-team@fleet.example\n"
+            f'[credential]\n\thelper = "store --file={self._credentials_file()}"\n'
+        )
+        files.write(file, text.encode())
         return file
 
     def _call(self, method: str, path: str, body: object = None) -> None:

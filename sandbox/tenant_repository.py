@@ -18,13 +18,18 @@ class TenantRepository:
     """The repository of one tenant and its working copy."""
 
     tenant: str
-    folder: Path
+    clones: Path
     github: GitHub
 
     @property
     def name(self) -> str:
         """Its name on GitHub."""
         return f"{self.tenant}-apps"
+
+    @property
+    def folder(self) -> Path:
+        """Its working copy, in a folder that is named as `git clone` does."""
+        return self.clones / self.name
 
     @property
     def url(self) -> str:

@@ -1,9 +1,9 @@
 """JSON Schemas of every kind that the tree can hold, for a strict and offline kubeconform.
 
-They are made from Kubernetes' OpenAPI document and from CRDs. Each kind has one file, at the path
-of `fleet.check.schemas.SCHEMA_TEMPLATE`, and a file refers to no other file. The schemas are
-closed: they refuse a field that the API server would drop, so kubeconform finds misspelt fields.
-The schema of a kind has its scope under `x-scope`.
+They are made from Kubernetes' OpenAPI document and from the CRDs of Flux, Kyverno and the Gateway
+API. Each kind has one file, at the path of `fleet.check.schemas.SCHEMA_TEMPLATE`, and a file refers
+to no other file. The schemas are closed: they refuse a field that the API server would drop, so
+kubeconform finds misspelt fields. The schema of a kind has its scope under `x-scope`.
 
 They are JSON Schema draft 4, because CRDs use its keywords (`exclusiveMinimum: true`), and
 kubeconform expects that draft when a schema names none.
@@ -11,11 +11,17 @@ kubeconform expects that draft when a schema names none.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from fleet import cache, files
+from fleet.check import schema_sources
 from fleet.check.fields import mapping_at, mappings_in
+from fleet.kube import yaml_reader
 
 Schema = dict[str, Any]
 
@@ -40,6 +46,47 @@ NAMESPACED = "Namespaced"
 # No valid name is longer. These are also the names of files.
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
+
+
+def folder() -> Path:
+    """Return the folder of the schemas, whether they are made or not.
+
+    Its name changes with the pins and with this module, so a new fleet makes its schemas again.
+    """
+    inputs = schema_sources.PINS.read_bytes() + Path(__file__).read_bytes()
+    return cache.schemas(hashlib.sha256(inputs).hexdigest()[:12])
+
+
+def build(out: Path, read: schema_sources.Read) -> None:
+    """Replace the folder `out` by one with all schemas. Every build gives the same bytes."""
+    with files.fresh_folder(out) as made:
+        for location, schema in _located_schemas(read):
+            path = made / location
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(schema, sort_keys=True, separators=(",", ":")))
+
+
+def _located_schemas(read: schema_sources.Read) -> Iterator[tuple[str, Schema]]:
+    definitions: dict[str, Schema] = {}
+    crds: list[Schema] = []
+    for file in schema_sources.pinned():
+        content = read(file)
+        if file.path.endswith(".json"):
+            definitions |= from_openapi(json.loads(content))
+        else:
+            crds += _crds(content)
+    for schema in definitions.values():
+        if (kind := schema.get("x-kind")) is not None:
+            yield kind, standalone(schema, definitions)
+    for crd in crds:
+        for location, schema in from_crd(crd):
+            yield location, standalone(schema, definitions)
+
+
+def _crds(content: bytes) -> Iterator[Schema]:
+    for document in yaml_reader.documents(content):
+        if document and document["kind"] == "CustomResourceDefinition":
+            yield document
 
 
 def are_names(api_version: str, kind: str) -> bool:

@@ -7,14 +7,24 @@ Nothing here needs a network or a cluster.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fleet.check import accepted, build, cluster_rules, crds, schemas, tenant_findings
-from fleet.check.findings import Report
+from fleet.check import (
+    accepted,
+    build,
+    cluster_rules,
+    crds,
+    json_schemas,
+    schemas,
+    tenant_findings,
+)
+from fleet.check.build import ClusterBuild, Repository
+from fleet.check.findings import Finding, Report
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
+from fleet.kube.manifest import Manifest
 
 
 def check_stacks(
@@ -22,14 +32,17 @@ def check_stacks(
     stacks: Sequence[tuple[Stack, str | None]],
     progress: Callable[[str], None],
     clones: Path | None = None,
+    schema_locations: Sequence[str] = (),
 ) -> Report:
     """Check the clusters of all stacks, given as (stack, Flux's own manifests or None).
 
     With `clones`, a folder of clones of tenants' repositories, check what these deploy as well.
+    Other `schema_locations` replace the schemas that `fleet fetch` made.
     """
     report = Report(clusters=len(stacks))
     acceptances = accepted.read(root)
     schemas.require_programs()
+    locations = schemas.locations(schema_locations)
     names = [stack.name for stack, _ in stacks]
     report.findings += cluster_rules.folders_without_stack(root, names)
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
@@ -38,16 +51,9 @@ def check_stacks(
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")
             builds.append((stack, build.build_in(repository, stack, components)))
-        objects = [built for _, found in builds for built in found.objects]
+        objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
-        scopes = Scopes(known_crds, schemas.folder())
-        namespace_folders = definitions.namespace_folders(repository.copy)
-        for stack, found in builds:
-            report.findings += found.findings
-            if found.is_complete:
-                report.findings += cluster_rules.findings(
-                    stack, found.objects, namespace_folders, scopes
-                )
+        report.findings += _cluster_findings(repository, builds, known_crds)
         if clones is not None:
             progress("building the tenants' folders")
             tenants = tenant_findings.check_tenants(clones, [stack for stack, _ in stacks])
@@ -55,9 +61,26 @@ def check_stacks(
             report.findings += tenants.findings
             report.tenants, report.not_checked = tenants.checked, tenants.not_checked
         progress(f"validating {len(objects)} objects")
-        findings, report.without_schema = schemas.validate(objects, Path(folder), known_crds)
+        of_crds = Path(folder) / "crds"
+        crds.write_schemas(known_crds, of_crds)
+        locations = [*schemas.locations([str(of_crds)]), *locations]
+        findings, report.without_schema = schemas.validate(objects, Path(folder), locations)
         report.findings += findings
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
     return report
+
+
+def _cluster_findings(
+    repository: Repository,
+    builds: Iterable[tuple[Stack, ClusterBuild]],
+    known_crds: Iterable[Manifest],
+) -> Iterator[Finding]:
+    scopes = Scopes(known_crds, json_schemas.folder())
+    namespace_folders = definitions.namespace_folders(repository.copy)
+    for stack, cluster in builds:
+        yield from cluster.findings
+        # Rules about all objects would report objects that are only missing in a broken build.
+        if cluster.is_complete:
+            yield from cluster_rules.findings(stack, cluster.objects, namespace_folders, scopes)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fleet import cache, process
-from fleet.check import crds
+from fleet import process
+from fleet.check import json_schemas
 from fleet.check.built_object import BuiltObject
 from fleet.check.findings import Finding
 from fleet.check.json_schemas import are_names
-from fleet.errors import CommandError
+from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize
-from fleet.kube.manifest import Manifest
 
 # kubeconform replaces the names in braces to find the schema of a kind.
 SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
@@ -26,8 +25,9 @@ _COVERED_GROUPS = (
     "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps",
     "autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
     "events.k8s.io", "flowcontrol.apiserver.k8s.io", "helm.toolkit.fluxcd.io",
-    "kustomize.toolkit.fluxcd.io", "networking.k8s.io", "node.k8s.io",
-    "notification.toolkit.fluxcd.io", "policy", "rbac.authorization.k8s.io", "resource.k8s.io",
+    "kustomize.toolkit.fluxcd.io", "kyverno.io", "networking.k8s.io", "node.k8s.io",
+    "notification.toolkit.fluxcd.io", "policies.kyverno.io", "policy",
+    "rbac.authorization.k8s.io", "resource.k8s.io",
     "scheduling.k8s.io", "source.toolkit.fluxcd.io", "storage.k8s.io",
 )  # fmt: skip
 
@@ -36,36 +36,52 @@ def kubeconform() -> str:
     """Return the path of kubeconform."""
     if found := process.find_program("kubeconform"):
         return found
-    raise CommandError("kubeconform: not found; put it on PATH or run `make tools`")
+    raise CommandError("kubeconform: not found; put it on PATH or run `make check-tools`")
 
 
 def folder() -> Path:
     """Return the folder of JSON Schemas of Kubernetes, Flux, Kyverno and Gateway API."""
-    schemas = cache.schemas()
+    schemas = json_schemas.folder()
     if not schemas.is_dir():
-        raise CommandError("JSON schemas: not found; run `make tools`")
+        raise CommandError("JSON schemas: not found; run `fleet fetch`")
     return schemas
 
 
+def locations(named: Sequence[str]) -> list[str]:
+    """Return kubeconform's schema locations: those that `--schemas` names, or the cache's.
+
+    A name with braces is a template, and each other name has the layout of SCHEMA_TEMPLATE.
+    """
+    return [_location(name) for name in named] or [f"{folder()}/{SCHEMA_TEMPLATE}"]
+
+
+def _location(name: str) -> str:
+    if "{{" in name and not name.startswith("http:"):
+        return name
+    if name.startswith("https://"):
+        return f"{name.rstrip('/')}/{SCHEMA_TEMPLATE}"
+    if not Path(name).is_dir():
+        raise FleetError(f"--schemas {name}: is not a folder or an https URL; name one of these")
+    # kubeconform takes a relative name that begins with http for a URL.
+    return f"{Path(name).resolve()}/{SCHEMA_TEMPLATE}"
+
+
 def require_programs() -> None:
-    """Raise CommandError if kustomize, kubeconform or the schemas are missing.
+    """Raise CommandError if kustomize or kubeconform is missing.
 
     Without this check, each path of each cluster would have a finding that says so.
     """
     kustomize.command()
     kubeconform()
-    folder()
 
 
 def validate(
-    objects: Sequence[BuiltObject], work: Path, known_crds: Iterable[Manifest] = ()
+    objects: Sequence[BuiltObject], work: Path, schema_locations: Sequence[str]
 ) -> tuple[list[Finding], Counter[str]]:
     """Validate all objects, with files in the folder `work`.
 
-    `known_crds` are schemas too. Return the findings, and by apiVersion and kind the number of
-    objects that have no schema.
+    Return the findings, and by apiVersion and kind the number of objects that have no schema.
     """
-    crds.write_schemas(known_crds, work / "crds")
     named = [built for built in objects if are_names(built.api_version, built.kind)]
     findings = [
         built.finding("apiVersion and kind are no names; correct them")
@@ -73,7 +89,7 @@ def validate(
         if not are_names(built.api_version, built.kind)
     ]
     without_schema: Counter[str] = Counter()
-    for built, result in _results(named, work):
+    for built, result in _results(named, work, schema_locations):
         if result["status"] == "statusSkipped" and built.group not in _COVERED_GROUPS:
             without_schema[f"{built.api_version} {built.kind}"] += 1
         else:
@@ -82,7 +98,7 @@ def validate(
 
 
 def _results(
-    objects: Sequence[BuiltObject], work: Path
+    objects: Sequence[BuiltObject], work: Path, schema_locations: Sequence[str]
 ) -> Iterator[tuple[BuiltObject, Mapping[str, Any]]]:
     """Yield kubeconform's result for each object; it validates equal objects only once."""
     texts: dict[str, list[BuiltObject]] = {}
@@ -97,20 +113,33 @@ def _results(
     for index, (text, equal_objects) in enumerate(texts.items()):
         (target / f"{index}.json").write_text(text, encoding="utf-8")
         by_file[f"{index}.json"] = equal_objects
+    for result in _run_kubeconform(target, schema_locations):
+        for built in by_file[Path(result["filename"]).name]:
+            yield built, result
+
+
+def _run_kubeconform(target: Path, schema_locations: Sequence[str]) -> list[dict[str, Any]]:
     out = process.run(
         [
             kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
             "-output", "json", "-n", "4",
-            "-schema-location", f"{work / 'crds'}/{SCHEMA_TEMPLATE}",
-            "-schema-location", f"{folder()}/{SCHEMA_TEMPLATE}",
+            *(word for place in schema_locations for word in ("-schema-location", place)),
             target,
         ],
         timeout=600,
         accept=(0, 1),  # kubeconform exits with 1 when an object is invalid
     )  # fmt: skip
-    for result in json.loads(out)["resources"]:
-        for built in by_file[Path(result["filename"]).name]:
-            yield built, result
+    if not out:
+        raise CommandError(
+            f"kubeconform: no result with the schemas at {' '.join(schema_locations)}; name other "
+            "--schemas or update kubeconform"
+        )
+    results: list[dict[str, Any]] = json.loads(out)["resources"]
+    for result in results:
+        # Without its schema no object is checked, so this is not a finding about one object.
+        if result["status"] == "statusError" and "downloading schema" in result["msg"]:
+            raise CommandError(f"{result['msg']}; check --schemas and the connection")
+    return results
 
 
 def _problems(built: BuiltObject, result: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fleet.check.findings import Report
 from fleet.check.run import check_stacks
-from fleet.cli import install_manifests, options
+from fleet.cli import install_manifests, options, progress
 from fleet.config import load
 from fleet.errors import FleetError
 
@@ -28,6 +28,13 @@ def register(commands: options.Commands) -> None:
         help="also build the tenants' repositories, from clones in DIR, and find objects that "
         "the clusters would refuse",
     )
+    parser.add_argument(
+        "--schemas",
+        action="append",
+        default=[],
+        metavar="DIR|URL",
+        help="validate with these JSON schemas, not with those of `fleet fetch` (repeatable)",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -41,8 +48,9 @@ def _run(args: argparse.Namespace) -> int:
     report = check_stacks(
         args.root,
         [(stack, manifests[stack.name]) for stack in stacks],
-        _print_progress,
+        progress.show,
         clones=args.tenants,
+        schema_locations=args.schemas,
     )
     _print_report(report, as_json=args.json)
     return 1 if report.findings else 0
@@ -57,9 +65,3 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     for finding in (*report.findings, *report.accepted):
         print(finding)
     print(report.summary())
-
-
-def _print_progress(step: str) -> None:
-    # Logs of a pipeline need no progress.
-    if sys.stderr.isatty():
-        print(step, file=sys.stderr)

@@ -23,7 +23,9 @@ def command() -> list[str]:
         return [kustomize, "build"]
     if kubectl := shutil.which("kubectl"):
         return [kubectl, "kustomize"]
-    raise CommandError("kustomize: not found; put it (or kubectl) on PATH or run `make tools`")
+    raise CommandError(
+        "kustomize: not found; put it (or kubectl) on PATH or run `make check-tools`"
+    )
 
 
 def build(root: Path, path: str, *options: str) -> list[Manifest]:

@@ -7,18 +7,14 @@ downloads them into the cache, once for each release.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-from fleet import cache
+from fleet import cache, files, https
 from fleet.config.models import Flux
 from fleet.errors import FleetError
 
 RELEASES = "https://github.com/fluxcd/flux2/releases/download"
-FETCH_TIMEOUT = 60
 
 
 class ManifestsMissingError(FleetError):
@@ -61,7 +57,7 @@ def read(flux: Flux, root: Path) -> str:
 
 
 def read_for_review(flux: Flux, root: Path) -> str:
-    """Return the install manifests, or those that `make tools` built from Flux's Go modules.
+    """Return the install manifests, or those that `make check-tools` built from Flux's Go modules.
 
     The built ones do for `fleet render` and `fleet check`; `pulumi up` needs the release's own.
     """
@@ -80,17 +76,9 @@ def fetch(flux: Flux, root: Path) -> Path:
     if path.exists() or not _is_remote(flux):
         read(flux, root)
         return path
-    try:
-        with urllib.request.urlopen(url(flux), timeout=FETCH_TIMEOUT) as answer:  # noqa: S310 - https by config
-            content: bytes = answer.read()
-    except (urllib.error.URLError, TimeoutError) as error:
-        raise FleetError(f"{url(flux)}: cannot be fetched: {error}") from None
+    content = https.get(url(flux))
     _verify(flux, content, url(flux))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A process that is killed while it writes must not leave half a file at `path`.
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
+    files.write(path, content)
     return path
 
 

@@ -7,6 +7,7 @@ build gets its final name when it is complete, so an interrupted one is made aga
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -33,7 +34,8 @@ class Part:
 
     `programs` maps a program's file name to its Go package. `version_command` maps a program to the
     arguments that print its version; a program on PATH is used only when it prints `version`.
-    `minutes` is the time of a build on two cores with an empty Go cache.
+    With `any_version`, any program of that name on PATH is used. `minutes` is the time of a build
+    on two cores with an empty Go cache.
     """
 
     programs: Mapping[str, str]
@@ -41,10 +43,11 @@ class Part:
     minutes: float
     version_command: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     linker_flags: str = ""
+    any_version: bool = False
 
 
 # `fleet check` runs these two, so they are linked into the cache's folder of programs.
-_PROGRAMS_OF_FLEET = ("kustomize", "kubeconform")
+CHECK_PARTS = ("kustomize", "kubeconform")
 _KUBERNETES = "k8s.io/component-base/version"
 PARTS: Mapping[str, Part] = {
     "kustomize": Part(
@@ -121,7 +124,26 @@ PARTS: Mapping[str, Part] = {
         version_command={"pulumi-resource-github": ("--version",)},
         minutes=3,
     ),
+    "pulumi-kubernetes": Part(
+        programs={"pulumi-resource-kubernetes": "."},
+        version="4.25.0",
+        linker_flags=(
+            "-X github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version=4.25.0"
+        ),
+        any_version=True,
+        minutes=5,
+    ),
+    "kyverno-cli": Part(
+        programs={"kubectl-kyverno": "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno"},
+        version="v1.19.1",
+        version_command={"kubectl-kyverno": ("version",)},
+        linker_flags="-X github.com/kyverno/kyverno/pkg/version.BuildVersion=v1.19.1",
+        minutes=3,
+    ),
 }
+# Only a test runs these, so `make sandbox` does without them.
+TEST_PARTS = ("kyverno-cli",)
+SANDBOX_PARTS = tuple(name for name in PARTS if name not in TEST_PARTS)
 _PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
 
 
@@ -133,7 +155,8 @@ def program(name: str) -> Path:
         return found
     path = _build_folder(part_name) / name
     if not path.exists():
-        raise SandboxError(f"{name}: not built; run `make tools`")
+        target = "test" if part_name in TEST_PARTS else "tools"
+        raise SandboxError(f"{name}: not built; run `make {target}`")
     return path
 
 
@@ -149,7 +172,7 @@ def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
                 _build(name)
             say(f"built {name} in {time.monotonic() - started:.0f} s")
             left -= PARTS[name].minutes
-        if name in _PROGRAMS_OF_FLEET:
+        if name in CHECK_PARTS:
             link(cache.programs() / name, program(name))
 
 
@@ -193,13 +216,21 @@ def _is_available(part_name: str) -> bool:
 
 def _on_path(name: str, part: Part) -> Path | None:
     found = shutil.which(name)
-    if found is None or name not in part.version_command:
+    if found is None or part.any_version:
+        return Path(found) if found else None
+    if name not in part.version_command:
         return None
+    version = _version_output(found, part.version_command[name])
+    return Path(found) if part.version.removeprefix("v") in version else None
+
+
+@functools.cache
+def _version_output(path: str, arguments: tuple[str, ...]) -> str:
+    """Return the version that a program prints, or nothing if it fails."""
     try:
-        output = run([found, *part.version_command[name]], timeout=20)
+        return run([path, *arguments], timeout=20)
     except CommandError:
-        return None
-    return Path(found) if part.version.removeprefix("v") in output else None
+        return ""
 
 
 def _build_folder(part_name: str) -> Path:

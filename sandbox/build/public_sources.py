@@ -22,6 +22,9 @@ from sandbox.build import parts
 from sandbox.host import files
 
 KYVERNO = "github.com/kyverno/kyverno"
+# Charts of other repositories that Kyverno's chart depends on: module and folder of each. The
+# module's version is the one that Kyverno's go.mod requires, so it has the CRDs of that release.
+KYVERNO_SUBCHARTS = {"kyverno-api": ("github.com/kyverno/api", "charts/kyverno-api")}
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 GATEWAY_API_REPOSITORY = "kubernetes-sigs/gateway-api.git"
 TIMEOUT = 60
@@ -42,8 +45,19 @@ def build_charts(out: Path) -> None:
     `kyverno/kyverno-<version>.tgz`.
     """
     chart = parts.source(KYVERNO) / "charts" / "kyverno"
-    metadata = without_remote_dependencies(yaml.safe_load((chart / "Chart.yaml").read_text()))
-    archive = _pack(chart, metadata)
+    metadata = _metadata(chart)
+    subcharts = [
+        dependency
+        for dependency in metadata["dependencies"]
+        if not dependency.get("repository") or dependency["name"] in KYVERNO_SUBCHARTS
+    ]
+    # Helm refuses a chart that lists a dependency and does not contain it. The others are optional.
+    metadata = {**metadata, "dependencies": subcharts}
+    contents = _contents(chart, metadata)
+    for dependency in subcharts:
+        if dependency.get("repository"):
+            contents |= _subchart(dependency["name"], dependency["version"])
+    archive = _pack(metadata["name"], contents)
     name = f"{metadata['name']}-{metadata['version']}.tgz"
     entry = {
         **metadata,
@@ -56,17 +70,6 @@ def build_charts(out: Path) -> None:
     # The archive is written before the index that names it.
     files.write(out / "kyverno" / name, archive)
     files.write(out / "kyverno" / "index.yaml", yaml.safe_dump(index).encode())
-
-
-def without_remote_dependencies(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return a Chart.yaml's content without the dependencies from other chart repositories.
-
-    Helm refuses a chart that lists a dependency and does not contain it, and no Go module contains
-    these charts. Kyverno needs none of them: `kyverno-api` only adds the CRDs of
-    `policies.kyverno.io`.
-    """
-    kept = [entry for entry in metadata.get("dependencies", []) if not entry.get("repository")]
-    return {**metadata, "dependencies": kept}
 
 
 def build_gateway_api(out: Path) -> None:
@@ -90,21 +93,40 @@ def build_gateway_api(out: Path) -> None:
         _git(made, "update-ref", f"refs/tags/{tag}", commit)
 
 
-def _pack(chart: Path, metadata: dict[str, Any]) -> bytes:
-    """Return the chart as a gzipped tar, sorted, without this machine's dates, owners and modes."""
+def _metadata(chart: Path) -> dict[str, Any]:
+    metadata: dict[str, Any] = yaml.safe_load((chart / "Chart.yaml").read_text())
+    return metadata
+
+
+def _contents(chart: Path, metadata: dict[str, Any]) -> dict[str, bytes]:
+    """Return a chart's files by path, with `metadata` as its Chart.yaml and without Chart.lock."""
+    contents = {
+        path.relative_to(chart).as_posix(): path.read_bytes()
+        for path in chart.rglob("*")
+        if path.is_file()
+    }
+    contents.pop("Chart.lock", None)
+    return contents | {"Chart.yaml": yaml.safe_dump(metadata, sort_keys=False).encode()}
+
+
+def _subchart(name: str, version: str) -> dict[str, bytes]:
+    """Return the files that add a chart of another repository to Kyverno's chart."""
+    module, folder = KYVERNO_SUBCHARTS[name]
+    chart = parts.source(module) / folder
+    # The chart gets its version at its release. Helm ignores a subchart with another version.
+    contents = _contents(chart, {**_metadata(chart), "version": version})
+    return {f"charts/{name}/{path}": content for path, content in contents.items()}
+
+
+def _pack(name: str, contents: dict[str, bytes]) -> bytes:
+    """Return a chart as a gzipped tar, sorted, without this machine's dates, owners and modes."""
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for path in sorted(chart.rglob("*")):
-            relative = path.relative_to(chart).as_posix()
-            if not path.is_file() or relative == "Chart.lock":
-                continue
-            content = path.read_bytes()
-            if relative == "Chart.yaml":
-                content = yaml.safe_dump(metadata, sort_keys=False).encode()
-            member = tarfile.TarInfo(f"{metadata['name']}/{relative}")
+        for path, content in sorted(contents.items()):
+            member = tarfile.TarInfo(f"{name}/{path}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()

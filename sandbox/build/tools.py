@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from fleet import cache
-from sandbox.build import flux_manifests, json_schemas, parts, public_sources
-from sandbox.host import files
+from fleet import cache, files
+from fleet.check import json_schemas
+from sandbox.build import flux_manifests, parts, public_sources, schema_pins
 
 Say = Callable[[str], None]
 
@@ -30,26 +30,32 @@ def public_repositories() -> Path:
     return _cached_path("public-repositories", "git", public_sources, files)
 
 
-def build(say: Say, names: tuple[str, ...] = tuple(parts.PARTS)) -> None:
+def build(say: Say, names: tuple[str, ...] = parts.SANDBOX_PARTS) -> None:
     """Build everything that is missing. After an interruption, the next call builds the rest."""
+    build_for_check(say)
     parts.build(names, say)
-    for content, path, make in (
-        ("Flux's manifests", manifests(), flux_manifests.build),
-        ("charts", charts(), public_sources.build_charts),
-        ("public repositories", public_repositories(), public_sources.build_gateway_api),
-        ("JSON schemas", _schemas(), json_schemas.build),
-    ):
-        if not path.exists():
-            started = time.monotonic()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            make(path)
-            say(f"made {content} in {time.monotonic() - started:.0f} s")
-    parts.link(cache.schemas(), _schemas())
+    _make("charts", charts(), public_sources.build_charts, say)
+    _make("public repositories", public_repositories(), public_sources.build_gateway_api, say)
+
+
+def build_for_check(say: Say) -> None:
+    """Build only what `fleet check` needs."""
+    parts.build(parts.CHECK_PARTS, say)
+    _make("Flux's manifests", manifests(), flux_manifests.build, say)
     parts.link(cache.manifests_from_modules(parts.source_version(flux_manifests.FLUX)), manifests())
+    _make("JSON schemas", json_schemas.folder(), _build_schemas, say)
 
 
-def _schemas() -> Path:
-    return _cached_path("json-schemas", "by-group", json_schemas)
+def _build_schemas(out: Path) -> None:
+    json_schemas.build(out, schema_pins.read)
+
+
+def _make(content: str, path: Path, make: Callable[[Path], None], say: Say) -> None:
+    if not path.exists():
+        started = time.monotonic()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+        say(f"made {content} in {time.monotonic() - started:.0f} s")
 
 
 def _cached_path(kind: str, name: str, *modules: ModuleType) -> Path:

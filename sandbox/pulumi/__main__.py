@@ -1,28 +1,25 @@
-"""Run one `pulumi up` in this process: `python -m sandbox.pulumi STATE STACK RESULT`.
+"""Run one `pulumi up`: `python -m sandbox.pulumi STATE STACK`.
 
-The Python language host is on no package registry. So the engine, through the Automation API, runs
-`__main__.py` of the checkout as an inline program of this process.
+Secrets that a user sets by hand are set first, if the stack file needs them and lacks them. Then
+this process becomes the `pulumi` command.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-import runpy
+import os
 import secrets
 import sys
 from pathlib import Path
 
 import yaml
-from pulumi import automation
 
-from fleet.config.stack_files import PROJECT
-from sandbox.host.files import CHECKOUT
+from sandbox.build.parts import program
 from sandbox.sandbox import Sandbox
 
 
-def main(state: Path, stack: str, result: Path) -> None:
-    """Run `up` for one stack and write the number of resources by operation to `result`."""
+def main(state: Path, stack: str) -> None:
+    """Set what is missing and run `pulumi up` in place of this process."""
     sandbox = Sandbox(state)
     if not sandbox.stacks.is_initialized(stack):
         sandbox.stacks.run_pulumi("stack", "init", stack)
@@ -31,17 +28,13 @@ def main(state: Path, stack: str, result: Path) -> None:
         sandbox.stacks.run_pulumi(
             "config", "set", "--secret", "--path", "--stack", stack, key, stdin=value
         )
-    selected = automation.select_stack(
-        stack_name=stack,
-        project_name=PROJECT,
-        program=_program,
-        opts=automation.LocalWorkspaceOptions(work_dir=str(Path.cwd())),
-    )
     if sandbox.stacks.is_locked(stack):
         # A sandbox runs one `up` of a stack at a time, so the lock is of one that was killed.
-        selected.cancel()
-    done = selected.up(on_output=lambda line: print(line, flush=True), color="never")
-    result.write_text(json.dumps(done.summary.resource_changes or {}))
+        sandbox.stacks.run_pulumi("cancel", "--yes", "--stack", stack)
+    pulumi = str(program("pulumi"))
+    options = ("--yes", "--skip-preview", "--non-interactive", "--color", "never")
+    env = sandbox.stacks.environment()
+    os.execve(pulumi, [pulumi, "up", *options, "--stack", stack], env)  # noqa: S606 - no shell
 
 
 def _missing_secrets(sandbox: Sandbox, stack: str) -> dict[str, str]:
@@ -66,13 +59,5 @@ def _missing_secrets(sandbox: Sandbox, stack: str) -> dict[str, str]:
     return missing
 
 
-def _program() -> None:
-    runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__")
-
-
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
-    except automation.CommandError:
-        # The output above has the engine's message.
-        sys.exit(1)
+    main(Path(sys.argv[1]), sys.argv[2])

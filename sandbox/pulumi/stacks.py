@@ -1,4 +1,4 @@
-"""`pulumi up` in a sandbox: the real engine, a process for each stack.
+"""`pulumi up` in a sandbox: the real command line, a process for each stack.
 
 Several stacks run at the same time, as they do in several pipelines.
 """
@@ -14,21 +14,21 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from fleet.config.stack_files import PROJECT
-from fleet.errors import CommandError
 from fleet.process import run
+from sandbox.build import parts
 from sandbox.build.parts import program
 from sandbox.host import files
 from sandbox.host.certificates import Certificates
 from sandbox.host.files import CHECKOUT
 from sandbox.host.processes import CLEAN_ENVIRONMENT
-from sandbox.pulumi import kubernetes_plugin
+from sandbox.pulumi import language_host
 from sandbox.sandbox_error import SandboxError
 
 UP_TIMEOUT = 15 * 60
+KUBERNETES_PLUGIN = "pulumi-resource-kubernetes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def unchanged(self) -> bool:
-        """True if no resource changed."""
+        """Whether no resource changed."""
         return set(self.changes) <= {"same"}
 
 
@@ -48,10 +48,10 @@ class Outcome:
 class Running:
     """An `up` that was started."""
 
+    stacks: Stacks
     stack: str
     process: subprocess.Popen[bytes]
     log: Path
-    result: Path
 
     def finished(self) -> bool:
         """Return whether it has ended."""
@@ -67,7 +67,10 @@ class Running:
         """Wait for the end. Raises SandboxError with the engine's message when it failed."""
         if self.process.wait(timeout=UP_TIMEOUT) != 0:
             raise SandboxError(f"pulumi up -s {self.stack}: {self._error()}; full log: {self.log}")
-        return Outcome(stack=self.stack, changes=json.loads(self.result.read_text()))
+        history = self.stacks.run_pulumi(
+            "stack", "history", "--json", "--page-size", "1", "--stack", self.stack
+        )
+        return Outcome(stack=self.stack, changes=json.loads(history)[0]["resourceChanges"])
 
     def _error(self) -> str:
         lines = [line for line in self.log.read_text().splitlines() if line.strip()]
@@ -90,13 +93,11 @@ class Stacks:
     working_copy: Path
 
     def start_up(self, stack: str) -> Running:
-        """Start `pulumi up -s <stack>` in the working copy."""
+        """Set the secrets of a stack that are missing, and start its `pulumi up`."""
         log = self.state / "logs" / f"pulumi-{stack}.log"
-        result = self._folder / f"{stack}.json"
-        result.unlink(missing_ok=True)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "sandbox.pulumi", str(self.state), stack, str(result)],
+                [sys.executable, "-m", "sandbox.pulumi", str(self.state), stack],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -105,7 +106,7 @@ class Stacks:
                 # A session of its own lets `stop` reach the engine and its plugins too.
                 start_new_session=True,
             )
-        return Running(stack=stack, process=process, log=log, result=result)
+        return Running(stacks=self, stack=stack, process=process, log=log)
 
     def up(self, stacks: Sequence[str]) -> list[Outcome]:
         """Run `up` for these stacks at the same time and wait for all of them."""
@@ -133,16 +134,25 @@ class Stacks:
         """Return whether an `up` of the stack runs or was killed."""
         return any((self._backend / "locks").rglob(f"{stack}/*.json"))
 
-    def provide_kubernetes_plugin(self) -> str:
-        """Give the engine a `kubernetes` plugin and return which one it is.
+    def provide_plugins(self) -> dict[str, str]:
+        """Put the engine's plugins on its PATH and return by name which ones they are.
 
-        It is the official one if it is installed or can be downloaded, else the stand-in. The
-        choice is made once for a sandbox.
+        A plugin on the caller's PATH, which is an official one, is preferred.
         """
-        chosen = self._folder / "kubernetes-plugin"
-        if not chosen.exists():
-            files.write(chosen, self._install_kubernetes_plugin().encode(), 0o644)
-        return chosen.read_text()
+        plugins = {}
+        for name in (KUBERNETES_PLUGIN, language_host.PROGRAM):
+            link = self._bin / name
+            link.parent.mkdir(exist_ok=True)
+            if installed := shutil.which(name):
+                parts.link(link, Path(installed))
+                plugins[name] = f"official, {installed}"
+            elif name == KUBERNETES_PLUGIN:
+                parts.link(link, program(name))
+                plugins[name] = f"official, {parts.PARTS['pulumi-kubernetes'].version}, built here"
+            else:
+                language_host.install(link)
+                plugins[name] = "stand-in over the server of Pulumi's SDK"
+        return plugins
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment of the engine, without any variable of the caller."""
@@ -176,26 +186,3 @@ class Stacks:
         if not file.exists():
             files.write(file, secrets.token_urlsafe(24).encode(), 0o600)
         return file
-
-    def _install_kubernetes_plugin(self) -> str:
-        installed = shutil.which(kubernetes_plugin.PROGRAM)
-        if installed is not None:
-            self._bin.mkdir(exist_ok=True)
-            (self._bin / kubernetes_plugin.PROGRAM).symlink_to(installed)
-            return f"official, {installed}"
-        version = metadata.version("pulumi-kubernetes")
-        env = self.environment()
-        # This download comes from the real internet, whose certificates the sandbox's authority
-        # does not sign.
-        del env["SSL_CERT_FILE"]
-        try:
-            run(
-                [program("pulumi"), "plugin", "install", "resource", "kubernetes", f"v{version}"],
-                timeout=300,
-                # The caller's variables may name a proxy.
-                env=os.environ | env,
-            )
-        except CommandError:
-            kubernetes_plugin.install(self._bin, Path(sys.executable))
-            return f"stand-in (the official {version} is not installed and cannot be downloaded)"
-        return f"official, {version}, downloaded"

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from fleet.check import json_schemas
-from sandbox.build.json_schemas import without_templating
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -180,8 +179,3 @@ def test_a_schema_holds_the_definitions_that_it_refers_to_and_no_others() -> Non
     made = json_schemas.standalone(definitions["A"], definitions)
     assert sorted(made["definitions"]) == ["A", "B"]
     assert made["properties"] == {"b": {"$ref": "#/definitions/B"}}
-
-
-def test_a_template_loses_only_its_instructions() -> None:
-    text = "{{- if .Values.a }}\nname: x # {{ not alone }}\n  {{- end }}\nlast: true"
-    assert without_templating(text) == "name: x # {{ not alone }}\nlast: true"

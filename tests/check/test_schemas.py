@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from fleet.check import schemas
 from fleet.check.run import check_stacks
 from fleet.config import load
-from fleet.errors import CommandError
+from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize
 from tests.check.support import APPS, check, flux_kustomization
 from tests.support import definition, manifest, stack_file, write
@@ -57,6 +60,7 @@ class TestObjects:
             ("apps/v1beta1", "Deployment"),
             ("networking.k8s.io/v1", "Ingres"),
             ("kustomize.toolkit.fluxcd.io/v1beta1", "Kustomization"),
+            ("policies.kyverno.io/v1", "ValidatingPolcy"),
         ],
     )
     def test_an_unknown_kind(self, api: str, kind: str, checkout: Path) -> None:
@@ -75,13 +79,14 @@ class TestObjects:
 
     def test_a_kyverno_policy(self, checkout: Path) -> None:
         spec = (
-            "spec:\n  rules:\n    - name: a\n      match: {any: [{resources: {kinds: [Pod]}}]}\n"
-            "      validat: {message: no, pattern: {}}\n"
+            "spec:\n  validationActions: [Audit]\n"
+            "  matchConstraints: {resourceRules: [{apiGroups: [''], resourcs: [pods]}]}\n"
         )
-        text = manifest("kyverno.io/v1", "ClusterPolicy", "a", "", spec)
+        text = manifest("policies.kyverno.io/v1", "ValidatingPolicy", "a", "", spec)
         found = self.found(checkout, text)
         assert found == (
-            f"{APPS}: ClusterPolicy a: spec.rules.0: additional properties 'validat' not allowed"
+            f"{APPS}: ValidatingPolicy a: spec.matchConstraints.resourceRules.0: "
+            "additional properties 'resourcs' not allowed"
         )
 
     def test_a_kind_without_a_schema_is_counted(self, checkout: Path) -> None:
@@ -100,6 +105,61 @@ class TestObjects:
         assert check(checkout, definition("apps/a", text), apps="a") == []
 
 
+class TestNamedSchemas:
+    """`--schemas` names other schemas than those of `fleet fetch`."""
+
+    @pytest.fixture
+    def catalog(self, tmp_path: Path) -> Path:
+        """A folder with the schema of one kind that no other schemas have."""
+        spec = {"type": "object", "properties": {"a": {"type": "string"}}}
+        schema = {"type": "object", "properties": {"spec": spec}}
+        write(tmp_path / "http", {"example.com/thing_v1.json": json.dumps(schema)})
+        return tmp_path / "http"
+
+    @staticmethod
+    def found(checkout: Path, *locations: str | Path) -> list[str]:
+        text = manifest("example.com/v1", "Thing", "a", "common", "spec: {a: 1}\n")
+        write(checkout, definition("apps/a", text))
+        write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="a")})
+        stack = load.stack(checkout, "dev")
+        named = [str(location) for location in locations]
+        report = check_stacks(checkout, [(stack, None)], lambda _: None, schema_locations=named)
+        return [str(finding) for finding in report.findings]
+
+    @pytest.mark.parametrize("layout", ["", "/", "/{{ .Group }}/{{ .ResourceKind }}_v1.json"])
+    def test_a_folder_or_a_template(self, layout: str, checkout: Path, catalog: Path) -> None:
+        (found,) = self.found(checkout, f"{catalog}{layout}", schemas.folder())
+        assert found.startswith(f"{APPS}: Thing common/a: spec.a: ")
+
+    def test_a_relative_folder_whose_name_begins_as_a_url(
+        self, checkout: Path, catalog: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(catalog.parent)
+        (found,) = self.found(checkout.resolve(), catalog.name, schemas.folder())
+        assert found.startswith(f"{APPS}: Thing common/a: spec.a: ")
+
+    def test_the_schemas_of_fetch_are_not_needed(
+        self, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = schemas.folder()
+        programs = [kustomize.command()[0], schemas.kubeconform(), shutil.which("git") or ""]
+        monkeypatch.setenv("PATH", os.pathsep.join(str(Path(name).parent) for name in programs))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+        assert self.found(checkout, made) == []
+
+    @pytest.mark.parametrize(
+        "location",
+        ["nowhere", "http://schemas.example.com", "http://schemas.example.com/{{x}}.json"],
+    )
+    def test_neither_a_folder_nor_an_https_url(self, location: str) -> None:
+        with pytest.raises(FleetError, match=r"^--schemas .*: is not a folder or an https URL; "):
+            schemas.locations([location])
+
+    def test_a_template_that_kubeconform_cannot_read(self, checkout: Path) -> None:
+        with pytest.raises(FleetError, match=r"^kubeconform: no result .* /\{\{ x.json; name"):
+            self.found(checkout, "/{{ x.json")
+
+
 class TestPrograms:
     """A missing program is one error."""
 
@@ -108,11 +168,15 @@ class TestPrograms:
         monkeypatch.setenv("PATH", str(empty_cache))
 
     def test_absent(self) -> None:
-        with pytest.raises(CommandError, match=r"^kustomize: not found; put it .*`make tools`$"):
+        with pytest.raises(
+            CommandError, match=r"^kustomize: not found; put it .*`make check-tools`$"
+        ):
             kustomize.command()
-        with pytest.raises(CommandError, match=r"^kubeconform: not found; put it .*`make tools`$"):
+        with pytest.raises(
+            CommandError, match=r"^kubeconform: not found; put it .*`make check-tools`$"
+        ):
             schemas.kubeconform()
-        with pytest.raises(CommandError, match=r"^JSON schemas: not found; run `make tools`$"):
+        with pytest.raises(CommandError, match=r"^JSON schemas: not found; run `fleet fetch`$"):
             schemas.folder()
 
     def test_kubectl_does_as_well(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

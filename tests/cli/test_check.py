@@ -63,7 +63,7 @@ def test_without_kustomize(
     ended = fleet("check", "--root", checkout)
     assert ended.code == 1
     said = ended.out + ended.err
-    assert "kustomize: not found; put it (or kubectl) on PATH or run `make tools`" in said
+    assert "kustomize: not found; put it (or kubectl) on PATH or run `make check-tools`" in said
     assert "Traceback" not in said
     assert len(said.splitlines()) == 1
 

@@ -23,7 +23,7 @@ def test_help_lists_every_command(fleet: Run) -> None:
     ("command", "options"),
     [
         ("render", ["--root DIR", "--stack STACK", "--out DIR"]),
-        ("check", ["--root DIR", "--json", "--tenants DIR"]),
+        ("check", ["--root DIR", "--json", "--tenants DIR", "--schemas DIR"]),
         ("fetch", ["--root DIR"]),
         ("schema", []),
     ],

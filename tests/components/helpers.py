@@ -80,7 +80,12 @@ def names(resources: list[Resource]) -> list[str]:
 
 def as_applied(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the object as `apply_once` sends it: Flux has to be the manager of all its fields."""
-    annotations = {"pulumi.com/patchFieldManager": "kustomize-controller"}
+    annotations = {
+        "pulumi.com/patchFieldManager": "kustomize-controller",
+        "pulumi.com/patchForce": "true",
+    }
+    if document["kind"] == "GitRepository":
+        annotations["pulumi.com/skipAwait"] = "true"
     metadata = document["metadata"]
     annotations |= metadata.get("annotations", {})
     return {**document, "metadata": {**metadata, "annotations": annotations}}

@@ -23,4 +23,4 @@ class TestFluxSync:
 
     def test_a_pull_of_what_only_an_up_will_commit(self) -> None:
         annotations = record_flux(preview=True).one(PULL).inputs["metadata"]["annotations"]
-        assert set(annotations.values()) == {UNKNOWN}
+        assert set(annotations.values()) == {UNKNOWN, "true"}

@@ -105,7 +105,8 @@ class Sandbox(BaseSandbox):
 
     def workloads(self, cluster: str) -> Mapping[str, str]:
         """Return resourceVersion by name of what Flux applied, without Flux's own objects."""
-        kinds = ["deployments", "services", "configmaps", "namespaces", "clusterpolicies"]
+        kinds = ["deployments", "services", "configmaps", "namespaces"]
+        kinds += ["validatingpolicies", "imagevalidatingpolicies"]
         selector = "kustomize.toolkit.fluxcd.io/name!=flux-system"
         return {
             f"{item['kind']} {item['metadata'].get('namespace')}/{item['metadata']['name']}": item[

@@ -9,6 +9,7 @@ require (
 	github.com/fluxcd/kustomize-controller v1.9.3
 	github.com/fluxcd/notification-controller v1.9.2
 	github.com/fluxcd/source-controller v1.9.3
+	github.com/kyverno/api v0.0.1-alpha.3.0.20260723090831-fb2785727f98
 	github.com/kyverno/kyverno v1.19.1
 	k8s.io/kubernetes v1.36.2
 	sigs.k8s.io/gateway-api v1.6.3

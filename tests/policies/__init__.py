@@ -1,0 +1,1 @@
+"""Shipped Kyverno policies and the objects that they judge."""
