@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +18,9 @@ from fleet.check.findings import Finding
 from fleet.check.references import ReferenceProblem
 from fleet.check.scopes import Scopes
 from fleet.config import load
+from fleet.config.models import Stack
 from fleet.errors import CommandError
-from tests.support import FILES, config_map, contents, kustomization, write
+from tests.support import FILES, config_map, kustomization, write
 
 KEYS = (
     "resources", "bases", "components", "crds", "configurations", "generators", "transformers",
@@ -59,24 +60,33 @@ def mappings(keys: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(keys) | texts, inner | lists, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a repository, its copy, and a file outside both."""
+    place = tmp_path_factory.mktemp("fuzz").resolve()
+    write(place, {"outside/a.yaml": config_map("a", ""), "root/apps/a/a.yaml": "kind: A\n"})
+    write(place, {"root/apps/b/kustomization.yaml": kustomization("../a/a.yaml")})
+    (place / "root/apps/a/link").symlink_to(place / "outside")
+    artifact.pack(place / "root", place / "copy")
+    return place
+
+
+@settings(max_examples=100, deadline=None)
 @given(
     text=mappings(KEYS).map(yaml.safe_dump) | structures(KEYS).map(yaml.safe_dump) | st.text(),
     spec=mappings(SPEC),
 )
-def test_a_kustomization(text: str, spec: Mapping[str, Any]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder).resolve()
-        write(place, {"outside/a.yaml": config_map("a", ""), "root/apps/a/a.yaml": "kind: A\n"})
-        write(place, {"root/apps/b/kustomization.yaml": kustomization("../a/a.yaml")})
-        (place / "root/apps/a/kustomization.yaml").write_bytes(text.encode(errors="replace"))
-        (place / "root/apps/a/link").symlink_to(place / "outside")
-        artifact.pack(place / "root", place / "copy")
-        before = contents(place)
-        for problem in _problems(place, spec):
-            found = Finding(file=problem.file, object=problem.reference, problem=problem.problem)
-            assert str(found).isprintable()
-        assert contents(place) == before
+def test_a_kustomization(text: str, spec: Mapping[str, Any], place: Path) -> None:
+    (place / "copy/apps/a/kustomization.yaml").write_bytes(text.encode(errors="replace"))
+    before = file_bytes(place)
+    for problem in _problems(place, spec):
+        found = Finding(file=problem.file, object=problem.reference, problem=problem.problem)
+        assert str(found).isprintable()
+    assert file_bytes(place) == before
+
+
+def file_bytes(place: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
 def _problems(place: Path, spec: Mapping[str, Any]) -> list[ReferenceProblem]:
@@ -93,6 +103,14 @@ def _problems(place: Path, spec: Mapping[str, Any]) -> list[ReferenceProblem]:
     return []
 
 
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Return the stack dev of the small checkout."""
+    root = tmp_path_factory.mktemp("checkout")
+    write(root, FILES)
+    return load.stack(root, "dev")
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     manifests=st.lists(
@@ -107,15 +125,11 @@ def _problems(place: Path, spec: Mapping[str, Any]) -> list[ReferenceProblem]:
         max_size=3,
     )
 )
-def test_objects(manifests: list[dict[str, Any]]) -> None:
+def test_objects(manifests: list[dict[str, Any]], stack: Stack) -> None:
     """No rule fails, and each path that Flux would apply is one of the repository."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        write(root, FILES)
-        stack = load.stack(root, "dev")
-        objects = [BuiltObject(path="apps/a", manifest=manifest) for manifest in manifests]
-        for found in cluster_rules.findings(stack, objects, {}, Scopes([], root)):
-            assert str(found).isprintable()
+    objects = [BuiltObject(path="apps/a", manifest=manifest) for manifest in manifests]
+    for found in cluster_rules.findings(stack, objects, {}, Scopes([], Path("/nowhere"))):
+        assert str(found).isprintable()
     for built in objects:
         try:
             values_of = variables.values(built.spec, "default", objects)
