@@ -53,7 +53,9 @@ def run(
             command,
             check=False,
             capture_output=True,
-            text=True,
+            # Names of files may be no UTF-8, and they appear in output.
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=timeout,
             cwd=cwd,
             env=env,
@@ -67,6 +69,7 @@ def run(
     if done.returncode not in accept:
         if memory is not None and _NO_MEMORY.match(done.stderr):
             raise LimitError(f"{name}: needs more than {memory} MiB of memory")
-        last_lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        said = (done.stderr or done.stdout).encode("utf-8", "replace").decode()
+        last_lines = said.strip().splitlines()[-3:]
         raise CommandError(f"{name}: exit {done.returncode}: {' | '.join(last_lines)}")
     return done.stdout

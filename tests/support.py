@@ -69,12 +69,24 @@ def config_map(name: str, namespace: str) -> str:
 
 
 def helm_release(name: str, namespace: str, spec: str) -> str:
-    """Return a HelmRelease; `spec` is more lines of its spec."""
+    """Return a HelmRelease and its chart's source; `spec` is more lines of its spec."""
     more = (
         "spec:\n  interval: 5m\n  serviceAccountName: platform\n"
-        "  chartRef: {kind: OCIRepository, name: chart}\n"
+        f"  chartRef: {{kind: OCIRepository, name: {name}}}\n"
     )
-    return manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, namespace, more + spec)
+    source = "spec: {interval: 5m, url: oci://charts.example.com/chart}\n"
+    return "---\n".join(
+        [
+            manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, namespace, more + spec),
+            manifest("source.toolkit.fluxcd.io/v1", "OCIRepository", name, namespace, source),
+        ]
+    )
+
+
+def git_repository(name: str, namespace: str) -> str:
+    """Return a Flux GitRepository."""
+    spec = "spec: {interval: 5m, url: 'https://github.com/acme/other'}\n"
+    return manifest("source.toolkit.fluxcd.io/v1", "GitRepository", name, namespace, spec)
 
 
 FILES: Mapping[str, str] = {

@@ -2,83 +2,215 @@
 
 from __future__ import annotations
 
+import json
+import os
+import posixpath
 import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from fleet.check import artifact, flux_build, variables
+from fleet.check.artifact import ArtifactFolder
 from fleet.check.built_object import Build, BuiltObject
-from fleet.check.fields import mapping_at
+from fleet.check.fields import Fields, mapping_at
 from fleet.check.findings import Finding
-from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
 from fleet.errors import CommandError
-from fleet.kube import kustomize
+from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render import flux, layout, tree
+
+# The folder of all trees. A cluster's artifact has only its own tree there, so that a reference to
+# another cluster's folder is found.
+_TREES = "clusters"
+# A Kustomization that builds itself with other variables each time would never end.
+_MAX_DEPTH = 10
+# These fields of a Flux Kustomization decide what it builds from a path.
+_BUILD_FIELDS = (
+    "targetNamespace", "namePrefix", "nameSuffix", "patches", "images", "components",
+    "ignoreMissingComponents", "buildMetadata", "postBuild", "decryption",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """A checkout, and a copy of the files that Flux fetches from it."""
+
+    root: Path
+    copy: Path
+
+
+def pack(root: Path, copy: Path) -> Repository:
+    """Copy the files of a checkout that Flux fetches for every cluster to the new folder `copy`."""
+    artifact.pack(root, copy, left_out=_TREES)
+    return Repository(root=root, copy=copy.resolve())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """A path that a Flux Kustomization applies, and its spec."""
+
+    path: str
+    spec: Fields
+    namespace: str = FLUX_NAMESPACE
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for steps that build the same objects."""
+        fields = {name: self.spec[name] for name in _BUILD_FIELDS if name in self.spec}
+        return json.dumps([self.path, self.namespace, fields], default=str)
+
+
+@dataclass(kw_only=True)
+class ClusterBuild:
+    """The build of one cluster. It is complete if each of its paths builds."""
+
+    repository: Repository
+    objects: list[BuiltObject] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    is_complete: bool = True
+
+    def run(self, step: _Step) -> None:
+        """Build a path and, level by level, all paths that the built Kustomizations apply."""
+        todo, seen = [step], {step.key}
+        for _ in range(_MAX_DEPTH):
+            built_now = self._build_all(todo)
+            steps = [found for built in built_now if (found := self._next_step(built))]
+            todo = list({step.key: step for step in steps if step.key not in seen}.values())
+            seen.update(step.key for step in todo)
+        for step in todo:
+            problem = f"is below {_MAX_DEPTH} other paths of Flux; apply it from a path above"
+            self.findings.append(Finding(file=step.path, object="", problem=problem))
+
+    def _build_all(self, steps: Iterable[_Step]) -> list[BuiltObject]:
+        """Build paths, those at the same time that leave the copy as it is."""
+        alone: list[_Step] = []
+        together: list[_Step] = []
+        for step in steps:
+            (alone if self._changes_files(step) else together).append(step)
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            builds = [*pool.map(self._build, together), *map(self._build, alone)]
+        objects = [built for build in builds for built in build.objects]
+        self.objects.extend(objects)
+        self.findings.extend(found for build in builds for found in build.findings)
+        self.is_complete &= not any(build.findings for build in builds)
+        return objects
+
+    def _folder(self, step: _Step) -> ArtifactFolder:
+        repository = self.repository
+        return ArtifactFolder(
+            repository=repository.root,
+            copy=repository.copy,
+            path=step.path,
+            file=step.path,
+            left_out=_TREES,
+        )
+
+    def _changes_files(self, step: _Step) -> bool:
+        try:
+            return flux_build.changes_files(self._folder(step), step.spec)
+        except CommandError:
+            return False  # the build finds the same problem
+
+    def _build(self, step: _Step) -> Build:
+        folder = self._folder(step)
+        if problems := flux_build.reference_problems(folder, step.spec):
+            return Build([], [_reference_finding(*problem) for problem in problems])
+        try:
+            manifests = flux_build.manifests(folder, step.spec)
+            values = variables.values(step.spec, step.namespace, self.objects)
+            objects = [
+                BuiltObject(
+                    path=step.path,
+                    manifest=manifest if values is None else values.substitute(manifest),
+                    is_decrypted=bool(mapping_at(step.spec, "decryption")),
+                    has_unknown_variables=values is not None and not values.are_complete,
+                )
+                for manifest in manifests
+            ]
+        except CommandError as error:
+            return Build([], [folder.finding("", f"does not build: {error}")])
+        return Build(objects, [])
+
+    def _next_step(self, built: BuiltObject) -> _Step | None:
+        """Return the path of this repository that an object makes Flux apply, if any."""
+        path = _applied_path(built)
+        if path is None:
+            return None
+        if not os.path.isdir(self.repository.copy / path):  # noqa: PTH112 - accepts any name
+            self.findings.append(_missing_path(built))
+            return None
+        return _Step(path=path, spec=built.spec, namespace=str(built.namespace))
 
 
 def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) -> Build:
-    """Build all paths that the Flux of one cluster applies, in the new folder `copy`.
+    """Build all paths that the Flux of one cluster applies, from a new copy of a checkout."""
+    cluster = build_in(pack(root, copy), stack, components)
+    return Build(cluster.objects, cluster.findings)
+
+
+def build_in(repository: Repository, stack: Stack, components: str | None) -> ClusterBuild:
+    """Build all paths that the Flux of one cluster applies.
 
     The build starts at the entrypoint and follows every Flux Kustomization of this repository.
     `components` are Flux's own manifests, None if they are not at hand.
     """
-    _write_copy(root, stack, components, copy)
-    objects: list[BuiltObject] = []
-    findings: list[Finding] = []
-    todo, seen = [stack.path], {stack.path}
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        while todo:
-            builds = list(pool.map(lambda path: _build_path(copy, path), todo))
-            built_now = [built for build in builds for built in build.objects]
-            objects += built_now
-            findings += [finding for build in builds for finding in build.findings]
-            applied = [(built, _applied_path(built)) for built in built_now]
-            paths = dict.fromkeys(path for _, path in applied if path is not None)
-            existing = {path for path in paths if (copy / path).is_dir()}
-            findings += [_missing_path(b) for b, path in applied if path not in (None, *existing)]
-            todo = [path for path in paths if path in existing - seen]
-            seen.update(todo)
-    return Build(objects, findings)
+    cluster = ClusterBuild(repository=repository)
+    with _written(repository.copy, _tree(stack, components)):
+        cluster.run(_Step(path=stack.path, spec={}))
+    return cluster
 
 
-def _write_copy(root: Path, stack: Stack, components: str | None, copy: Path) -> None:
-    """Write the shared definitions and the tree of one cluster, nothing of other clusters."""
+def _tree(stack: Stack, components: str | None) -> dict[str, str]:
+    """Return the tree of a cluster, without a reference to components that are not at hand."""
     files = tree.render(stack, components)
-    for folder in SHARED_FOLDERS:
-        if (root / folder).is_dir():
-            shutil.copytree(root / folder, copy / folder, symlinks=True)
-    for path, text in files.items():
-        target = copy / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
     if components is None:
-        # The tree lists a file that is not there; the rest of it can still be checked.
-        listing = copy / stack.path / "flux-system" / "kustomization.yaml"
+        listing = f"{stack.path}/{layout.FLUX_LIST}"
         name = layout.COMPONENTS_FILE.rpartition("/")[2]
-        lines = [line for line in listing.read_text().splitlines() if name not in line]
-        listing.write_text("\n".join(lines) + "\n")
+        lines = [line for line in files[listing].splitlines() if name not in line]
+        files[listing] = "\n".join(lines) + "\n"
+    return files
 
 
-def _build_path(copy: Path, path: str) -> Build:
-    kustomize.write_missing_kustomization(copy / path)
+@contextmanager
+def _written(copy: Path, files: Mapping[str, str]) -> Iterator[None]:
+    """Write the tree of one cluster to the copy, and remove it at the end."""
     try:
-        manifests = kustomize.build(copy, path)
-    except CommandError as error:
-        return Build([], [Finding(file=path, object="", problem=f"does not build: {error}")])
-    return Build([BuiltObject(path=path, manifest=manifest) for manifest in manifests], [])
+        for path, text in files.items():
+            target = copy / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        yield
+    finally:
+        shutil.rmtree(copy / _TREES)
+
+
+def resolved_path(path: str) -> str:
+    """Return the folder of the repository that Flux builds for `spec.path`.
+
+    For Flux the root of the repository is the root of all paths, and `..` does not leave it.
+    """
+    return posixpath.normpath("/" + path.lstrip("/"))[1:] or "."
 
 
 def _applied_path(built: BuiltObject) -> str | None:
     """Return the path that a Flux Kustomization applies; None for one of another repository."""
     source = mapping_at(built.spec, "sourceRef")
-    if not built.is_flux_kustomization or (source.get("kind"), source.get("name")) != (
-        "GitRepository",
-        flux.SYNC_NAME,
-    ):
+    names = (source.get("kind"), source.get("namespace", built.namespace), source.get("name"))
+    path = built.spec.get("path") or "."
+    if not built.is_flux_kustomization or not isinstance(path, str):
         return None
-    return Path(str(built.spec.get("path", "."))).as_posix()
+    if names != ("GitRepository", FLUX_NAMESPACE, flux.SYNC_NAME):
+        return None
+    return resolved_path(path)
 
 
 def _missing_path(built: BuiltObject) -> Finding:
     path = built.spec.get("path")
     return built.finding(f"spec.path {path} does not exist for this cluster; correct it")
+
+
+def _reference_finding(file: str, reference: str, problem: str) -> Finding:
+    return Finding(file=file, object=reference, problem=problem)

@@ -16,6 +16,10 @@ class BuiltObject:
 
     path: str
     manifest: Manifest
+    # The Flux Kustomization that applies the object decrypts it first.
+    is_decrypted: bool = False
+    # Some variables in the object get their values only in the cluster.
+    has_unknown_variables: bool = False
 
     @property
     def api_version(self) -> str:
@@ -70,6 +74,11 @@ class BuiltObject:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
+    def is_of_flux(self) -> bool:
+        """Tell whether the object is one of Flux's kinds."""
+        return self.group.endswith(".toolkit.fluxcd.io")
+
+    @property
     def is_flux_kustomization(self) -> bool:
         """Tell whether the object is a Flux Kustomization, not one of kustomize's own."""
         return self.group == "kustomize.toolkit.fluxcd.io" and self.kind == "Kustomization"
@@ -78,6 +87,23 @@ class BuiltObject:
     def is_helm_release(self) -> bool:
         """Tell whether the object is a HelmRelease."""
         return self.kind == "HelmRelease"
+
+    @property
+    def is_flux_applier(self) -> bool:
+        """Tell whether Flux applies further objects because of this one."""
+        return self.is_flux_kustomization or self.is_helm_release
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Tell whether SOPS has encrypted the object."""
+        return bool(mapping_at(self.manifest, "sops"))
+
+    def is_unknown(self, value: object) -> bool:
+        """Tell whether only the cluster knows what a value of this object will be."""
+        if not isinstance(value, str):
+            return False
+        encrypted = self.is_encrypted and value.startswith("ENC[")
+        return encrypted or (self.has_unknown_variables and "${" in value)
 
     def finding(self, problem: str) -> Finding:
         """Return a finding about this object."""

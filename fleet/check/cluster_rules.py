@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from fleet.check import flux_rules
 from fleet.check.built_object import BuiltObject
 from fleet.check.durations import too_long_durations
-from fleet.check.fields import mapping_at, mappings_in
+from fleet.check.fields import mapping_at
 from fleet.check.findings import Finding
+from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
-from fleet.kube import namespaces, yaml_reader
-from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.render import flux, stages
+from fleet.kube import namespaces
+from fleet.render import stages
+
+_NAMESPACES_OF_EVERY_CLUSTER = namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}
 
 
 def folders_without_stack(root: Path, stack_names: Sequence[str]) -> Iterator[Finding]:
@@ -28,35 +31,21 @@ def folders_without_stack(root: Path, stack_names: Sequence[str]) -> Iterator[Fi
             )
 
 
-def remote_bases(root: Path) -> Iterator[Finding]:
-    """Rule: no kustomization of a shared definition names a base that is on the network."""
-    for path in definitions.yaml_files(root):
-        if path.name not in KUSTOMIZATION_FILES:
-            continue
-        for content in yaml_reader.mappings_in(path):
-            for key in ("resources", "components", "bases"):
-                entries = content.get(key)
-                for entry in entries if isinstance(entries, list) else ():
-                    if "://" in str(entry) or "?ref=" in str(entry) or "git@" in str(entry):
-                        yield Finding(
-                            file=path.relative_to(root).as_posix(),
-                            object=f"{key}: {entry}",
-                            problem="is remote; keep a folder here, or use a Flux source",
-                        )
-
-
 def findings(
-    stack: Stack, objects: Sequence[BuiltObject], definition_folders: Mapping[str, str]
+    stack: Stack,
+    objects: Sequence[BuiltObject],
+    definition_folders: Mapping[str, str],
+    scopes: Scopes,
 ) -> Iterator[Finding]:
-    """Apply the rules below to all objects of one cluster.
+    """Apply the rules below, and those about Flux, to all objects of one cluster.
 
     `definition_folders` has, by namespace, the folder of the shared definition that creates it.
     """
     yield from duplicate_objects(stack, objects)
+    yield from objects_without_namespace(objects, scopes)
     yield from missing_namespaces(stack, objects, definition_folders)
-    yield from missing_dependencies(objects)
-    yield from missing_accounts(objects)
-    yield from sources_in_other_namespaces(objects)
+    yield from encrypted_objects(objects)
+    yield from flux_rules.findings(objects)
     yield from too_long_durations(objects)
 
 
@@ -70,70 +59,52 @@ def duplicate_objects(stack: Stack, objects: Sequence[BuiltObject]) -> Iterator[
             yield built.finding(f"is also delivered by {first}; keep one, or they take turns")
 
 
+def objects_without_namespace(objects: Iterable[BuiltObject], scopes: Scopes) -> Iterator[Finding]:
+    """Rule: an object of a namespaced kind has a namespace, or Flux refuses all of its stage."""
+    for built in objects:
+        if not built.metadata.get("namespace") and scopes.is_namespaced(built):
+            yield built.finding("has no namespace, which Flux refuses; add metadata.namespace")
+
+
 def missing_namespaces(
     stack: Stack, objects: Sequence[BuiltObject], definition_folders: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Rule: this cluster creates the namespace of every object, in the same stage or before."""
     order = _paths_in_order(stack)
-    created = _namespace_positions(order, objects)
+    created = _namespace_creators(objects)
     for built in objects:
         for namespace in _needed_namespaces(built):
-            if namespace not in created:
+            creators = created.get(namespace, ())
+            if namespace in _NAMESPACES_OF_EVERY_CLUSTER or any(
+                _is_created_in_time(order, creator, built, namespace) for creator in creators
+            ):
+                continue
+            if not creators:
                 folder = definition_folders.get(namespace)
                 hint = f"{folder} has it" if folder else "no shared definition has it yet"
                 yield built.finding(
                     f"namespace {namespace} is not created in this cluster; "
                     f"add its folder to fleet:infrastructure in {stack.file} ({hint})"
                 )
-            elif created[namespace] > _position(order, built.path):
+            elif all(creator.path == built.path for creator in creators):
+                yield built.finding(
+                    f"namespace {namespace} is created only by Helm, after Flux has applied this "
+                    "stage; add it to namespaces/"
+                )
+            else:
                 yield built.finding(
                     f"namespace {namespace} comes only in a later stage; move it to namespaces/"
                 )
 
 
-def missing_dependencies(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
-    """Rule: `dependsOn` names an object of the same kind that this cluster has."""
-    appliers = [built for built in objects if _is_flux_applier(built)]
-    known = {(built.kind, built.namespace, built.name) for built in appliers}
-    for built in appliers:
-        for dependency in mappings_in(built.spec.get("dependsOn")):
-            name = str(dependency.get("name"))
-            if (built.kind, dependency.get("namespace", built.namespace), name) not in known:
-                yield built.finding(f"dependsOn {name}, which this cluster does not have")
-
-
-def missing_accounts(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
-    """Rule: Flux is told which ServiceAccount to act as.
-
-    `fleet.render.flux.FLAGS` gives it an account without rights otherwise, and that would show
-    only in the cluster.
-    """
+def encrypted_objects(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
+    """Rule: what SOPS has encrypted is applied by a Flux Kustomization that decrypts it."""
     for built in objects:
-        if _is_flux_applier(built) and not built.spec.get("serviceAccountName"):
+        if built.is_encrypted and not built.is_decrypted:
             yield built.finding(
-                "spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {namespaces.FLUX_NAMESPACE} name {flux.PLATFORM_ACCOUNT}"
+                "is encrypted with SOPS, which Flux refuses here; apply its folder with a Flux "
+                "Kustomization that has spec.decryption"
             )
-
-
-def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
-    """Rule: the source is in the same namespace; `fleet.render.flux.FLAGS` refuses any other."""
-    for built in objects:
-        if not _is_flux_applier(built):
-            continue
-        for part in (built.spec, mapping_at(built.spec, "chart", "spec")):
-            for key in ("sourceRef", "chartRef"):
-                namespace = mapping_at(part, key).get("namespace")
-                if namespace not in (None, built.namespace):
-                    yield built.finding(
-                        f"{key} is to namespace {namespace}, which Flux refuses; "
-                        "keep the source beside it"
-                    )
-
-
-def _is_flux_applier(built: BuiltObject) -> bool:
-    """Tell whether Flux applies further objects because of this one."""
-    return built.is_flux_kustomization or built.is_helm_release
 
 
 def _paths_in_order(stack: Stack) -> list[str]:
@@ -149,19 +120,33 @@ def _position(order: Sequence[str], path: str) -> int:
     return order.index(path) if path in order else len(order)
 
 
-def _namespace_positions(order: Sequence[str], objects: Iterable[BuiltObject]) -> dict[str, int]:
-    """Return by namespace the position of the first path that creates it, -1 for built-in ones."""
-    positions = dict.fromkeys(namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}, -1)
+def _namespace_creators(objects: Iterable[BuiltObject]) -> dict[str, list[BuiltObject]]:
+    """Return by namespace the objects that create it: Namespaces and HelmReleases."""
+    creators: dict[str, list[BuiltObject]] = {}
     for built in objects:
-        if (built.api_version, built.kind) == ("v1", "Namespace"):
-            position = _position(order, built.path)
-            positions[built.name] = min(position, positions.get(built.name, position))
-    return positions
+        if (name := definitions.created_namespace(built.manifest)) is not None:
+            creators.setdefault(name, []).append(built)
+    return creators
+
+
+def _is_created_in_time(
+    order: Sequence[str], creator: BuiltObject, built: BuiltObject, namespace: str
+) -> bool:
+    """Tell whether a namespace that an object needs exists early enough.
+
+    Flux applies the Namespaces of a path first. Helm creates one after its path is applied, which
+    is too late for the object's own namespace. The order of paths that are no stages is unknown.
+    """
+    if creator.path == built.path:
+        return not creator.is_helm_release or namespace != built.namespace
+    return _position(order, creator.path) <= _position(order, built.path)
 
 
 def _needed_namespaces(built: BuiltObject) -> list[str]:
     """Return the object's own namespace, and the one that Flux applies objects to for it."""
     needed = [built.namespace]
-    if _is_flux_applier(built) and not mapping_at(built.spec, "install").get("createNamespace"):
-        needed.append(built.spec.get("targetNamespace"))
-    return [str(namespace) for namespace in dict.fromkeys(needed) if namespace is not None]
+    if built.is_flux_applier and not mapping_at(built.spec, "install").get("createNamespace"):
+        target = built.spec.get("targetNamespace")
+        needed.append(None if target is None else str(target))
+    found = [name for name in needed if name is not None and not built.is_unknown(name)]
+    return list(dict.fromkeys(found))

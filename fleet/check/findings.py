@@ -19,7 +19,25 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
+        text = f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
+        # Names come from the files that are checked, and a finding is always one line.
+        return "".join(
+            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _one_line(text)
+        )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class AcceptedFinding(Finding):
+    """A finding that the platform team accepts, with the reason."""
+
+    because: str
+
+    def __str__(self) -> str:
+        return f"accepted: {super().__str__()} (because: {self.because})"
 
 
 @dataclass(kw_only=True)
@@ -33,6 +51,9 @@ class Report:
     not_checked: list[str] = field(default_factory=list)
     objects: int = 0
     findings: list[Finding] = field(default_factory=list)
+    accepted: list[AcceptedFinding] = field(default_factory=list)
+    # One line for each acceptance that no finding needs.
+    unused: list[str] = field(default_factory=list)
     # The number of objects by apiVersion and kind.
     without_schema: Counter[str] = field(default_factory=Counter)
 
@@ -41,6 +62,8 @@ class Report:
         tenants = "" if self.tenants is None else f"{self.tenants} tenants, "
         text = f"{self.clusters} clusters, {tenants}{self.objects} objects, "
         text += f"{len(self.findings)} findings"
+        if self.accepted:
+            text += f", {len(self.accepted)} accepted"
         if self.without_schema:
             kinds = ", ".join(sorted(self.without_schema))
             text += f"; no schema for {sum(self.without_schema.values())} objects ({kinds})"
@@ -54,5 +77,6 @@ class Report:
             **({} if self.tenants is None else tenants),
             "objects": self.objects,
             "findings": [vars(finding) for finding in self.findings],
+            "accepted": [vars(finding) for finding in self.accepted],
             "withoutSchema": dict(sorted(self.without_schema.items())),
         }

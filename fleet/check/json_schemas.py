@@ -3,7 +3,7 @@
 They are made from Kubernetes' OpenAPI document and from the CRDs of Flux, Kyverno and the Gateway
 API. Each kind has one file, at the path of `fleet.check.schemas.SCHEMA_TEMPLATE`, and a file refers
 to no other file. The schemas are closed: they refuse a field that the API server would drop, so
-kubeconform finds misspelt fields.
+kubeconform finds misspelt fields. The schema of a kind has its scope under `x-scope`.
 
 They are JSON Schema draft 4, because CRDs use its keywords (`exclusiveMinimum: true`), and
 kubeconform expects that draft when a schema names none.
@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fleet import cache, files
 from fleet.check import schema_sources
+from fleet.check.fields import mapping_at, mappings_in
 from fleet.kube import yaml_reader
 
 Schema = dict[str, Any]
 
-_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _SPECIAL: Mapping[str, Schema] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer", "null"]},
     # Both `cpu: 1` and `cpu: "1"` are in use.
@@ -38,6 +40,12 @@ _VALUE_KEYWORDS = (
 # Kubernetes and kubeconform agree on few formats. These two are needed to tell alternatives apart.
 _FORMATS = ("ipv4", "ipv6")
 _PREFIX = "#/definitions/"
+# The key of a kind's scope in its schema, and the scope of objects in a namespace.
+SCOPE = "x-scope"
+NAMESPACED = "Namespaced"
+# No valid name is longer. These are also the names of files.
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 
 
 def folder() -> Path:
@@ -81,6 +89,13 @@ def _crds(content: bytes) -> Iterator[Schema]:
             yield document
 
 
+def are_names(api_version: str, kind: str) -> bool:
+    """Tell whether a kind has a `location`: no name in it leads to another folder."""
+    group, separator, version = api_version.rpartition("/")
+    is_group = _GROUP.fullmatch(group) if separator else True
+    return bool(is_group and _LABEL.fullmatch(version) and _LABEL.fullmatch(kind))
+
+
 def location(api_version: str, kind: str) -> str:
     """Return the path of a kind's schema, as in SCHEMA_TEMPLATE: apps/deployment_v1.json."""
     group, _, version = api_version.rpartition("/")
@@ -94,6 +109,7 @@ def from_openapi(document: Mapping[str, Any]) -> dict[str, Schema]:
     holds no list object.
     """
     definitions: dict[str, Schema] = {}
+    scopes = _scopes(document)
     for name, definition in document["definitions"].items():
         # The definition itself allows null. A reference that says "this or null" would make
         # kubeconform report both alternatives for one error.
@@ -103,8 +119,24 @@ def from_openapi(document: Mapping[str, Any]) -> dict[str, Schema]:
         if len(groups) == 1 and not groups[0]["kind"].endswith("List"):
             group, version, kind = (groups[0][key] for key in ("group", "version", "kind"))
             schema["x-kind"] = location(f"{group}/{version}".lstrip("/"), kind)
+            if (group, version, kind) in scopes:
+                schema[SCOPE] = scopes[group, version, kind]
         definitions[name] = schema
     return definitions
+
+
+def _scopes(document: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
+    """Return the scope of each (group, version, kind) that the API has paths for."""
+    scopes: dict[tuple[str, str, str], str] = {}
+    for path, operations in document.get("paths", {}).items():
+        scope = NAMESPACED if "/namespaces/{namespace}/" in path else "Cluster"
+        for operation in operations.values():
+            names = mapping_at(operation, "x-kubernetes-group-version-kind")
+            if names:
+                key = (names["group"], names["version"], names["kind"])
+                # A list of all namespaces has a path without a namespace.
+                scopes[key] = NAMESPACED if scopes.get(key) == NAMESPACED else scope
+    return scopes
 
 
 def _openapi_schema(node: Schema) -> Schema:
@@ -128,41 +160,47 @@ def _openapi_schema(node: Schema) -> Schema:
     return schema
 
 
-def from_crd(crd: Schema) -> Iterator[tuple[str, Schema]]:
+def from_crd(crd: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
     """Yield (location, closed schema) for each served version of a CRD.
 
-    `metadata` refers to Kubernetes' ObjectMeta, because a CRD gives no fields for it.
+    `metadata` refers to Kubernetes' ObjectMeta, because a CRD gives no fields for it. A malformed
+    part of a CRD limits nothing.
     """
-    spec = crd["spec"]
-    for version in spec["versions"]:
-        if not version["served"]:
+    spec = mapping_at(crd, "spec")
+    for version in mappings_in(spec.get("versions")):
+        if version.get("served") is not True:
             continue
-        schema = _crd_schema(version["schema"]["openAPIV3Schema"])
+        schema = _crd_schema(mapping_at(version, "schema", "openAPIV3Schema"))
         properties = schema.setdefault("properties", {})
         properties.setdefault("apiVersion", {"type": "string"})
         properties.setdefault("kind", {"type": "string"})
-        properties["metadata"] = {"$ref": _PREFIX + _META}
-        schema["required"] = sorted({"apiVersion", "kind", *schema.get("required", ())})
-        yield location(f"{spec['group']}/{version['name']}", spec["names"]["kind"]), schema
+        properties["metadata"] = {"$ref": _PREFIX + META}
+        schema["required"] = sorted({"apiVersion", "kind", *_texts(schema.get("required"))})
+        schema[SCOPE] = str(spec.get("scope"))
+        api_version = f"{spec.get('group')}/{version.get('name')}"
+        kind = str(mapping_at(spec, "names").get("kind"))
+        if are_names(api_version, kind):
+            yield location(api_version, kind), schema
 
 
-def _crd_schema(node: Schema) -> Schema:
+def _crd_schema(node: object) -> Schema:
     """Return a structural schema, closed at each level, as the API server drops other fields."""
+    if not isinstance(node, dict):
+        return {}
     schema = _value_rules(node)
+    properties = mapping_at(node, "properties")
     # The API server sets defaults before it validates, so a field with a default can be missing.
-    defaulted = {name for name, child in node.get("properties", {}).items() if "default" in child}
+    defaulted = {name for name in properties if "default" in mapping_at(properties, name)}
     if defaulted:
         for key in ("allOf", "anyOf", "oneOf", "not"):
             schema.pop(key, None)
-        required = sorted(set(schema.pop("required", ())) - defaulted)
+        required = sorted(set(_texts(schema.pop("required", ()))) - defaulted)
         # Draft 4 does not allow an empty `required`.
         schema |= {"required": required} if required else {}
     if "items" in node:
         schema["items"] = _crd_schema(node["items"])
     if "properties" in node:
-        schema["properties"] = {
-            name: _crd_schema(child) for name, child in node["properties"].items()
-        }
+        schema["properties"] = {name: _crd_schema(child) for name, child in properties.items()}
     extra = node.get("additionalProperties")
     is_open = node.get("x-kubernetes-preserve-unknown-fields") or node.get(
         "x-kubernetes-embedded-resource"
@@ -176,38 +214,43 @@ def _crd_schema(node: Schema) -> Schema:
     return or_null(schema) if node.get("nullable") else schema
 
 
-def _value_rules(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
+def _value_rules(node: object) -> Schema:
     """Return the keywords that limit values. Alternatives below them stay open for other fields."""
     if not isinstance(node, dict):
-        return node
+        return {}
     schema = {key: node[key] for key in _VALUE_KEYWORDS if key in node}
     if node.get("format") in _FORMATS:
         schema["format"] = node["format"]
     for key in ("allOf", "anyOf", "oneOf"):
-        if key in node:
+        if isinstance(node.get(key), list):
             schema[key] = [_alternative(child) for child in node[key]]
     if "not" in node:
         schema["not"] = _alternative(node["not"])
     return schema
 
 
-def _alternative(node: Schema) -> Schema:
-    schema: Schema = _value_rules(node)
+def _alternative(node: object) -> Schema:
+    schema = _value_rules(node)
+    if not isinstance(node, dict):
+        return schema
     if "items" in node:
         schema["items"] = _alternative(node["items"])
     if "properties" in node:
-        schema["properties"] = {
-            name: _alternative(child) for name, child in node["properties"].items()
-        }
+        properties = mapping_at(node, "properties")
+        schema["properties"] = {name: _alternative(child) for name, child in properties.items()}
     if isinstance(node.get("additionalProperties"), dict):
         schema["additionalProperties"] = _alternative(node["additionalProperties"])
     return schema
 
 
+def _texts(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def or_null(schema: Schema) -> Schema:
     """Return a schema that also accepts null, which the API server reads as an absent field."""
     schema = dict(schema)
-    if "enum" in schema:
+    if isinstance(schema.get("enum"), list):
         schema["enum"] = [*schema["enum"], None]
     if "type" in schema:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]

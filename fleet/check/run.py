@@ -1,21 +1,30 @@
 """The run of all checks, before a change is merged.
 
-Each cluster is built in a copy that has only the shared definitions and the cluster's own tree, so
-that a reference to another cluster's folder is found. Nothing here needs a network or a cluster.
+Each cluster is built from a copy that has only what its Flux fetches and the cluster's own tree.
+Nothing here needs a network or a cluster.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fleet.check import cluster_rules, schemas, tenant_findings
-from fleet.check.build import build_cluster
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Report
+from fleet.check import (
+    accepted,
+    build,
+    cluster_rules,
+    crds,
+    json_schemas,
+    schemas,
+    tenant_findings,
+)
+from fleet.check.build import ClusterBuild, Repository
+from fleet.check.findings import Finding, Report
+from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
+from fleet.kube.manifest import Manifest
 
 
 def check_stacks(
@@ -31,24 +40,20 @@ def check_stacks(
     Other `schema_locations` replace the schemas that `fleet fetch` made.
     """
     report = Report(clusters=len(stacks))
-    report.findings += sorted(
-        cluster_rules.folders_without_stack(root, [stack.name for stack, _ in stacks])
-    )
-    report.findings += sorted(cluster_rules.remote_bases(root))
-    if report.findings:
-        # A build would fetch remote bases from the network.
-        return report
+    acceptances = accepted.read(root)
     schemas.require_programs()
     locations = schemas.locations(schema_locations)
-    definition_folders = definitions.namespace_folders(root)
-    objects: list[BuiltObject] = []
+    names = [stack.name for stack, _ in stacks]
+    report.findings += cluster_rules.folders_without_stack(root, names)
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
+        repository = build.pack(root, Path(folder) / "repository")
+        builds = []
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")
-            build = build_cluster(root, stack, components, Path(folder) / stack.name)
-            objects += build.objects
-            report.findings += build.findings
-            report.findings += cluster_rules.findings(stack, build.objects, definition_folders)
+            builds.append((stack, build.build_in(repository, stack, components)))
+        objects = [built for _, cluster in builds for built in cluster.objects]
+        known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
+        report.findings += _cluster_findings(repository, builds, known_crds)
         if clones is not None:
             progress("building the tenants' folders")
             tenants = tenant_findings.check_tenants(clones, [stack for stack, _ in stacks])
@@ -56,8 +61,26 @@ def check_stacks(
             report.findings += tenants.findings
             report.tenants, report.not_checked = tenants.checked, tenants.not_checked
         progress(f"validating {len(objects)} objects")
+        of_crds = Path(folder) / "crds"
+        crds.write_schemas(known_crds, of_crds)
+        locations = [*schemas.locations([str(of_crds)]), *locations]
         findings, report.without_schema = schemas.validate(objects, Path(folder), locations)
         report.findings += findings
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
+    accepted.apply(acceptances, report)
     return report
+
+
+def _cluster_findings(
+    repository: Repository,
+    builds: Iterable[tuple[Stack, ClusterBuild]],
+    known_crds: Iterable[Manifest],
+) -> Iterator[Finding]:
+    scopes = Scopes(known_crds, json_schemas.folder())
+    namespace_folders = definitions.namespace_folders(repository.copy)
+    for stack, cluster in builds:
+        yield from cluster.findings
+        # Rules about all objects would report objects that are only missing in a broken build.
+        if cluster.is_complete:
+            yield from cluster_rules.findings(stack, cluster.objects, namespace_folders, scopes)

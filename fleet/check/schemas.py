@@ -13,14 +13,23 @@ from fleet import process
 from fleet.check import json_schemas
 from fleet.check.built_object import BuiltObject
 from fleet.check.findings import Finding
+from fleet.check.json_schemas import are_names
 from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize
 
 # kubeconform replaces the names in braces to find the schema of a kind.
 SCHEMA_TEMPLATE = "{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json"
-# Every kind of these API groups has a schema, so an unknown kind there is a mistake.
-_COVERED_GROUPS = ("", "apps", "batch", "policy", "autoscaling", "kyverno.io")
-_COVERED_SUFFIXES = (".k8s.io", ".toolkit.fluxcd.io", ".kyverno.io")
+# Every kind of these API groups has a schema, so an unknown kind there is a mistake. Many other
+# groups end in .k8s.io or .toolkit.fluxcd.io, but their kinds come with optional controllers.
+_COVERED_GROUPS = (
+    "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps",
+    "autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
+    "events.k8s.io", "flowcontrol.apiserver.k8s.io", "helm.toolkit.fluxcd.io",
+    "kustomize.toolkit.fluxcd.io", "kyverno.io", "networking.k8s.io", "node.k8s.io",
+    "notification.toolkit.fluxcd.io", "policies.kyverno.io", "policy",
+    "rbac.authorization.k8s.io", "resource.k8s.io",
+    "scheduling.k8s.io", "source.toolkit.fluxcd.io", "storage.k8s.io",
+)  # fmt: skip
 
 
 def kubeconform() -> str:
@@ -73,10 +82,15 @@ def validate(
 
     Return the findings, and by apiVersion and kind the number of objects that have no schema.
     """
-    findings: list[Finding] = []
+    named = [built for built in objects if are_names(built.api_version, built.kind)]
+    findings = [
+        built.finding("apiVersion and kind are no names; correct them")
+        for built in objects
+        if not are_names(built.api_version, built.kind)
+    ]
     without_schema: Counter[str] = Counter()
-    for built, result in _results(objects, work, schema_locations):
-        if result["status"] == "statusSkipped" and not _is_covered(built.group):
+    for built, result in _results(named, work, schema_locations):
+        if result["status"] == "statusSkipped" and built.group not in _COVERED_GROUPS:
             without_schema[f"{built.api_version} {built.kind}"] += 1
         else:
             findings += [built.finding(problem) for problem in _problems(built, result)]
@@ -89,7 +103,9 @@ def _results(
     """Yield kubeconform's result for each object; it validates equal objects only once."""
     texts: dict[str, list[BuiltObject]] = {}
     for built in objects:
-        text = json.dumps(built.manifest, default=str, sort_keys=True)
+        # SOPS adds its own key, which Flux removes again.
+        content = {key: built.manifest[key] for key in built.manifest if key != "sops"}
+        text = json.dumps(content if built.is_encrypted else built.manifest, default=str)
         texts.setdefault(text, []).append(built)
     target = work / "objects"
     target.mkdir()
@@ -126,15 +142,13 @@ def _run_kubeconform(target: Path, schema_locations: Sequence[str]) -> list[dict
     return results
 
 
-def _is_covered(group: str) -> bool:
-    return group in _COVERED_GROUPS or group.endswith(_COVERED_SUFFIXES)
-
-
 def _problems(built: BuiltObject, result: Mapping[str, Any]) -> Iterator[str]:
     if result["status"] == "statusSkipped":
         yield f"{built.api_version} has no kind {built.kind}; check apiVersion and kind"
     elif result["status"] != "statusValid":
         for pointer, problem in _details(result["msg"]):
+            if built.is_unknown(_value_at(built.manifest, pointer)):
+                continue
             path = pointer.strip("/").replace("/", ".")
             yield f"{path}: {problem}" if pointer else problem
 
@@ -146,3 +160,14 @@ def _details(message: str) -> list[tuple[str, str]]:
     """
     found = re.findall(r"- at '([^']*)': (.*?)(?=\s+- at '|$)", message, re.DOTALL)
     return [detail for detail in found if detail[1] != "validation failed"] or [("", message)]
+
+
+def _value_at(content: object, pointer: str) -> object:
+    """Return the value at a JSON pointer, None if there is none."""
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(content, list) and name.isdecimal() and int(name) < len(content):
+            content = content[int(name)]
+        else:
+            content = content.get(name) if isinstance(content, dict) else None
+    return content

@@ -10,17 +10,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from fleet.check import pod_os, pod_security, quotas
+from fleet.check import artifact, pod_os, pod_security, quotas
+from fleet.check.artifact import ArtifactFolder
 from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
 from fleet.check.pods import Pods, pods_of
 from fleet.check.tenant_build import build_folder
-from fleet.check.tenant_clone import ClonedFolder, copy_clone
 from fleet.check.tenant_fence import Fence, fence
 from fleet.config.models import Stack
 from fleet.config.tenant import tenants_of
+from fleet.errors import CommandError
 
 
 @dataclass(kw_only=True)
@@ -72,9 +73,14 @@ def _check_clone(clone: Path, fences: Iterable[Fence]) -> Build:
     result = Build([], [])
     with tempfile.TemporaryDirectory(prefix="fleet-tenants-") as folder:
         copy = Path(folder).resolve() / "clone"
-        copy_clone(clone, copy)
+        try:
+            artifact.pack(clone, copy)
+        except CommandError as error:
+            return Build([], [Finding(file=clone.name, object="", problem=str(error))])
         for fence in fences:
-            cloned = ClonedFolder(clone=clone, copy=copy, path=fence.tenant.path)
+            path = fence.tenant.path
+            file = (PurePath(clone.name) / path).as_posix()
+            cloned = ArtifactFolder(repository=clone, copy=copy, path=path, file=file)
             build = build_folder(cloned, fence.tenant.namespace)
             result.objects.extend(build.objects)
             found = (*build.findings, *refusals(fence, cloned.file, build.objects))

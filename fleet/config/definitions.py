@@ -10,19 +10,21 @@ from fleet.kube import yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
 
 SHARED_FOLDERS = ("apps", "infrastructure")
+_CRD = "CustomResourceDefinition"
 
 
 def namespace_folders(root: Path) -> dict[str, str]:
     """Return every namespace that a definition creates, with the folder of the definition."""
+    root = root.resolve()
     return {
         name: path.parent.relative_to(root).as_posix()
         for path in yaml_files(root)
         for content in yaml_reader.mappings_in(path)
-        if (name := _created_namespace(content)) is not None
+        if (name := created_namespace(content)) is not None
     }
 
 
-def _created_namespace(content: Mapping[str, Any]) -> str | None:
+def created_namespace(content: Mapping[str, Any]) -> str | None:
     """Return the namespace that an object is, or that Helm creates for it."""
     metadata, spec = content.get("metadata"), content.get("spec")
     found = None
@@ -36,10 +38,19 @@ def _created_namespace(content: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def crds(root: Path) -> Iterator[dict[str, Any]]:
+    """Yield the CustomResourceDefinitions among the shared definitions."""
+    for path in yaml_files(root):
+        if _CRD.encode() in path.read_bytes():
+            found = yaml_reader.mappings_in(path)
+            yield from (content for content in found if content.get("kind") == _CRD)
+
+
 def yaml_files(root: Path) -> Iterator[Path]:
-    """Yield the YAML files of the shared definitions, sorted."""
+    """Yield the YAML files of the shared definitions, sorted. Flux follows no symbolic link."""
+    root = root.resolve()
     for folder in SHARED_FOLDERS:
         for path in sorted((root / folder).rglob("*")):
             known = path.suffix in (".yaml", ".yml") or path.name in KUSTOMIZATION_FILES
-            if known and path.is_file():
+            if known and path.is_file() and path.resolve() == path:
                 yield path

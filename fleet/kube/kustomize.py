@@ -10,7 +10,6 @@ from fleet import process
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
-from fleet.kube.yaml_writer import to_yaml
 
 BUILD_TIMEOUT = 60
 # Flux's kustomize-controller has a limit of 1 Gi for all of its builds together.
@@ -46,13 +45,6 @@ def build(root: Path, path: str, *options: str) -> list[Manifest]:
         return [content for content in yaml_reader.documents(text) if content is not None]
     except ValueError as error:
         raise CommandError(f"kustomize's output: {error}") from None
-
-
-def write_missing_kustomization(folder: Path) -> None:
-    """Write the kustomization that Flux generates for a folder that has none."""
-    if not kustomization_file(folder):
-        text = to_yaml({"resources": list(generated_resources(folder))})
-        (folder / KUSTOMIZATION_FILES[0]).write_text(text, encoding="utf-8")
 
 
 def generated_resources(folder: Path, below: str = "") -> Iterator[str]:

@@ -12,6 +12,25 @@ from tests.support import manifest, stack_file, write
 INFRA = "clusters/dev/infra"
 APPS = "clusters/dev/apps"
 
+CRD = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec: {type: object, properties: {size: {type: integer}}}
+"""
+
 
 def check(root: Path, files: Mapping[str, str], **lists: str) -> list[str]:
     """Return the findings in the checkout with these files; `lists` are lists of the stack dev."""

@@ -31,7 +31,13 @@ def test_without_the_option_nothing_is_different(checkout: Path, fleet: Run) -> 
     clone(checkout, folder("broken"))
     ended = fleet("check", "--root", checkout, "--json")
     assert (ended.code, ended.err) == (0, "")
-    assert set(json.loads(ended.out)) == {"clusters", "objects", "findings", "withoutSchema"}
+    assert set(json.loads(ended.out)) == {
+        "clusters",
+        "objects",
+        "findings",
+        "accepted",
+        "withoutSchema",
+    }
 
 
 def test_findings(checkout: Path, fleet: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.check.support import APPS, INFRA, check, flux_kustomization
-from tests.support import config_map, definition, helm_release, kustomization, manifest, namespace
+from tests.support import config_map, definition, helm_release, manifest, namespace
 
 
 class TestNamespaces:
@@ -58,7 +58,7 @@ class TestNamespaces:
         """Helm creates the target namespace, not the release's own."""
         spec = "  targetNamespace: foo\n  install: {createNamespace: true}\n"
         release = helm_release("chart", "bar", spec)
-        (found,) = check(checkout, definition("apps/a", release), apps="a")
+        found, _ = check(checkout, definition("apps/a", release), apps="a")
         assert found.startswith(f"{APPS}: HelmRelease bar/chart: namespace bar is not created")
 
 
@@ -124,14 +124,14 @@ class TestFluxObjects:
             chart = f"chart: {{spec: {{chart: a, sourceRef: {reference}}}}}"
         else:
             chart = f"chartRef: {reference.replace('HelmRepository', 'OCIRepository')}"
-        text = text.replace("chartRef: {kind: OCIRepository, name: chart}", chart)
+        text = text.replace("chartRef: {kind: OCIRepository, name: a}", chart)
         assert check(checkout, definition("apps/a", text), apps="a") == [
             f"{APPS}: HelmRelease common/a: {inside} is to namespace flux-system, which Flux "
             "refuses; keep the source beside it"
         ]
 
     def test_a_source_of_its_own_namespace_by_name(self, checkout: Path) -> None:
-        text = helm_release("a", "common", "").replace("chart}", "chart, namespace: common}")
+        text = helm_release("a", "common", "").replace("name: a}", "name: a, namespace: common}")
         assert check(checkout, definition("apps/a", text), apps="a") == []
 
 
@@ -143,26 +143,4 @@ class TestCheckout:
         }
         assert check(checkout, files) == [
             "clusters/old: no stack owns it; add Pulumi.old.yaml or remove the folder"
-        ]
-
-    @pytest.mark.parametrize(
-        ("key", "base"),
-        [
-            ("resources", "https://github.com/acme/other//deploy?ref=v1"),
-            ("resources", "github.com/acme/other//deploy?ref=v1"),
-            ("resources", "git@github.com:acme/other"),
-            ("components", "https://example.com/component"),
-            ("bases", "ssh://git@example.com/acme/other"),
-        ],
-    )
-    def test_a_remote_base(self, key: str, base: str, checkout: Path) -> None:
-        """The finding comes before any build, because a build would fetch the base."""
-        text = kustomization("resource.yaml") + ("" if key == "resources" else f"{key}:\n")
-        files = {
-            "apps/a/kustomization.yaml": f"{text}  - {base}\n",
-            "apps/a/resource.yaml": config_map("a", "common"),
-        }
-        assert check(checkout, files, apps="a") == [
-            f"apps/a/kustomization.yaml: {key}: {base}: is remote; keep a folder here, or use a "
-            "Flux source"
         ]

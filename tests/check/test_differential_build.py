@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from fleet.check.artifact import ArtifactFolder
 from fleet.check.built_object import Build
 from fleet.check.tenant_build import build_folder
-from fleet.check.tenant_clone import ClonedFolder
 from tests.check.peers import answers
 from tests.check.random_repository import FOLDER, random_files
 from tests.check.tenant_support import Files, write_clone
@@ -23,7 +23,9 @@ NAMESPACE = "billing-dev"
 
 
 def built_here(clone: Path) -> Build:
-    return build_folder(ClonedFolder(clone=clone, copy=clone, path=FOLDER), NAMESPACE)
+    return build_folder(
+        ArtifactFolder(repository=clone, copy=clone, path=FOLDER, file=FOLDER), NAMESPACE
+    )
 
 
 def texts(objects: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,6 +9,8 @@ FINDING = Finding(file="clusters/dev", object="ConfigMap a", problem="is wrong")
 
 def test_a_finding_is_one_line() -> None:
     assert str(FINDING) == "clusters/dev: ConfigMap a: is wrong"
+    odd = Finding(file="a\nb\x1b\udcff", object="c\u2028d", problem="e\r\n")
+    assert str(odd) == "a b\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}: c d: e"
     whole = Finding(file="clusters/dev", object="", problem="does not build")
     assert str(whole) == "clusters/dev: does not build"
 
@@ -20,5 +22,6 @@ def test_for_people_and_programs() -> None:
         "clusters": 2,
         "objects": 3,
         "findings": [{"file": "clusters/dev", "object": "ConfigMap a", "problem": "is wrong"}],
+        "accepted": [],
         "withoutSchema": {},
     }

@@ -31,7 +31,7 @@ def test_every_cluster_is_checked(checkout: Path) -> None:
     stacks = [(stack, None) for stack in load.stacks(checkout)]
     report = check_stacks(checkout, stacks, said.append)
     (finding,) = report.findings
-    assert finding.file == "clusters/prod/apps"
+    assert finding.file == "apps/podinfo/overlays/prod/kustomization.yaml"
     assert said[:2] == ["building clusters/dev", "building clusters/prod"]
 
 

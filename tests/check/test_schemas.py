@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ class TestNamedSchemas:
         self, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made = schemas.folder()
-        programs = [kustomize.command()[0], schemas.kubeconform()]
+        programs = [kustomize.command()[0], schemas.kubeconform(), shutil.which("git") or ""]
         monkeypatch.setenv("PATH", os.pathsep.join(str(Path(name).parent) for name in programs))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
         assert self.found(checkout, made) == []

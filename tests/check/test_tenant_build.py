@@ -151,7 +151,6 @@ class TestBuild:
 
     def test_what_flux_does_not_fetch(self, checkout: Path) -> None:
         files: Files = {
-            ".git/config": "broken",
             ".github/workflow.yaml": "on: push\n",
             "module/.git": "gitdir: elsewhere\n",
             "module/a.yaml": "broken",
@@ -192,7 +191,7 @@ class TestBuild:
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError(13, "Permission denied", "a.yaml")
 
-        monkeypatch.setattr("shutil.copytree", refuse)
+        monkeypatch.setattr("shutil.copyfile", refuse)
         with pytest.raises(FleetError, match=r"billing-apps: cannot be read: .*Permission denied"):
             check(checkout, healthy_files())
 

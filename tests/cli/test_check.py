@@ -37,7 +37,7 @@ def test_prints_json(checkout: Path, fleet: Run) -> None:
     ended = fleet("check", "--root", checkout, "--json")
     assert (ended.code, ended.err) == (1, "")
     report = json.loads(ended.out)
-    assert set(report) == {"clusters", "objects", "findings", "withoutSchema"}
+    assert set(report) == {"clusters", "objects", "findings", "accepted", "withoutSchema"}
     assert report["clusters"] == 2
     assert report["withoutSchema"] == {}
     (finding,) = report["findings"]

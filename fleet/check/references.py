@@ -1,28 +1,28 @@
-"""The references in a tenant's kustomizations, checked before kustomize follows them.
+"""The references in kustomizations, checked before kustomize follows them.
 
 kustomize follows every reference, also to the network and to other folders of this machine. So a
-reference is also a finding if it is not certain that it stays in the repository.
+reference is also a problem if it is not certain that it stays in the repository.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from fleet.check.artifact import ArtifactFolder
 from fleet.check.fields import Fields, mappings_in
-from fleet.check.findings import Finding
-from fleet.check.tenant_clone import ClonedFolder
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import size_problem
 
 # kustomize fetches such a reference from the network.
-_REMOTE = re.compile(r"(git::)?((ssh|https?|file)://|[a-z][a-z0-9-]*@|github\.com[/:])", re.I)
+_REMOTE = re.compile(r"(git::)?((ssh|https?|file)://|[a-z][a-z0-9-]*@|gh:|github\.com[/:])", re.I)
 # kustomize ignores the case of keys, so all keys here are case-folded. These lists have the names
 # of files and folders as their items.
 _PLUGIN_LISTS = ("generators", "transformers", "validators")
@@ -51,6 +51,14 @@ _PLUGIN_KINDS = (
 _UNCHECKED = "cannot be checked here"
 
 
+class ReferenceProblem(NamedTuple):
+    """A reference that a build must not follow: the kustomization that has it, and the reason."""
+
+    file: str
+    reference: str
+    problem: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Reference:
     """A text that names a file or a folder: its source, the key it is at, its base folder."""
@@ -60,9 +68,8 @@ class _Reference:
     text: str
     folder: Path
 
-    @property
-    def location(self) -> str:
-        return f"{self.source}: {self.key}"
+    def problem(self, problem: str) -> ReferenceProblem:
+        return ReferenceProblem(self.source, f"{self.key}: {self.text}", problem)
 
     @property
     def target(self) -> Path:
@@ -83,64 +90,71 @@ class _Reference:
         return self.key in _CONTENT_LISTS and not _FILE_NAME.fullmatch(self.text)
 
 
-def reference_findings(cloned: ClonedFolder) -> Iterator[Finding]:
-    """Yield a finding for each reference of the build that may leave the repository."""
-    todo, seen = [cloned.folder], set[Path]()
+def problems(built: ArtifactFolder, components: Iterable[str] = ()) -> Iterator[ReferenceProblem]:
+    """Yield the problem of each reference of the build that may leave the repository.
+
+    Flux adds `components` to the kustomization of the folder.
+    """
+    todo, seen = [built.folder], set[Path]()
     while todo:
         folder = todo.pop()
         file = kustomization_file(folder)
-        if folder in seen or (file is None and folder != cloned.folder):
+        if folder in seen or (file is None and folder != built.folder):
             continue
         seen.add(folder)
-        source = str((file or folder / KUSTOMIZATION_FILES[0]).relative_to(cloned.copy))
+        source = (file or folder / KUSTOMIZATION_FILES[0]).relative_to(built.copy).as_posix()
         try:
             references = _references(folder, source)
         except CommandError as error:
-            yield cloned.finding(source, f"{_UNCHECKED}: {error}")
+            yield ReferenceProblem(source, "", f"{_UNCHECKED}: {error}")
             continue
+        if folder == built.folder:
+            references += [
+                _Reference(source=source, key="components", text=text, folder=folder)
+                for text in components
+            ]
         for reference in references:
-            problem = _problem(cloned, reference)
+            problem = _problem(built, reference)
             if reference.key in _PLUGIN_LISTS:
-                yield from _plugin_findings(cloned, reference, problem)
+                yield from _plugin_problems(built, reference, problem)
             elif problem is None:
                 if reference.target.is_dir():
                     todo.append(reference.target)
                 elif reference.is_yaml and (problem := size_problem(reference.target.read_bytes())):
-                    yield cloned.finding(f"{reference.location}: {reference.text}", problem)
+                    yield reference.problem(problem)
             elif reference.is_remote or not _is_content(reference):
-                yield cloned.finding(f"{reference.location}: {reference.text}", problem)
+                yield reference.problem(problem)
 
 
-def _plugin_findings(
-    cloned: ClonedFolder, reference: _Reference, problem: str | None
-) -> Iterator[Finding]:
-    """Yield a finding for a reference to a plugin's configuration, or for those inside it."""
-    name = f"{reference.location}: {reference.text}"
+def _plugin_problems(
+    built: ArtifactFolder, reference: _Reference, problem: str | None
+) -> Iterator[ReferenceProblem]:
+    """Yield the problem of a reference to a plugin's configuration, or of those inside it."""
     if _is_content(reference) and not reference.is_remote:
-        yield from _configuration_findings(cloned, reference, reference.text)
+        yield from _configuration_problems(built, reference, reference.text)
     elif problem is not None:
-        yield cloned.finding(name, problem)
+        yield reference.problem(problem)
     elif reference.may_be_content:
         problem = "may be read as content instead of a file name; rename it"
-        yield cloned.finding(name, f"{_UNCHECKED}: {problem}")
+        yield reference.problem(f"{_UNCHECKED}: {problem}")
     elif reference.target.is_dir():
-        yield cloned.finding(name, f"{_UNCHECKED}: is a folder; name the files in it")
+        yield reference.problem(f"{_UNCHECKED}: is a folder; name the files in it")
     else:
-        yield from _configuration_findings(cloned, reference, reference.target)
+        yield from _configuration_problems(built, reference, reference.target)
 
 
-def _configuration_findings(
-    cloned: ClonedFolder, reference: _Reference, configuration: Path | str
-) -> Iterator[Finding]:
-    """Yield a finding for each reference in the configuration of plugins, a file or a text."""
-    name = reference.location
+def _configuration_problems(
+    built: ArtifactFolder, reference: _Reference, configuration: Path | str
+) -> Iterator[ReferenceProblem]:
+    """Yield the problem of each reference in the configuration of plugins, a file or a text."""
+    name = reference.key
     if isinstance(configuration, Path):
-        name += f": {configuration.relative_to(cloned.copy).as_posix()}"
+        name += f": {configuration.relative_to(built.copy).as_posix()}"
     try:
         text = configuration.read_bytes() if isinstance(configuration, Path) else configuration
         documents = yaml_reader.documents(text, yaml_reader.Texts)
     except ValueError as error:
-        yield cloned.finding(name, f"{_UNCHECKED}: {error}")
+        yield ReferenceProblem(reference.source, name, f"{_UNCHECKED}: {error}")
         return
     for document in documents:
         if document is None:
@@ -148,16 +162,15 @@ def _configuration_findings(
         kind = document.get("kind") if isinstance(document, dict) else None
         if kind not in _PLUGIN_KINDS:
             refusal = f"kind {kind} is not a built-in plugin of kustomize; remove it"
-            yield cloned.finding(name, f"{_UNCHECKED}: {refusal}")
+            yield ReferenceProblem(reference.source, name, f"{_UNCHECKED}: {refusal}")
             continue
         lists = [v for key, v in document.items() if str(key).casefold() == "replacements"]
         for part in (document, *(item for found in lists for item in mappings_in(found))):
             for key, file in _named_files(part):
-                inner = _Reference(
-                    source=reference.location, key=key, text=file, folder=reference.folder
-                )
-                if problem := _problem(cloned, inner):
-                    yield cloned.finding(f"{inner.location}: {file}", problem)
+                inner = dataclasses.replace(reference, key=key, text=file)
+                if problem := _problem(built, inner):
+                    inside = f"{reference.key}: {key}: {file}"
+                    yield ReferenceProblem(reference.source, inside, problem)
 
 
 def _is_content(reference: _Reference) -> bool:
@@ -165,15 +178,15 @@ def _is_content(reference: _Reference) -> bool:
     return reference.may_be_content and not os.path.lexists(reference.target)
 
 
-def _problem(cloned: ClonedFolder, reference: _Reference) -> str | None:
+def _problem(built: ArtifactFolder, reference: _Reference) -> str | None:
     """Return the reason why a build of the repository alone would not find the target."""
     if reference.is_remote:
         return "is remote, and Flux builds from the repository alone; copy it into the repository"
-    target, copy = reference.target, cloned.copy
+    target, copy = reference.target, built.copy
     if copy != target and copy not in target.parents:
         return "is outside the repository, which Flux refuses; name a file or folder inside it"
     if not os.path.exists(target):  # noqa: PTH110 - accepts any name
-        return cloned.absence(target.relative_to(copy))
+        return built.absence(target.relative_to(copy))
     return None
 
 

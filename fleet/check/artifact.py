@@ -1,0 +1,144 @@
+"""The artifact of a repository: a copy with only the files that Flux would fetch from it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from fleet import process
+from fleet.check.findings import Finding
+from fleet.errors import CommandError, FleetError
+
+GIT_TIMEOUT = 60
+_IGNORE_FILE = ".sourceignore"
+# source-controller leaves these out of every artifact.
+_NEVER_FETCHED = (".git/", ".gitignore", ".gitmodules", ".gitattributes")
+# source-controller leaves these out of a repository that has no patterns of its own.
+_NOT_FETCHED_BY_DEFAULT = (
+    "*.jpg", "*.jpeg", "*.gif", "*.png", "*.wmv", "*.flv", "*.tar.gz", "*.zip", ".github/",
+    ".circleci/", ".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml",
+    "codeship-services.yml", "codeship-steps.yml", "**/.goreleaser.yml", "**/.sops.yaml",
+    "**/.flux.yaml",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactFolder:
+    """A folder of an artifact that Flux builds.
+
+    `repository` is the checkout as it is, `copy` the resolved path of its artifact, `path` the
+    folder in both. Findings show the folder as `file`. `left_out` is a folder of the repository
+    that this artifact has only in part, empty if there is none.
+    """
+
+    repository: Path
+    copy: Path
+    path: str
+    file: str
+    left_out: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder in the copy."""
+        return self.copy / self.path
+
+    def finding(self, name: str, problem: str) -> Finding:
+        """Return a finding about an object or a reference in this folder."""
+        return Finding(file=self.file, object=name, problem=problem)
+
+    def absence(self, path: PurePath) -> str:
+        """Return the reason why a path of the repository is not in the copy."""
+        steps = [self.repository / step for step in (path, *path.parents) if step.name]
+        if any(os.path.islink(step) for step in steps):  # noqa: PTH114 - accepts any name
+            return "is a symbolic link, which Flux leaves out; commit what it points to"
+        if self.left_out and path.parts[:1] == (self.left_out,):
+            return "is not part of this cluster; name a shared definition"
+        if os.path.lexists(self.repository / path):
+            return (
+                "is ignored by .gitignore, by .sourceignore or by Flux's defaults, so Flux does "
+                "not fetch it; rename it or change the pattern"
+            )
+        return "is not among the files that Flux fetches; add it"
+
+
+def pack(repository: Path, copy: Path, left_out: str = "") -> None:
+    """Copy the files of a repository that Flux would fetch to the new folder `copy`.
+
+    In a checkout these are the files that Git tracks or would add, committed or not. Flux fetches
+    no symbolic links and no submodules. Files below the folder `left_out` are not copied.
+    Raises FleetError for a file that cannot be read, and CommandError for a failure of Git.
+    """
+    repository = repository.resolve()
+    is_checkout = (repository / ".git").exists()
+    names = _added_to_git(repository) if is_checkout else _all_files(repository)
+    copy.mkdir(parents=True)
+    try:
+        for name in names:
+            source, target = repository / name, copy / name
+            # The path of a file behind a symbolic link is not its own.
+            is_plain = source.is_file() and source.resolve() == source
+            if is_plain and name.partition("/")[0] != left_out:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+    except OSError as error:
+        raise FleetError(f"{repository}: cannot be read: {error}") from None
+    _remove_ignored(copy)
+
+
+def _added_to_git(repository: Path) -> list[str]:
+    """Return the files of a checkout that Git tracks, and those that it would add."""
+    options = ("--cached", "--others", "--exclude-standard")
+    try:
+        return sorted(set(_list_files(repository / ".git", repository, *options)))
+    except CommandError as error:
+        raise CommandError(f"{repository}: cannot be read: {error}") from None
+
+
+def _all_files(repository: Path) -> Iterator[str]:
+    """Yield all files of a folder that is no checkout, without those of checkouts in it."""
+    for parent, folders, files in os.walk(repository):
+        if ".git" in (*folders, *files) and Path(parent) != repository:
+            folders.clear()
+            continue
+        folders[:] = sorted(folder for folder in folders if folder != ".git")
+        for file in sorted(files):
+            yield (Path(parent) / file).relative_to(repository).as_posix()
+
+
+def _remove_ignored(copy: Path) -> None:
+    """Remove the files that source-controller leaves out.
+
+    Git finds them, because the patterns are those of Git.
+    """
+    ignore_files = sorted(copy.rglob(_IGNORE_FILE))
+    has_patterns = any(_has_patterns(file) for file in ignore_files if file.is_file())
+    patterns = (*_NEVER_FETCHED, *(() if has_patterns else _NOT_FETCHED_BY_DEFAULT))
+    with tempfile.TemporaryDirectory(prefix="fleet-git-") as folder:
+        git_dir, defaults = Path(folder) / "git", Path(folder) / "patterns"
+        defaults.write_text("\n".join(patterns), encoding="utf-8")
+        _git(copy, "init", "--quiet", "--bare", str(git_dir))
+        options = ("--others", "--ignored", f"--exclude-per-directory={_IGNORE_FILE}")
+        for name in _list_files(git_dir, copy, *options, f"--exclude-from={defaults}"):
+            (copy / name).unlink()
+
+
+def _has_patterns(file: Path) -> bool:
+    lines = file.read_bytes().splitlines()
+    return any(line.strip() and not line.startswith(b"#") for line in lines)
+
+
+def _list_files(git_dir: Path, work_tree: Path, *options: str) -> list[str]:
+    folders = (f"--git-dir={git_dir}", f"--work-tree={work_tree}")
+    names = _git(work_tree, *folders, "ls-files", "-z", *options).split("\0")
+    return [name for name in names if name]
+
+
+def _git(folder: Path, *args: str) -> str:
+    # A hook has the variables of the repository that it belongs to, and no other program may run.
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", "-c", "core.fsmonitor=false", *args]
+    return process.run(command, timeout=GIT_TIMEOUT, cwd=folder, env=env)

@@ -1,0 +1,42 @@
+"""The CRDs of a repository: they are the schemas of their kinds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fleet.check import json_schemas
+from fleet.check.built_object import BuiltObject
+from fleet.check.fields import mapping_at
+from fleet.kube.manifest import Manifest
+
+_KIND = "CustomResourceDefinition"
+# A CRD gives no fields for metadata, and any other schema at hand has more than this one needs.
+_DEFINITIONS = {json_schemas.META: {"type": "object"}}
+
+
+def of_objects(objects: Iterable[BuiltObject]) -> Iterator[Manifest]:
+    """Yield the CRDs among built objects."""
+    return (built.manifest for built in objects if built.kind == _KIND)
+
+
+def scopes(crds: Iterable[Manifest]) -> dict[tuple[str, str], str]:
+    """Return the scope of each (group, kind)."""
+    specs = [mapping_at(crd, "spec") for crd in crds]
+    return {
+        (str(spec.get("group")), str(mapping_at(spec, "names").get("kind"))): str(spec.get("scope"))
+        for spec in specs
+    }
+
+
+def write_schemas(crds: Iterable[Manifest], folder: Path) -> None:
+    """Write the schema of each kind to the new folder `folder`; the first CRD of a kind wins."""
+    folder.mkdir()
+    for crd in crds:
+        for location, schema in json_schemas.from_crd(crd):
+            file = folder / location
+            if not file.exists():
+                file.parent.mkdir(exist_ok=True)
+                standalone = json_schemas.standalone(schema, _DEFINITIONS)
+                file.write_text(json.dumps(standalone, default=str), encoding="utf-8")

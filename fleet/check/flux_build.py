@@ -1,0 +1,133 @@
+"""The build of one folder, as Flux does it for one of its Kustomizations, without a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fleet.check import references
+from fleet.check.artifact import ArtifactFolder
+from fleet.check.fields import Fields, mappings_in
+from fleet.check.references import ReferenceProblem
+from fleet.errors import CommandError
+from fleet.kube import kustomize, yaml_writer
+from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
+from fleet.kube.manifest import Manifest
+from fleet.kube.yaml_reader import Loader
+
+# Flux sets the key on the right to the text that its Kustomization has at the key on the left.
+_TEXTS = {"targetNamespace": "namespace", "namePrefix": "namePrefix", "nameSuffix": "nameSuffix"}
+# Flux adds the items of these lists of its Kustomization.
+_LISTS = ("patches", "components")
+# kustomize accepts keys in any case; these are the ones that Flux changes.
+_OTHER_KEYS = ("apiVersion", "kind", "images", "resources", "buildMetadata")
+_KEYS = {key.casefold(): key for key in (*_TEXTS.values(), *_LISTS, *_OTHER_KEYS)}
+# Flux writes these into a kustomization that has none.
+_TYPE = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+
+
+def reference_problems(built: ArtifactFolder, spec: Fields) -> list[ReferenceProblem]:
+    """Return the references that a build must not follow, for a Kustomization with `spec`."""
+    return sorted(set(references.problems(built, _components(built, spec))))
+
+
+def changes_files(built: ArtifactFolder, spec: Fields) -> bool:
+    """Tell whether Flux adds or changes the kustomization of a folder before it builds it."""
+    file = kustomization_file(built.folder)
+    return file is None or _read(file) != _kustomization_for(built, spec)
+
+
+def manifests(built: ArtifactFolder, spec: Fields) -> list[Manifest]:
+    """Return what Flux builds from a folder for a Kustomization with `spec`.
+
+    The build follows all references, so `reference_problems` must have found none. The files of
+    the copy are the same afterwards. Raises CommandError.
+    """
+    if changes_files(built, spec):
+        return manifests_of(built, _kustomization_for(built, spec))
+    return _build(built)
+
+
+def manifests_of(built: ArtifactFolder, content: Mapping[str, Any]) -> list[Manifest]:
+    """Return what kustomize builds from a folder whose kustomization has `content` instead."""
+    file = kustomization_file(built.folder) or built.folder / KUSTOMIZATION_FILES[0]
+    try:
+        text = yaml_writer.untrusted_to_yaml(content).encode()
+    except UnicodeEncodeError:
+        raise CommandError("the name of a file is not UTF-8; rename it") from None
+    with _restored(file):
+        file.write_bytes(text)
+        return _build(built)
+
+
+def kustomization(folder: Path) -> dict[str, Any]:
+    """Return the kustomization of a folder; Flux generates one if the folder has none."""
+    file = kustomization_file(folder)
+    content = _read(file) if file else {"resources": list(generated_resources(folder))}
+    if not content.get("resources"):
+        # Flux sets this, and without it kustomize refuses a kustomization without resources.
+        content["buildMetadata"] = ["originAnnotations"]
+    return _TYPE | content
+
+
+def _read(file: Path) -> dict[str, Any]:
+    content = references.read_kustomization(file, Loader)
+    return {_KEYS.get(key.casefold(), key): value for key, value in content.items()}
+
+
+def _build(built: ArtifactFolder) -> list[Manifest]:
+    # Flux allows references to all of the repository; `reference_problems` has found any other.
+    options = ("--load-restrictor", "LoadRestrictionsNone")
+    path = built.folder.relative_to(built.copy).as_posix()
+    return kustomize.build(built.copy, path, *options)
+
+
+def _kustomization_for(built: ArtifactFolder, spec: Fields) -> dict[str, Any]:
+    return with_flux_fields(kustomization(built.folder), spec, _components(built, spec))
+
+
+def with_flux_fields(
+    content: Mapping[str, Any], spec: Fields, components: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a kustomization with the fields that Flux takes from its own Kustomization."""
+    texts = {key: spec[name] for name, key in _TEXTS.items() if isinstance(spec.get(name), str)}
+    added = {"patches": mappings_in(spec.get("patches")), "components": components}
+    lists = {key: [*_list(content.get(key)), *items] for key, items in added.items() if items}
+    images = mappings_in(spec.get("images"))
+    if images:
+        names = [image.get("name") for image in images]
+        kept = [
+            image for image in mappings_in(content.get("images")) if image.get("name") not in names
+        ]
+        lists["images"] = [*kept, *images]
+    if isinstance(spec.get("buildMetadata"), list):
+        lists["buildMetadata"] = spec["buildMetadata"]
+    return {**content, **texts, **lists}
+
+
+def _components(built: ArtifactFolder, spec: Fields) -> list[str]:
+    """Return the components that Flux adds to the kustomization of a folder."""
+    named = [item for item in _list(spec.get("components")) if isinstance(item, str)]
+    if spec.get("ignoreMissingComponents") is not True:
+        return named
+    return [name for name in named if os.path.exists(built.folder / name)]  # noqa: PTH110 - accepts any name
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+@contextmanager
+def _restored(file: Path) -> Iterator[None]:
+    """Restore a file at the end, or remove it if it does not exist yet."""
+    content = file.read_bytes() if file.exists() else None
+    try:
+        yield
+    finally:
+        if content is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_bytes(content)

@@ -1,0 +1,38 @@
+"""The scopes of kinds: an object is in a namespace, or in the whole cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from fleet.check import crds, json_schemas
+from fleet.check.built_object import BuiltObject
+from fleet.check.json_schemas import NAMESPACED
+from fleet.kube.manifest import Manifest
+
+
+class Scopes:
+    """The scopes of the kinds of CRDs and of JSON Schemas; no other kind has a known scope."""
+
+    def __init__(self, known_crds: Iterable[Manifest], schemas: Path) -> None:
+        self._of_crds = crds.scopes(known_crds)
+        self._schemas = schemas
+
+    def is_namespaced(self, built: BuiltObject) -> bool:
+        """Tell whether an object's kind is known to be namespaced."""
+        scope = self._of_crds.get((built.group, built.kind))
+        if scope is None and json_schemas.are_names(built.api_version, built.kind):
+            location = json_schemas.location(built.api_version, built.kind)
+            scope = _scope(self._schemas / location)
+        return scope == NAMESPACED
+
+
+@cache
+def _scope(schema: Path) -> str | None:
+    """Return the scope that a JSON Schema names, None without one."""
+    if not schema.is_file():
+        return None
+    content = json.loads(schema.read_text(encoding="utf-8"))
+    return str(content.get(json_schemas.SCOPE))
