@@ -20,7 +20,7 @@ def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) 
     """Build all paths that the Flux of one cluster applies, in the new folder `copy`.
 
     The build starts at the entrypoint and follows every Flux Kustomization of this repository.
-    `components` are Flux's own manifests, None if they are not at hand.
+    `components` are Flux's own manifests, None if they are missing.
     """
     _write_copy(root, stack, components, copy)
     objects: list[BuiltObject] = []

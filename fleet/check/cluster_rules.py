@@ -23,7 +23,7 @@ def folders_without_stack(root: Path, stack_names: Sequence[str]) -> Iterator[Fi
             yield Finding(
                 file=f"clusters/{path.name}",
                 object="",
-                problem=f"no stack owns it; add Pulumi.{path.name}.yaml or remove the folder",
+                problem=f"belongs to no stack; add Pulumi.{path.name}.yaml or remove the folder",
             )
 
 
@@ -40,7 +40,7 @@ def remote_bases(root: Path) -> Iterator[Finding]:
                         yield Finding(
                             file=path.relative_to(root).as_posix(),
                             object=f"{key}: {entry}",
-                            problem="is remote; keep a folder here, or use a Flux source",
+                            problem="is remote; copy it into this repository, or use a Flux source",
                         )
 
 
@@ -65,7 +65,9 @@ def duplicate_objects(stack: Stack, objects: Sequence[BuiltObject]) -> Iterator[
     for built in sorted(objects, key=lambda built: _position(order, built.path)):
         first = paths.setdefault(f"{built.group} {built.display_name}", built.path)
         if first != built.path:
-            yield built.finding(f"is also delivered by {first}; keep one, or they take turns")
+            yield built.finding(
+                f"is also delivered by {first}, and each overwrites the other; keep one"
+            )
 
 
 def missing_namespaces(
@@ -97,20 +99,22 @@ def missing_dependencies(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
         for dependency in mappings_in(built.spec.get("dependsOn")):
             name = str(dependency.get("name"))
             if (built.kind, dependency.get("namespace", built.namespace), name) not in known:
-                yield built.finding(f"dependsOn {name}, which this cluster does not have")
+                yield built.finding(
+                    f"dependsOn names {name}, which this cluster does not have; correct it"
+                )
 
 
 def missing_accounts(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
-    """Rule: Flux is told which ServiceAccount to act as.
+    """Rule: an object names the ServiceAccount with which Flux applies it.
 
-    `fleet.render.flux.FLAGS` gives it an account without rights otherwise, and that would show
-    only in the cluster.
+    Without a name, `fleet.render.flux.FLAGS` gives Flux an account without rights, and the mistake
+    would show only in the cluster.
     """
     for built in objects:
         if _is_flux_applier(built) and not built.spec.get("serviceAccountName"):
             yield built.finding(
-                "spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {namespaces.FLUX_NAMESPACE} name {flux.PLATFORM_ACCOUNT}"
+                "spec.serviceAccountName is missing, so Flux has no right to apply it; "
+                f"set it, in {namespaces.FLUX_NAMESPACE} to {flux.PLATFORM_ACCOUNT}"
             )
 
 
@@ -124,8 +128,8 @@ def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Find
                 namespace = mapping_at(part, key).get("namespace")
                 if namespace not in (None, built.namespace):
                     yield built.finding(
-                        f"{key} is to namespace {namespace}, which Flux refuses; "
-                        "keep the source beside it"
+                        f"{key} names namespace {namespace}, which Flux refuses; "
+                        "keep the source in the same namespace"
                     )
 
 

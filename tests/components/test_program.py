@@ -283,7 +283,9 @@ class TestProgram:
 
     def test_missing_manifests_are_one_line(self, here: Path) -> None:
         (here / "flux.yaml").unlink()
-        assert self.refused(here) == (f"fleet:flux.manifests: {here / 'flux.yaml'} does not exist")
+        assert self.refused(here) == (
+            f"fleet:flux.manifests: {here / 'flux.yaml'} does not exist; name another file"
+        )
 
     def test_nothing_is_registered_before_all_is_validated(self, here: Path) -> None:
         (here / "flux.yaml").unlink()
