@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# The folder with Pulumi.yaml, apps/ and infrastructure/, which the sandbox tries out.
+# The sandbox runs what is in this folder, which has Pulumi.yaml, apps/ and infrastructure/.
 CHECKOUT = Path(__file__).parents[2]
 
 

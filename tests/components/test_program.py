@@ -84,7 +84,9 @@ class TestProgram:
         assert {r.name for r in applied} == set().union(*APPLY_WAVES, ACCOUNT, SYNC, {PULLED})
         assert len(recording.resources) == len(kinds) + 2 + len(files) + len(applied)
 
-    def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
+    def test_every_resource_is_in_a_component_and_has_an_explicit_provider(
+        self, here: Path
+    ) -> None:
         recording = self.record(here)
         providers = {
             "github": recording.one(GITHUB).urn,
