@@ -1,4 +1,4 @@
-"""Objects that Pulumi applies once and that Flux owns from then on."""
+"""Objects that Pulumi applies once and that Flux manages from then on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def apply_once(
     prefix: str = "",
     wait: bool = True,
 ) -> pulumi.CustomResource:
-    """Apply an object of the tree once; Flux owns it from then on.
+    """Apply an object of the tree once; Flux manages it from then on.
 
     Pulumi ignores later changes of the object and leaves it in the cluster when it leaves the
     program: Flux changes it and removes it, from Git. Pulumi uses Flux's field manager, because

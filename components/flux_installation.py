@@ -1,4 +1,4 @@
-"""Flux in one cluster: applied once by Pulumi, owned by Flux itself from then on."""
+"""Flux in one cluster: applied once by Pulumi, managed by Flux itself from then on."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class FluxInstallationArgs:
 class FluxInstallation(pulumi.ComponentResource):
     """Flux's definitions, permissions and controllers, and its token for the platform's repository.
 
-    The same objects are in the tree. Pulumi applies them once and waits for them. Flux owns them
-    from then on and changes them from Git, so no two field managers fight. Removing the stack
-    leaves Flux, and everything that it runs, in the cluster.
+    The same objects are in the tree. Pulumi applies them once and waits for them. Flux
+    manages them from then on and changes them from Git, so no two field managers fight. Removing
+    the stack leaves Flux, and everything that it runs, in the cluster.
     """
 
     manifests: list[Manifest]

@@ -27,7 +27,7 @@ class FluxSyncArgs:
 
 
 class FluxSync(pulumi.ComponentResource):
-    """The GitRepository and the root Kustomization, as in the tree: applied once, owned by Flux.
+    """The GitRepository and the root Kustomization of the tree, applied once and managed by Flux.
 
     A run that commits something ends when Flux has pulled it; a run that changes nothing asks
     nothing of Flux. Removing the stack leaves both objects, and everything that Flux runs, in the

@@ -1,4 +1,4 @@
-"""A tenant's repository on GitHub: created once, the tenant's from then on."""
+"""A tenant's repository on GitHub, which fleet creates once and never changes."""
 
 from __future__ import annotations
 

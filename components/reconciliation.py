@@ -20,7 +20,7 @@ def reconcile_source(
 
     `token` is any text without "="; `opts` depends on the GitRepository and on what Flux is to
     pull. The resource is a patch of one annotation, the one that `flux reconcile` sets. The object
-    belongs to Git, so removing the stack leaves it alone. If somebody else has set the annotation
+    is in Git, so removing the stack leaves it alone. If somebody else has set the annotation
     since, the next `up` shows one update and Flux pulls once more: a refresh cannot tell that from
     a change to undo. The provider stores what it waits for in an annotation of the same object, so
     the manifests in Git may not have a `pulumi.com/waitFor` of their own.

@@ -34,8 +34,8 @@ class TenantRegistrationArgs:
 class TenantRegistration(pulumi.ComponentResource):
     """The credentials with which Flux reads a tenant's repository.
 
-    Everything else of a tenant is in the tree and owned by Flux, its namespace too. The namespace
-    is applied here once, because the credentials have to be in it before Flux pulls.
+    Everything else of a tenant is in the tree, and Flux manages it, its namespace too. The
+    namespace is applied here once, because the credentials have to be in it before Flux pulls.
     """
 
     resources: list[pulumi.Resource]

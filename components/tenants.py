@@ -17,7 +17,7 @@ from fleet.config import outlines, stack_files
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.kube.manifest import Manifest
-from fleet.render import layout, tenant_manifests, tenant_repository
+from fleet.render import layout, starting_files, tenant_manifests
 
 
 def register_tenants(
@@ -57,11 +57,11 @@ def _created_repositories(
     stacks = list(outlines.read(root).values()) if to_create else []
     created: dict[str, list[pulumi.Resource]] = {}
     for tenant in to_create:
-        environments = tenant_repository.environments(stacks, tenant)
+        environments = starting_files.environments(stacks, tenant)
         args = GitHubRepositoryArgs(
             repository=tenant.repository_name,
             branch=tenant.repository.branch,
-            files=tenant_repository.starting_files(tenant, environments),
+            files=starting_files.render(tenant, environments),
             github_team=tenant.github_team,
         )
         created[args.repository] = GitHubRepository(tenant.name, args, opts).resources

@@ -1,1 +1,1 @@
-"""All that needs neither the engine nor a cluster. Nothing here imports pulumi."""
+"""The part of the product that needs no engine and no cluster. Nothing here imports pulumi."""

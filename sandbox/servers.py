@@ -126,7 +126,7 @@ class GitHub:
 
     @property
     def git_environment(self) -> dict[str, str]:
-        """The environment in which people of the sandbox run git."""
+        """The environment in which git runs in a working copy."""
         return {
             **CLEAN_ENVIRONMENT,
             # The Git configuration of the user and of the machine must not change the result.

@@ -103,7 +103,7 @@ FILES: Mapping[str, str] = {
     },
 }
 
-# What `fleet` accepts as Flux's install manifests of the version in PROJECT.
+# `fleet` accepts this text as Flux's install manifests of the version in PROJECT.
 INSTALL_MANIFESTS = (
     "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n"
     "  labels:\n    app.kubernetes.io/version: v2.9.2\n"

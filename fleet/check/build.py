@@ -155,7 +155,7 @@ def build_in(repository: Repository, stack: Stack, components: str | None) -> Cl
     """Build all paths that the Flux of one cluster applies.
 
     The build starts at the entrypoint and follows every Flux Kustomization of this repository.
-    `components` are Flux's own manifests, None if they are not at hand.
+    `components` are Flux's own manifests, None if they are missing.
     """
     cluster = ClusterBuild(repository=repository)
     with _written(repository.copy, _tree(stack, components)):

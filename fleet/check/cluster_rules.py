@@ -27,7 +27,7 @@ def folders_without_stack(root: Path, stack_names: Sequence[str]) -> Iterator[Fi
             yield Finding(
                 file=f"clusters/{path.name}",
                 object="",
-                problem=f"no stack owns it; add Pulumi.{path.name}.yaml or remove the folder",
+                problem=f"belongs to no stack; add Pulumi.{path.name}.yaml or remove the folder",
             )
 
 
@@ -56,7 +56,9 @@ def duplicate_objects(stack: Stack, objects: Sequence[BuiltObject]) -> Iterator[
     for built in sorted(objects, key=lambda built: _position(order, built.path)):
         first = paths.setdefault(f"{built.group} {built.display_name}", built.path)
         if first != built.path:
-            yield built.finding(f"is also delivered by {first}; keep one, or they take turns")
+            yield built.finding(
+                f"is also delivered by {first}, and each overwrites the other; keep one"
+            )
 
 
 def objects_without_namespace(objects: Iterable[BuiltObject], scopes: Scopes) -> Iterator[Finding]:

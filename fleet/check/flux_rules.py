@@ -39,20 +39,22 @@ def missing_dependencies(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
             name = str(dependency.get("name"))
             key = (built.kind, str(dependency.get("namespace", built.namespace)), name)
             if key not in known and not built.is_unknown(name):
-                yield built.finding(f"dependsOn {name}, which this cluster does not have")
+                yield built.finding(
+                    f"dependsOn names {name}, which this cluster does not have; correct it"
+                )
 
 
 def missing_accounts(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
-    """Rule: Flux is told which ServiceAccount to act as.
+    """Rule: an object names the ServiceAccount with which Flux applies it.
 
-    `fleet.render.flux.FLAGS` gives it an account without rights otherwise, and that would show
-    only in the cluster.
+    Without a name, `fleet.render.flux.FLAGS` gives Flux an account without rights, and the mistake
+    would show only in the cluster.
     """
     for built in objects:
         if built.is_flux_applier and not built.spec.get("serviceAccountName"):
             yield built.finding(
-                "spec.serviceAccountName is missing, so Flux may do nothing for it; "
-                f"in {namespaces.FLUX_NAMESPACE} name {flux.PLATFORM_ACCOUNT}"
+                "spec.serviceAccountName is missing, so Flux has no right to apply it; "
+                f"set it, in {namespaces.FLUX_NAMESPACE} to {flux.PLATFORM_ACCOUNT}"
             )
 
 
@@ -62,7 +64,8 @@ def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Find
         namespace = reference.get("namespace")
         if namespace not in (None, built.namespace):
             yield built.finding(
-                f"{key} is to namespace {namespace}, which Flux refuses; keep the source beside it"
+                f"{key} names namespace {namespace}, which Flux refuses; "
+                "keep the source in the same namespace"
             )
 
 
@@ -75,7 +78,7 @@ def missing_sources(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
             continue
         if kind not in _MADE_IN_CLUSTER and (kind, built.namespace, name) not in known:
             yield built.finding(
-                f"{key} is to {kind} {name}, which this cluster does not have; add it or correct "
+                f"{key} names {kind} {name}, which this cluster does not have; add it or correct "
                 "the name"
             )
 

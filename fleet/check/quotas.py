@@ -15,7 +15,7 @@ from fleet.check.pods import Pods
 from fleet.kube.manifest import Manifest
 from fleet.kube.quantity import parse
 
-# By name in a ResourceQuota, as `requests.cpu`.
+# An amount for each name that a ResourceQuota uses, such as `requests.cpu`.
 Amounts = Mapping[str, Fraction]
 
 # Kubernetes refuses a container that does not set one of these while a quota counts it.

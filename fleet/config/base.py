@@ -84,7 +84,7 @@ PLAIN_SECRET = "plain_secret"  # noqa: S105 - the type of an error
 
 @dataclass(frozen=True)
 class Secret:
-    """Accepts only an encrypted value, `{secure: ...}`, of which the model has the word "secure".
+    """Accepts only an encrypted value, `{secure: ...}`; the model has the text "secure" instead.
 
     `made_by` is a command that makes a new value.
     """

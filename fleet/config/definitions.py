@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fleet.kube import yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
+from fleet.kube.manifest import Manifest
 
 SHARED_FOLDERS = ("apps", "infrastructure")
 _CRD = "CustomResourceDefinition"
@@ -19,18 +19,18 @@ def namespace_folders(root: Path) -> dict[str, str]:
     return {
         name: path.parent.relative_to(root).as_posix()
         for path in yaml_files(root)
-        for content in yaml_reader.mappings_in(path)
-        if (name := created_namespace(content)) is not None
+        for manifest in yaml_reader.mappings_in(path)
+        if (name := created_namespace(manifest)) is not None
     }
 
 
-def created_namespace(content: Mapping[str, Any]) -> str | None:
+def created_namespace(manifest: Manifest) -> str | None:
     """Return the namespace that an object is, or that Helm creates for it."""
-    metadata, spec = content.get("metadata"), content.get("spec")
+    metadata, spec = manifest.get("metadata"), manifest.get("spec")
     found = None
-    if content.get("kind") == "Namespace" and isinstance(metadata, dict):
+    if manifest.get("kind") == "Namespace" and isinstance(metadata, dict):
         found = metadata.get("name")
-    elif content.get("kind") == "HelmRelease" and isinstance(spec, dict):
+    elif manifest.get("kind") == "HelmRelease" and isinstance(spec, dict):
         install = spec.get("install")
         if isinstance(install, dict) and install.get("createNamespace"):
             found = spec.get("targetNamespace")
@@ -38,12 +38,12 @@ def created_namespace(content: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def crds(root: Path) -> Iterator[dict[str, Any]]:
+def crds(root: Path) -> Iterator[Manifest]:
     """Yield the CustomResourceDefinitions among the shared definitions."""
     for path in yaml_files(root):
         if _CRD.encode() in path.read_bytes():
             found = yaml_reader.mappings_in(path)
-            yield from (content for content in found if content.get("kind") == _CRD)
+            yield from (manifest for manifest in found if manifest.get("kind") == _CRD)
 
 
 def yaml_files(root: Path) -> Iterator[Path]:

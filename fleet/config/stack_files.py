@@ -18,7 +18,7 @@ PROJECT_FILE = "Pulumi.yaml"
 CLUSTER_KEYS = keys.keys_of(Scope.CLUSTER)
 SHARED_KEYS = keys.keys_of(Scope.SHARED)
 SECRET_KEYS = keys.keys_of(Scope.SECRET)
-# The same keys as a stack file has them, with the namespace.
+# A stack file has the same keys with their namespace, such as fleet:pullToken.
 SECRETS = tuple(keys.key_at((key,)) for key in SECRET_KEYS)
 # Pulumi itself keeps these keys in a stack file, beside `config`.
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey", "environment")

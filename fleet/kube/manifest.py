@@ -5,5 +5,5 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# An object as its YAML says it: apiVersion, kind, metadata and whatever its kind has besides.
+# An object as in its YAML: apiVersion, kind, metadata, and the other fields of its kind.
 Manifest = Mapping[str, Any]

@@ -38,8 +38,8 @@ FLAGS: Mapping[str, Sequence[str]] = {
     ),
     "--no-remote-bases=true": ("kustomize-controller",),
     "--default-service-account=default": ("kustomize-controller", "helm-controller"),
-    # Flux checks a dependency every 30 s by default, so a commit would take minutes through
-    # infra, policies, apps and tenants.
+    # Flux checks a dependency every 30 s by default, so a commit would take minutes to pass
+    # through all stages and the tenants.
     "--requeue-dependency=5s": ("kustomize-controller", "helm-controller"),
 }
 # Each of Flux's Deployments has its controller as the only container.
@@ -133,7 +133,7 @@ def stage_kustomization(stack: Stack, stage: Stage, earlier: Iterable[Stage]) ->
 def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage]) -> Manifest:
     """Return the Flux Kustomization of a tenant's folder.
 
-    It waits for the stages before apps, as far as they are `present`; no other one waits for it.
+    It waits for those of the `present` stages that are before apps; nothing waits for it.
     """
     # A tenant has a Kustomization of its own, so a broken tenant affects nobody else. One build
     # of all tenants would also be slow: its time grows with the square of its objects.

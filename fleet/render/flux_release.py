@@ -53,9 +53,11 @@ def read(flux: Flux, root: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError:
         if not _is_remote(flux):
-            raise ManifestsMissingError(f"fleet:flux.manifests: {path} does not exist") from None
+            raise ManifestsMissingError(
+                f"fleet:flux.manifests: {path} does not exist; name another file"
+            ) from None
         raise ManifestsMissingError(
-            f"Flux {flux.version}: install manifests are not at hand; run `fleet fetch`"
+            f"Flux {flux.version}: install manifests are not in the cache; run `fleet fetch`"
         ) from None
     except OSError as error:
         raise FleetError(f"fleet:flux.manifests: {path}: {error.strerror}; name a file") from None
@@ -113,7 +115,7 @@ def _verify(flux: Flux, content: bytes, origin: str) -> None:
     if flux.sha256 not in (None, found):
         raise FleetError(
             f"{origin}: sha256 is {found}, but fleet:flux.sha256 is {flux.sha256}; "
-            "find out who is right before you go on"
+            "find out which one is right before you go on"
         )
     label = rf"app\.kubernetes\.io/version: {re.escape(flux.version)}(?![\w.+-])"
     if not re.search(label.encode(), content):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 from fleet.config.models import Entry, Stack
@@ -19,16 +20,15 @@ class Stage(str, Enum):
     APPS = "apps"
 
 
+# Entries in these folders of infrastructure/ have a stage of their own; all others are infra.
+_STAGE_OF_FOLDER: Mapping[str, Stage] = {"policies": Stage.POLICIES}
+
+
 def entries_by_stage(stack: Stack) -> dict[Stage, list[tuple[str, Entry]]]:
     """Return (shared folder, entry) pairs by stage, in order; a stage without entries is absent."""
-    infrastructure = [("infrastructure", entry) for entry in stack.config.infrastructure]
-    entries = {
-        Stage.INFRA: [pair for pair in infrastructure if not _is_policy(pair[1])],
-        Stage.POLICIES: [pair for pair in infrastructure if _is_policy(pair[1])],
-        Stage.APPS: [("apps", entry) for entry in stack.config.apps],
-    }
-    return {stage: pairs for stage, pairs in entries.items() if pairs}
-
-
-def _is_policy(entry: Entry) -> bool:
-    return entry.path.split("/")[0] == "policies"
+    pairs: dict[Stage, list[tuple[str, Entry]]] = {stage: [] for stage in Stage}
+    for entry in stack.config.infrastructure:
+        stage = _STAGE_OF_FOLDER.get(entry.path.split("/")[0], Stage.INFRA)
+        pairs[stage].append(("infrastructure", entry))
+    pairs[Stage.APPS] = [("apps", entry) for entry in stack.config.apps]
+    return {stage: found for stage, found in pairs.items() if found}

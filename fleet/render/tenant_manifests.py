@@ -131,7 +131,7 @@ def _network_policies(tenant: Tenant) -> list[Manifest]:
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
     }
     dns_ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    own_pods: list[Manifest] = [{"podSelector": {}}]
+    own_pods: list[dict[str, Any]] = [{"podSelector": {}}]
     return [
         {
             "apiVersion": "networking.k8s.io/v1",

@@ -7,10 +7,10 @@ config.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from fleet.config.models import Entry, Stack
 from fleet.config.tenant import Tenant, tenants_of
+from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.yaml_writer import comment, to_yaml
 from fleet.render import flux, layout, stages, tenant_manifests
@@ -102,7 +102,7 @@ def _tenant_file(tenant: Tenant) -> str:
     return text
 
 
-def _kustomization(resources: Sequence[str]) -> dict[str, Any]:
+def _kustomization(resources: Sequence[str]) -> Manifest:
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 
+from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.process import run
 from sandbox.build import parts
 from sandbox.host import files
 from sandbox.sandbox_error import SandboxError
 
 FLUX = "github.com/fluxcd/flux2/v2"
-NAMESPACE = "flux-system"
 REGISTRY = "ghcr.io/fluxcd"
 # `flux install` has these components by default, and writes them in this order.
 COMPONENTS = (
@@ -108,10 +108,10 @@ def _local_resource(entry: str, component: str, version: str) -> str:
 def _roles() -> dict[str, Any]:
     return {
         "kind": "Kustomization",
-        "namespace": NAMESPACE,
+        "namespace": FLUX_NAMESPACE,
         "resources": ["rbac.yaml"],
         # The suffix keeps cluster-wide names of two installations apart.
-        "nameSuffix": f"-{NAMESPACE}",
+        "nameSuffix": f"-{FLUX_NAMESPACE}",
     }
 
 
@@ -122,7 +122,7 @@ def _install(version: str) -> dict[str, Any]:
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {
-                "name": NAMESPACE,
+                "name": FLUX_NAMESPACE,
                 "labels": {
                     "pod-security.kubernetes.io/warn": "restricted",
                     "pod-security.kubernetes.io/warn-version": "latest",
@@ -146,7 +146,7 @@ def _label_transformer(version: str) -> dict[str, Any]:
         "kind": "LabelTransformer",
         "metadata": {"name": "labels"},
         "labels": {
-            "app.kubernetes.io/instance": NAMESPACE,
+            "app.kubernetes.io/instance": FLUX_NAMESPACE,
             "app.kubernetes.io/part-of": "flux",
             "app.kubernetes.io/version": version,
         },
@@ -160,7 +160,7 @@ def _label_transformer(version: str) -> dict[str, Any]:
 def _install_kustomization() -> dict[str, Any]:
     return {
         "kind": "Kustomization",
-        "namespace": NAMESPACE,
+        "namespace": FLUX_NAMESPACE,
         # flux keeps the order of `resources`; without this, the kustomize command sorts by kind.
         "sortOptions": {"order": "fifo"},
         "resources": [

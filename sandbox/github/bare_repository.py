@@ -21,7 +21,7 @@ from sandbox.internet import smart_http
 from sandbox.sandbox_error import SandboxError
 
 GIT_TIMEOUT = 120.0
-# Git's own notation for a ref that does not exist.
+# Git writes this in place of the object of a ref that does not exist.
 NO_OBJECT = "0" * 40
 _HEX = re.compile(r"[0-9a-f]{4,40}")
 _STATUS = {"A": "added", "M": "modified", "D": "removed", "T": "changed"}

@@ -38,7 +38,7 @@ class GitHubHandler(Handler):
     server: GitHubServer
 
     def answer(self) -> None:
-        """Answer a call of the API below API, and Git at every other path."""
+        """Answer REST calls at paths below `API`, and Git at every other path."""
         path, _, query = self.path.partition("?")
         if path.startswith(f"{API}/"):
             self._answer_api(path.removeprefix(API).rstrip("/"), query)

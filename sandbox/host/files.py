@@ -8,5 +8,5 @@ from fleet.files import fresh_folder, write
 
 __all__ = ["CHECKOUT", "fresh_folder", "write"]
 
-# The folder with Pulumi.yaml, apps/ and infrastructure/.
+# The sandbox runs what is in this folder, which has Pulumi.yaml, apps/ and infrastructure/.
 CHECKOUT = Path(__file__).parents[2]

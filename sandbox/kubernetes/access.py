@@ -60,7 +60,8 @@ def write_kubeconfig(file: Path, contexts: Mapping[str, Access]) -> None:
 def kubeconfig(contexts: Mapping[str, Access]) -> dict[str, object]:
     """Return a kubeconfig in which a context, its cluster and its user have the same name.
 
-    One context is the current one. Of several none is, so that every command names its cluster.
+    A single context is the current one. With several, no context is, so that every command names
+    its cluster.
     """
     document: dict[str, object] = {
         "apiVersion": "v1",

@@ -1,4 +1,4 @@
-"""One cluster of a sandbox: who may reach it, and questions to it."""
+"""One cluster of a sandbox: its credentials, and requests to it."""
 
 from __future__ import annotations
 

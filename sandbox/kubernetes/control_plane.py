@@ -239,7 +239,7 @@ class ControlPlane:
         return self._ensure("kwok", flags, (kubeconfig,))
 
     def _apply_node(self) -> None:
-        """Register the node. Its status is kwok's task, with more room than a sandbox needs."""
+        """Register the node. kwok sets its status, with more resources than a sandbox needs."""
         self.cluster.kubectl(
             "apply", "--server-side", "--field-manager=sandbox", "-f", "-",
             stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": _NODE_OBJECTS}),

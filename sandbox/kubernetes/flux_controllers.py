@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fleet.kube.namespaces import FLUX_NAMESPACE
 from sandbox.build.parts import program
 from sandbox.host import files
 from sandbox.host.processes import CLEAN_ENVIRONMENT, Command
@@ -23,7 +24,6 @@ from sandbox.kubernetes.access import Access, write_kubeconfig
 from sandbox.kubernetes.cluster import Cluster
 
 CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller")
-NAMESPACE = "flux-system"
 _TOKEN_SECONDS = 30 * 24 * 3600
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
@@ -48,7 +48,7 @@ class FluxControllers:
         the cluster does not answer.
         """
         listing = self.cluster.kubectl(
-            "get", "deployments,serviceaccounts", f"--namespace={NAMESPACE}", "-o=json"
+            "get", "deployments,serviceaccounts", f"--namespace={FLUX_NAMESPACE}", "-o=json"
         )
         objects = {
             (item["kind"], item["metadata"]["name"]): item for item in json.loads(listing)["items"]
@@ -76,7 +76,7 @@ class FluxControllers:
         env = {
             **container_environment(container),
             **CLEAN_ENVIRONMENT,
-            "RUNTIME_NAMESPACE": NAMESPACE,
+            "RUNTIME_NAMESPACE": FLUX_NAMESPACE,
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
             "TUF_ROOT": str(folder / "tmp" / "sigstore"),
@@ -122,7 +122,7 @@ class FluxControllers:
         known = token_file.read_text() if token_file.exists() else ""
         if not token_is_good(known, metadata["uid"], time.time()):
             token = self.cluster.kubectl(
-                "create", "token", metadata["name"], f"--namespace={NAMESPACE}",
+                "create", "token", metadata["name"], f"--namespace={FLUX_NAMESPACE}",
                 f"--duration={_TOKEN_SECONDS}s",
             )  # fmt: skip
             files.write(token_file, token.strip().encode(), mode=0o600)
@@ -163,7 +163,7 @@ def container_environment(container: Mapping[str, Any]) -> dict[str, str]:
         if "value" in variable:
             env[variable["name"]] = expand(variable["value"], env)
         elif field == "metadata.namespace":
-            env[variable["name"]] = NAMESPACE
+            env[variable["name"]] = FLUX_NAMESPACE
     return env
 
 

@@ -66,8 +66,8 @@ class TestFluxObjects:
     def test_the_same_object_twice(self, checkout: Path) -> None:
         files = definition("infrastructure/controllers/podinfo", config_map("podinfo", "common"))
         assert check(checkout, files, infrastructure="namespaces/common controllers/podinfo") == [
-            f"{APPS}: ConfigMap common/podinfo: is also delivered by {INFRA}; keep one, or they "
-            "take turns"
+            f"{APPS}: ConfigMap common/podinfo: is also delivered by {INFRA}, and each "
+            "overwrites the other; keep one"
         ]
 
     def test_the_same_name_in_another_group_is_another_object(self, checkout: Path) -> None:
@@ -88,15 +88,16 @@ class TestFluxObjects:
         spec = "  dependsOn: [{name: infra}, {name: databases}]\n"
         files = definition("apps/a", flux_kustomization("a", spec))
         assert check(checkout, files, apps="a") == [
-            f"{APPS}: Kustomization flux-system/a: dependsOn databases, which this cluster does "
-            "not have"
+            f"{APPS}: Kustomization flux-system/a: dependsOn names databases, which this cluster "
+            "does not have; correct it"
         ]
 
     def test_a_helm_release_that_depends_on_an_unknown_one(self, checkout: Path) -> None:
         """The dependency must be a HelmRelease; infra is a Kustomization."""
         text = helm_release("a", "flux-system", "  dependsOn: [{name: infra}]\n")
         assert check(checkout, definition("apps/a", text), apps="a") == [
-            f"{APPS}: HelmRelease flux-system/a: dependsOn infra, which this cluster does not have"
+            f"{APPS}: HelmRelease flux-system/a: dependsOn names infra, which this cluster does "
+            "not have; correct it"
         ]
 
     def test_a_helm_release_that_depends_on_another(self, checkout: Path) -> None:
@@ -104,12 +105,12 @@ class TestFluxObjects:
         text = helm_release("a", "flux-system", spec) + "---\n" + helm_release("b", "common", "")
         assert check(checkout, definition("apps/a", text), apps="a") == []
 
-    def test_without_an_account_flux_may_do_nothing(self, checkout: Path) -> None:
+    def test_without_an_account_flux_has_no_rights(self, checkout: Path) -> None:
         text = flux_kustomization("a", "") + "---\n" + helm_release("b", "common", "")
         text = text.replace("  serviceAccountName: platform\n", "")
         said = (
-            "spec.serviceAccountName is missing, so Flux may do nothing for it; "
-            "in flux-system name platform"
+            "spec.serviceAccountName is missing, so Flux has no right to apply it; "
+            "set it, in flux-system to platform"
         )
         assert check(checkout, definition("apps/a", text), apps="a") == [
             f"{APPS}: HelmRelease common/b: {said}",
@@ -126,8 +127,8 @@ class TestFluxObjects:
             chart = f"chartRef: {reference.replace('HelmRepository', 'OCIRepository')}"
         text = text.replace("chartRef: {kind: OCIRepository, name: a}", chart)
         assert check(checkout, definition("apps/a", text), apps="a") == [
-            f"{APPS}: HelmRelease common/a: {inside} is to namespace flux-system, which Flux "
-            "refuses; keep the source beside it"
+            f"{APPS}: HelmRelease common/a: {inside} names namespace flux-system, which Flux "
+            "refuses; keep the source in the same namespace"
         ]
 
     def test_a_source_of_its_own_namespace_by_name(self, checkout: Path) -> None:
@@ -142,5 +143,5 @@ class TestCheckout:
             "clusters/old/kustomization.yaml": "left over\n",
         }
         assert check(checkout, files) == [
-            "clusters/old: no stack owns it; add Pulumi.old.yaml or remove the folder"
+            "clusters/old: belongs to no stack; add Pulumi.old.yaml or remove the folder"
         ]

@@ -77,7 +77,7 @@ def test_baseline_lets_an_image_run_as_it_is() -> None:
     ]
 
 
-def test_no_level_refuses_nothing() -> None:
+def test_another_level_refuses_nothing() -> None:
     assert refused("privileged", ("spec.hostNetwork", True)) == []
 
 
@@ -228,7 +228,7 @@ def test_each_container_sets_what_the_pod_does_not(
 
 
 @pytest.mark.parametrize("kind", ["initContainers", "ephemeralContainers"])
-def test_other_containers_are_looked_at_too(kind: str) -> None:
+def test_other_containers_are_checked_too(kind: str) -> None:
     odd = [{"name": "c", "securityContext": {"privileged": True}}]
     assert refused("baseline", (f"spec.{kind}", odd)) == [
         "container c has securityContext.privileged: true; remove it"

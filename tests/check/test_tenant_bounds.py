@@ -10,7 +10,7 @@ import pytest
 from fleet.kube import kustomize
 from fleet.kube.manifest import Manifest
 from tests.check.tenant_support import FOLDER, Files, folder, found, thing
-from tests.config.test_yaml_reader import aliases
+from tests.kube.test_yaml_reader import aliases
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 MANY = "\n---\n".join(f"{HEAD[:-2]}{index}}}" for index in range(2001))

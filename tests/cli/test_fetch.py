@@ -51,7 +51,10 @@ def test_a_missing_local_file(checkout: Path, fleet: Run) -> None:
     (checkout / "flux.yaml").unlink()
     ended = fleet("fetch", "--root", checkout)
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == f"fleet:flux.manifests: {checkout}/flux.yaml does not exist\n"
+    assert (
+        ended.err
+        == f"fleet:flux.manifests: {checkout}/flux.yaml does not exist; name another file\n"
+    )
 
 
 def test_a_release_in_the_cache(checkout: Path, empty_cache: Path, fleet: Run) -> None:

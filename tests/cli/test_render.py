@@ -139,7 +139,7 @@ def test_without_install_manifests(checkout: Path, empty_cache: Path, fleet: Run
     assert not empty_cache.exists()
     assert (ended.code, ended.out) == (0, "")
     assert ended.err == (
-        "Flux v2.9.2: install manifests are not at hand; run `fleet fetch` "
+        "Flux v2.9.2: install manifests are not in the cache; run `fleet fetch` "
         "(flux-system/gotk-components.yaml is left out)\n"
     )
     for name in ("dev", "prod"):
@@ -154,7 +154,7 @@ def test_without_the_file_that_flux_manifests_names(checkout: Path, fleet: Run) 
     ended = fleet("render", "--root", checkout)
     assert ended.code == 0
     assert ended.err == (
-        f"fleet:flux.manifests: {checkout}/flux.yaml does not exist "
+        f"fleet:flux.manifests: {checkout}/flux.yaml does not exist; name another file "
         "(flux-system/gotk-components.yaml is left out)\n"
     )
 

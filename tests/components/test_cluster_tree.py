@@ -55,7 +55,7 @@ class TestClusterTree:
         computed = {path: {"commitSha": sha} for path, sha in (commits or {}).items()}
         return run(program, preview=preview, computed=computed)
 
-    def test_one_file_resource_a_file(self) -> None:
+    def test_each_file_is_one_resource(self) -> None:
         recording = self.record()
         files = recording.all(FILE)
         assert {file.name: dict(file.inputs) for file in files} == {

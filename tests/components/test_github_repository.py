@@ -19,7 +19,7 @@ from tests.components.helpers import (
 from tests.components.recording import Recording, run
 
 
-class TestTeamRepository:
+class TestGitHubRepository:
     FILES: Mapping[str, str] = {
         "deploy/README.md": "# What\n",
         "deploy/dev/kustomization.yaml": "a: b\n",

@@ -84,7 +84,9 @@ class TestProgram:
         assert {r.name for r in applied} == set().union(*APPLY_WAVES, ACCOUNT, SYNC, {PULLED})
         assert len(recording.resources) == len(kinds) + 2 + len(files) + len(applied)
 
-    def test_every_resource_is_a_components_and_has_an_explicit_provider(self, here: Path) -> None:
+    def test_every_resource_is_in_a_component_and_has_an_explicit_provider(
+        self, here: Path
+    ) -> None:
         recording = self.record(here)
         providers = {
             "github": recording.one(GITHUB).urn,
@@ -296,7 +298,9 @@ class TestProgram:
 
     def test_missing_manifests_are_one_line(self, here: Path) -> None:
         (here / "flux.yaml").unlink()
-        assert self.refused(here) == (f"fleet:flux.manifests: {here / 'flux.yaml'} does not exist")
+        assert self.refused(here) == (
+            f"fleet:flux.manifests: {here / 'flux.yaml'} does not exist; name another file"
+        )
 
     def test_nothing_is_registered_before_all_is_validated(self, here: Path) -> None:
         (here / "flux.yaml").unlink()

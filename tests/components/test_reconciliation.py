@@ -34,7 +34,7 @@ class TestReconcileSource:
 
         return run(program, preview=preview)
 
-    def test_a_patch_of_what_git_owns(self) -> None:
+    def test_a_patch_of_an_object_in_git(self) -> None:
         recording = self.record()
         pull = recording.one(PULL)
         assert pull.name == "GitRepositoryPatch/billing-dev/billing-repo"

@@ -22,7 +22,7 @@ from tests.components.helpers import (
 from tests.components.recording import UNKNOWN, Recording, run, unknown
 
 
-class TestTenant:
+class TestTenantRegistration:
     def record(
         self,
         credentials: Mapping[str, str] | str | None,
@@ -74,7 +74,7 @@ class TestTenant:
         others = [r for r in recording.resources if r.type != SECRET]
         assert "hunter2" not in str(others)
 
-    def test_the_namespace_is_applied_once_and_owned_by_flux(self) -> None:
+    def test_the_namespace_is_applied_once_and_managed_by_flux(self) -> None:
         recording = self.record({"token": "hunter2"})
         applied = recording.one("kubernetes:core/v1:Namespace")
         assert dict(applied.inputs) == as_applied(NAMESPACE)

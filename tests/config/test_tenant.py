@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from fleet.config import load
 from fleet.config.tenant import LIMITS, QUOTA, Tenant, tenants_of
+from fleet.config.tenant_models import Limits, QuotaName
 from fleet.errors import ConfigError
 from tests.support import PROJECT, stack_file, write
 
@@ -42,6 +44,12 @@ def test_a_name_and_a_url_are_enough(checkout: Path) -> None:
     assert (billing.quota, billing.limits) == (dict(QUOTA), dict(LIMITS))
     assert (billing.suspend, billing.in_flux_system, billing.credentials) == (False, None, None)
     assert (billing.flux_namespace, billing.account) == ("billing-dev", "tenant")
+
+
+def test_every_default_can_be_set_in_a_stack_file() -> None:
+    assert set(QUOTA) <= set(get_args(QuotaName))
+    limits = Limits.model_validate(LIMITS)
+    assert limits.model_dump(by_alias=True) == LIMITS
 
 
 def test_the_environment_is_not_the_name_of_the_stack(checkout: Path) -> None:

@@ -1,1 +1,1 @@
-"""The sandbox, for real."""
+"""End-to-end tests, on a sandbox that runs."""

@@ -41,7 +41,7 @@ class TestFluxManifests:
 
     def test_another_checksum(self, checkout: Path) -> None:
         write(checkout, {"flux.yaml": self.TEXT})
-        assert "find out who is right" in self.refused(checkout, f", sha256: {'a' * 64}")
+        assert "find out which one is right" in self.refused(checkout, f", sha256: {'a' * 64}")
 
     @pytest.mark.parametrize("found", ["v2.9.1", "v2.9.20", "v2.9.2-rc.1"])
     def test_another_version(self, found: str, checkout: Path) -> None:

@@ -28,7 +28,7 @@ NO_CONTENT = Answer(document=None, status=HTTPStatus.NO_CONTENT)
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call: the named parts of its path, its query, its JSON body, and what answers need."""
+    """One call: named parts of its path, its query, its JSON body, and the sources of answers."""
 
     parts: Mapping[str, str]
     query: Mapping[str, str]

@@ -28,7 +28,7 @@ def environments(stacks: Iterable[StackOutline], tenant: Tenant) -> list[str]:
     )
 
 
-def starting_files(tenant: Tenant, environments: Sequence[str]) -> dict[str, str]:
+def render(tenant: Tenant, environments: Sequence[str]) -> dict[str, str]:
     """Return {path: text}: a README, and a kustomization for each environment.
 
     Each kustomization generates a ConfigMap, so that Flux has an object to apply and is ready.

@@ -10,7 +10,7 @@ from fleet.config import load, outlines
 from fleet.config.tenant import tenants_of
 from fleet.kube import kustomize
 from fleet.process import run
-from fleet.render import tenant_repository
+from fleet.render import starting_files
 from tests.support import stack_file, write
 
 SHARED = (
@@ -42,7 +42,7 @@ def registered(root: Path) -> list[str]:
         write(root, {f"Pulumi.{name}.yaml": text})
     write(root, {"Pulumi.broken.yaml": "config: ["})
     (tenant,) = tenants_of(load.stack(root, "dev"))
-    return tenant_repository.environments(outlines.read(root).values(), tenant)
+    return starting_files.environments(outlines.read(root).values(), tenant)
 
 
 def test_environments_come_from_all_stacks_with_the_repository(checkout: Path) -> None:
@@ -52,7 +52,7 @@ def test_environments_come_from_all_stacks_with_the_repository(checkout: Path) -
 def test_each_environment_builds(checkout: Path, tmp_path: Path) -> None:
     environments = registered(checkout)
     (tenant,) = tenants_of(load.stack(checkout, "dev"))
-    files = tenant_repository.starting_files(tenant, environments)
+    files = starting_files.render(tenant, environments)
     # The README explains the other files, so it is committed first.
     assert list(files) == [
         "deploy/README.md",
