@@ -45,7 +45,7 @@ def run(
         # A shell sets the limit, because Python cannot do so safely in a program with threads.
         # A lower limit of the user stays.
         script = 'ulimit -d "$0" 2>/dev/null; exec "$@"'
-        command = ["sh", "-c", script, str(memory * 1024), *command]
+        command = ["/bin/sh", "-c", script, str(memory * 1024), *command]
         # Go collects its garbage before it reaches this.
         env = {**(os.environ if env is None else env), "GOMEMLIMIT": f"{memory * 3 // 4}MiB"}
     try:

@@ -19,7 +19,7 @@ class TestSources:
             "kind: GitRepository, name: flux-system", f"kind: {kind}, name: nothing"
         )
         assert check(checkout, definition("apps/a", text), apps="a") == [
-            f"{APPS}: Kustomization flux-system/a: sourceRef is to {kind} nothing, {ACTION}"
+            f"{APPS}: Kustomization flux-system/a: sourceRef names {kind} nothing, {ACTION}"
         ]
 
     def test_of_a_chart(self, checkout: Path) -> None:
@@ -27,13 +27,13 @@ class TestSources:
         text = helm_release("a", "common", "")
         text = text.replace("chartRef: {kind: OCIRepository, name: a}", chart)
         assert check(checkout, definition("apps/a", text), apps="a") == [
-            f"{APPS}: HelmRelease common/a: sourceRef is to HelmRepository a, {ACTION}"
+            f"{APPS}: HelmRelease common/a: sourceRef names HelmRepository a, {ACTION}"
         ]
 
     def test_of_a_chart_by_reference(self, checkout: Path) -> None:
         text = helm_release("a", "common", "").partition("---\n")[0]
         assert check(checkout, definition("apps/a", text), apps="a") == [
-            f"{APPS}: HelmRelease common/a: chartRef is to OCIRepository a, {ACTION}"
+            f"{APPS}: HelmRelease common/a: chartRef names OCIRepository a, {ACTION}"
         ]
 
     def test_in_another_namespace(self, checkout: Path) -> None:
@@ -41,7 +41,7 @@ class TestSources:
         release, _, source = helm_release("a", "common", "").partition("---\n")
         text = f"{release}---\n{source.replace('common', 'default')}"
         (found,) = check(checkout, definition("apps/a", text), apps="a")
-        assert found.endswith(f"chartRef is to OCIRepository a, {ACTION}")
+        assert found.endswith(f"chartRef names OCIRepository a, {ACTION}")
 
     def test_that_a_controller_makes(self, checkout: Path) -> None:
         text = helm_release("a", "common", "").partition("---\n")[0]
