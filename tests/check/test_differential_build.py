@@ -15,7 +15,7 @@ from fleet.check.built_object import Build
 from fleet.check.tenant_build import build_folder
 from tests.check.peers import answers
 from tests.check.random_repository import FOLDER, random_files
-from tests.check.tenant_support import Files, write_clone
+from tests.check.tenant_support import UNCHECKED, Files, write_clone
 from tests.support import config_map
 
 REPOSITORIES = 40
@@ -37,8 +37,10 @@ def difference(ours: Build, theirs: Mapping[str, Any]) -> str | None:
     problems = [f"{finding.object}: {finding.problem}" for finding in ours.findings]
     if theirs["error"]:
         return None if problems else f"only Flux refuses it: {theirs['error']}"
-    if any("unknown field" in problem for problem in problems):
-        return None  # Flux ignores such a key of the folder's own kustomization, silently.
+    # Flux ignores an unknown key of the folder's own kustomization, and takes the last of two
+    # equal keys. fleet refuses both, since they are mistakes.
+    if any("unknown field" in problem or UNCHECKED in problem for problem in problems):
+        return None
     if problems and not ours.objects:
         return f"only fleet refuses it: {problems}"
     here, there = (
