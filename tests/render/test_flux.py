@@ -1,13 +1,19 @@
-"""The Flux objects of a cluster."""
+"""The Flux objects of a cluster, and the flags of its controllers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
+from fleet.config import load
 from fleet.config.models import Stack
-from fleet.render import flux, layout, stages, tree
+from fleet.kube import kustomize
+from fleet.kube.manifest import Manifest
+from fleet.process import run
+from fleet.render import flux, flux_release, layout, stages, tree
 from tests.render.support import manifest_in, manifests_in, stack_of
-from tests.support import INSTALL_MANIFESTS, stack_file
+from tests.support import INSTALL_MANIFESTS, REPOSITORY, manifest, stack_file, write
 
 
 def test_the_whole_kustomization_of_a_stage(checkout: Path) -> None:
@@ -70,3 +76,54 @@ def test_the_tree_names_the_pull_token_without_its_value(checkout: Path) -> None
     (source, _) = manifests_in(files[f"clusters/dev/{layout.SYNC_FILE}"])
     assert source["spec"]["secretRef"] == {"name": flux.PULL_SECRET}
     assert not any("c2VjcmV0" in text or "kind: Secret" in text for text in files.values())
+
+
+def test_waves() -> None:
+    kinds = ["Deployment", "ClusterRole", "CustomResourceDefinition", "Service", "Namespace"]
+    text = "---\n".join(manifest("v1", kind, kind.lower()) for kind in kinds)
+    waves = flux.apply_waves(flux.with_flags(f"---\n{text}---\n"))
+    assert [[document["kind"] for document in wave] for wave in waves] == [
+        ["CustomResourceDefinition", "Namespace"],
+        ["ClusterRole", "Service"],
+        ["Deployment"],
+    ]
+
+
+def test_with_flags(tmp_path: Path) -> None:
+    """The manifests applied once equal the build of the tree; only the flags change."""
+    stack = load.stack(REPOSITORY, "dev")
+    manifests = flux_release.read_for_review(stack.config.flux, REPOSITORY)
+    write(tmp_path, tree.render(stack, manifests))
+    text = run([*kustomize.command(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
+    built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+    applied_once = [
+        *flux.with_flags(manifests),
+        *flux.platform_account(),
+        *flux.sync(stack),
+    ]
+
+    def key(item: Manifest) -> tuple[str, str]:
+        return item["kind"], item["metadata"]["name"]
+
+    assert sorted(applied_once, key=key) == sorted(built, key=key)
+    upstream = [item for item in yaml.load_all(manifests, Loader=yaml.CSafeLoader) if item]
+    changed = {
+        item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
+        for item in flux.with_flags(manifests)
+        if item not in upstream
+    }
+    assert {name: args[-4:] for name, args in changed.items()} == {
+        "kustomize-controller": list(flux.FLAGS),
+        "helm-controller": [
+            "--enable-leader-election",
+            "--no-cross-namespace-refs=true",
+            "--default-service-account=default",
+            "--requeue-dependency=5s",
+        ],
+        "notification-controller": [
+            "--log-level=info",
+            "--log-encoding=json",
+            "--enable-leader-election",
+            "--no-cross-namespace-refs=true",
+        ],
+    }

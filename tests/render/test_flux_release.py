@@ -1,20 +1,16 @@
-"""Test Flux's release: its manifests, and the flags that are added to them."""
+"""Flux's install manifests: reading and verifying them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-import yaml
 
 from fleet.config import load
 from fleet.config.models import Flux
 from fleet.errors import FleetError
-from fleet.kube import kustomize
-from fleet.kube.manifest import Manifest
-from fleet.process import run
-from fleet.render import flux, flux_release, tree
-from tests.support import REPOSITORY, manifest, stack_file, write
+from fleet.render import flux_release
+from tests.support import stack_file, write
 
 
 class TestFluxManifests:
@@ -62,52 +58,3 @@ class TestFluxManifests:
         with pytest.raises(flux_release.ManifestsMissingError, match="run `fleet fetch`"):
             flux_release.read(flux, checkout)
         assert flux_release.read_for_review(flux, checkout) == "made here"
-
-    def test_waves(self) -> None:
-        kinds = ["Deployment", "ClusterRole", "CustomResourceDefinition", "Service", "Namespace"]
-        text = "---\n".join(manifest("v1", kind, kind.lower()) for kind in kinds)
-        waves = flux.apply_waves(flux.with_flags(f"---\n{text}---\n"))
-        assert [[document["kind"] for document in wave] for wave in waves] == [
-            ["CustomResourceDefinition", "Namespace"],
-            ["ClusterRole", "Service"],
-            ["Deployment"],
-        ]
-
-    def test_with_flags(self, tmp_path: Path) -> None:
-        """The manifests applied once equal the build of the tree; only the flags change."""
-        stack = load.stack(REPOSITORY, "dev")
-        manifests = flux_release.read_for_review(stack.config.flux, REPOSITORY)
-        write(tmp_path, tree.render(stack, manifests))
-        text = run([*kustomize.command(), f"{stack.path}/flux-system"], timeout=60, cwd=tmp_path)
-        built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
-        applied_once = [
-            *flux.with_flags(manifests),
-            *flux.platform_account(),
-            *flux.sync(stack),
-        ]
-
-        def key(item: Manifest) -> tuple[str, str]:
-            return item["kind"], item["metadata"]["name"]
-
-        assert sorted(applied_once, key=key) == sorted(built, key=key)
-        upstream = [item for item in yaml.load_all(manifests, Loader=yaml.CSafeLoader) if item]
-        changed = {
-            item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]["args"]
-            for item in flux.with_flags(manifests)
-            if item not in upstream
-        }
-        assert {name: args[-4:] for name, args in changed.items()} == {
-            "kustomize-controller": list(flux.FLAGS),
-            "helm-controller": [
-                "--enable-leader-election",
-                "--no-cross-namespace-refs=true",
-                "--default-service-account=default",
-                "--requeue-dependency=5s",
-            ],
-            "notification-controller": [
-                "--log-level=info",
-                "--log-encoding=json",
-                "--enable-leader-election",
-                "--no-cross-namespace-refs=true",
-            ],
-        }
