@@ -40,6 +40,7 @@ from tests.e2e.flux_attacks import ATTACKS_WITH_FLUX_KINDS, EVIL, EVIL_FILES, PL
 from tests.e2e.sandbox import Sandbox, Tenant
 from tests.e2e.support import eventually
 
+CLUSTERS = [CLUSTER]
 MEBIBYTE = 1 << 20
 
 

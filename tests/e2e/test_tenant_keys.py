@@ -21,7 +21,7 @@ from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, watching
 
 TENANT, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"
-NAMES = ("dev", "prod")
+CLUSTERS = NAMES = ("dev", "prod")
 
 
 @pytest.fixture(scope="module")
