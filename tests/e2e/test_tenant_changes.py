@@ -33,7 +33,7 @@ def billing(sandbox: Sandbox) -> Iterator[Tenant]:
 
 def test_a_broken_tenant_fails_alone(sandbox: Sandbox, billing: Tenant) -> None:
     """A broken folder, a missing folder and a deleted repository disturb none of nine others."""
-    healthy = [Tenant(sandbox=sandbox, name=f"tenant-{number}") for number in range(HEALTHY)]
+    healthy = [Tenant(sandbox=sandbox, name=f"healthy-{number}") for number in range(HEALTHY)]
     broken = Tenant(sandbox=sandbox, name="broken")
     for tenant in (*healthy, broken):
         tenant.create([CLUSTER])
