@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A file of end-to-end tests waits more than it computes, so there are more workers than cores.
+TEST_WORKERS ?= 4
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
@@ -28,10 +30,10 @@ tools: $(VENV)/installed ## build everything that the sandbox needs, once
 
 test: $(VENV)/installed ## run all tests, with a sandbox of their own
 	@$(BIN)/python -m sandbox tools --tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-unit: check-tools ## run the tests that need no sandbox
-	$(BIN)/python -m pytest tests --ignore=tests/e2e
+	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto
 
 lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
 	$(BIN)/ruff format --check $(SOURCES)

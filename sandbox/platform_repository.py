@@ -57,7 +57,12 @@ class PlatformRepository:
             exclude.write_text("/Pulumi*.yaml\n/.venv\n__pycache__/\n")
             # `pulumi install` makes this folder for a user.
             (self.folder / ".venv").symlink_to(sys.prefix)
-            for key, value in self.github.git_settings.items():
+            # A clone has this setting; with it, `git pull` and `git push` need no arguments.
+            upstream = {
+                f"branch.{BRANCH}.remote": "origin",
+                f"branch.{BRANCH}.merge": f"refs/heads/{BRANCH}",
+            }
+            for key, value in (self.github.git_settings | upstream).items():
                 self.git("config", key, value)
         self.pull()
         for name in (*_PROGRAM, *SHARED_FOLDERS):

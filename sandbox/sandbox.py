@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleet.config import load
+from fleet.config.models import Stack
 from sandbox.build import tools
 from sandbox.build.tools import Say
 from sandbox.host.certificates import Certificates
@@ -31,10 +32,12 @@ class Sandbox:
     """A GitHub, an internet, clusters and stacks.
 
     `state` is an absolute path. Sandboxes with different state folders can run at the same time.
+    Without `clusters`, each stack of the checkout has its cluster; with them, only these have.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, clusters: Sequence[str] | None = None) -> None:
         self.state = state
+        self._names = clusters
         self.processes = Processes(state)
         self.certificates = Certificates(state / "certificates")
         self.github = GitHub(state=state, processes=self.processes, certificates=self.certificates)
@@ -61,13 +64,12 @@ class Sandbox:
         return TenantRepository(tenant=tenant, clones=self._clones, github=self.github)
 
     def start(self, say: Say, *, spoke: bool = False) -> bool:
-        """Bring all stacks of the checkout to their desired state and print a table.
+        """Bring the stacks of all clusters to their desired state and print a table.
 
         With `spoke`, every cluster also gets the tenant billing, whose repository is made from
         the folder spoke/. Returns whether all objects of all clusters are as expected.
         """
-        stacks = load.stacks(CHECKOUT)
-        names = [stack.name for stack in stacks]
+        names = [stack.name for stack in self._stacks(CHECKOUT)]
         tools.build(say)
         self._start_machines(names, say)
         self.platform_repository.prepare(CHECKOUT, tools.manifests())
@@ -83,7 +85,7 @@ class Sandbox:
         head = self.platform_repository.head()
         for name, seconds in self.report.wait_converged(names, head, CONVERGE_TIMEOUT).items():
             say(f"{name}: all Flux Kustomizations are Ready ({seconds:.0f} s after the last `up`)")
-        in_working_copy = load.stacks(self.platform_repository.folder)
+        in_working_copy = self._stacks(self.platform_repository.folder)
         table = self.report.wait_until_expected(in_working_copy, CONVERGE_TIMEOUT)
         print(f"\n{table}\n")
         mismatches = table.mismatches()
@@ -101,6 +103,11 @@ class Sandbox:
     @property
     def _clones(self) -> Path:
         return self.state / "tenants"
+
+    def _stacks(self, root: Path) -> list[Stack]:
+        """Return the stacks of a checkout that have a cluster here."""
+        stacks = load.stacks(root)
+        return [stack for stack in stacks if self._names is None or stack.name in self._names]
 
     def _add_spoke(self, names: Sequence[str]) -> None:
         """Create the repository of the tenant billing, and add the tenant to each stack file."""

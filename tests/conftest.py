@@ -15,11 +15,27 @@ from tests.support import FILES, Ended, Run, write
 # The same examples in every run, so that a run that fails can be repeated; a busy machine is slow.
 settings.register_profile("fleet", derandomize=True, deadline=None)
 settings.load_profile("fleet")
+END_TO_END = Path(__file__).parent / "e2e"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, those with the most clusters; unit tests come last.
+
+    Several files run at the same time, and a long one should not begin when the others end.
+    """
+
+    def clusters(item: pytest.Item) -> int:
+        file = item.getparent(pytest.Module)
+        if file is None or not file.path.is_relative_to(END_TO_END):
+            return 0
+        return len(file.obj.CLUSTERS)
+
+    items.sort(key=clusters, reverse=True)
 
 
 @pytest.fixture(autouse=True)
 def isolated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.path.is_relative_to(Path(__file__).parent / "e2e"):
+    if request.path.is_relative_to(END_TO_END):
         return
     connect = socket.socket.connect
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 
 from fleet import cache, files
 from fleet.check import json_schemas
 from sandbox.build import flux_manifests, parts, public_sources, schema_pins
+from sandbox.host.files import locked
 
 Say = Callable[[str], None]
 
@@ -31,19 +33,33 @@ def public_repositories() -> Path:
 
 
 def build(say: Say, names: tuple[str, ...] = parts.SANDBOX_PARTS) -> None:
-    """Build everything that is missing. After an interruption, the next call builds the rest."""
-    build_for_check(say)
-    parts.build(names, say)
-    _make("charts", charts(), public_sources.build_charts, say)
-    _make("public repositories", public_repositories(), public_sources.build_gateway_api, say)
+    """Build everything that is missing. After an interruption, the next call builds the rest.
+
+    Of several calls at the same time, the first one builds and the others wait for it.
+    """
+    with _one_at_a_time(say):
+        _build_for_check(say)
+        parts.build(names, say)
+        _make("charts", charts(), public_sources.build_charts, say)
+        _make("public repositories", public_repositories(), public_sources.build_gateway_api, say)
 
 
 def build_for_check(say: Say) -> None:
     """Build only what `fleet check` needs."""
+    with _one_at_a_time(say):
+        _build_for_check(say)
+
+
+def _build_for_check(say: Say) -> None:
     parts.build(parts.CHECK_PARTS, say)
     _make("Flux's manifests", manifests(), flux_manifests.build, say)
     parts.link(cache.manifests_from_modules(parts.source_version(flux_manifests.FLUX)), manifests())
     _make("JSON schemas", json_schemas.folder(), _build_schemas, say)
+
+
+def _one_at_a_time(say: Say) -> AbstractContextManager[None]:
+    lock = cache.directory() / "build.lock"
+    return locked(lock, lambda: say("waiting for another run that builds"))
 
 
 def _build_schemas(out: Path) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import random
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sandbox.host import files, process_table
+from sandbox.host.ports import Ports, is_free
 from sandbox.sandbox_error import SandboxError
 
 # The environment of a program that must not depend on the caller's variables.
 CLEAN_ENVIRONMENT: Mapping[str, str] = {"PATH": os.defpath}
 
-# Linux and macOS use higher ports for outgoing connections. So no other program's connection takes
-# a port of ours while its process is down.
-_PORTS = range(20000, 32000)
 _SETTLE_SECONDS = 0.2
 # No program here loses data by SIGKILL, and an API server with an open watch needs a minute to end
 # by SIGTERM.
@@ -171,27 +166,15 @@ class Processes:
         It changes only when another program took the port while our process was down.
         """
         with self._locked():
-            ports = self.ports()
+            port = self.ports().get(name)
             runs = self.is_running(name.partition("/")[0])
-            if name in ports and (runs or _is_free(ports[name])):
-                return ports[name]
-            taken = {number for other, number in ports.items() if other != name}
-            candidates = [number for number in _PORTS if number not in taken]
-            random.shuffle(candidates)
-            ports[name] = next(number for number in candidates if _is_free(number))
-            content = json.dumps(ports, indent=1, sort_keys=True).encode()
-            files.write(self._ports_file, content)
-            return ports[name]
+            if port is not None and (runs or is_free(port)):
+                return port
+            return Ports(self.state).choose(name)
 
     def ports(self) -> dict[str, int]:
         """Return all ports of the sandbox by name."""
-        file = self._ports_file
-        ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-        return ports
-
-    @property
-    def _ports_file(self) -> Path:
-        return self.state / "ports.json"
+        return Ports(self.state).all()
 
     def _start(self, name: str, command: Command) -> subprocess.Popen[bytes]:
         argv = [str(arg) for arg in command.argv]
@@ -234,21 +217,5 @@ class Processes:
             record = _Record(pid=pid, started=started, digest=digest, order=order)
             files.write(self._record_file(name), json.dumps(asdict(record)).encode())
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.state.mkdir(parents=True, exist_ok=True)
-        with (self.state / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-
-def _is_free(number: int) -> bool:
-    with socket.socket() as trial:
-        # Servers set this too: closed connections of the former process may remain for a while,
-        # but only an open socket takes the port.
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(("127.0.0.1", number))
-        except OSError:
-            return False
-    return True
+    def _locked(self) -> AbstractContextManager[None]:
+        return files.locked(self.state / "lock")

@@ -14,7 +14,7 @@ import runpy
 import shlex
 import signal
 import sys
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from sandbox.host.files import CHECKOUT
 PROGRAM = "pulumi-language-python"
 _WORKERS = 4
 _PARENT_CHECK_SECONDS = 1.0
+_PROGRAM_SECONDS = 60 * 60.0
 
 
 class LanguageHost(LanguageServer):
@@ -72,17 +73,22 @@ def install(program: Path) -> None:
 
 
 def main() -> None:
-    """Serve until the engine ends."""
-    # Ctrl-C reaches the whole process group. The engine decides what it means and ends this host.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Serve until the engine ends or interrupts this host."""
+    interrupted = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     engine = os.getppid()
     server = grpc.server(ThreadPoolExecutor(max_workers=_WORKERS))
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(sys.argv[-1]), server)
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()
-    # The engine stops its hosts, unless it is killed: then nobody would end this one.
-    while os.getppid() == engine:
-        time.sleep(_PARENT_CHECK_SECONDS)
+    # A killed engine cannot stop its hosts, so each one looks for it.
+    while os.getppid() == engine and not interrupted.wait(_PARENT_CHECK_SECONDS):
+        pass
+    # Ctrl-C reaches the whole process group, but the engine decides what it means. So a program
+    # that runs goes on; otherwise this host ends at once, and the engine does not wait for it.
+    stopped = server.stop(grace=_PROGRAM_SECONDS)
+    while os.getppid() == engine and not stopped.wait(_PARENT_CHECK_SECONDS):
+        pass
     server.stop(grace=None)
 
 

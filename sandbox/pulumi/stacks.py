@@ -161,7 +161,7 @@ class Stacks:
             **CLEAN_ENVIRONMENT,
             "PATH": os.pathsep.join([*(str(folder) for folder in path), os.defpath]),
             "HOME": str(self._folder),
-            "PULUMI_HOME": str(self._folder / "home"),
+            "PULUMI_HOME": str(self._home()),
             "PULUMI_BACKEND_URL": f"file://{self._folder}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase_file()),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -180,6 +180,16 @@ class Stacks:
     @property
     def _bin(self) -> Path:
         return self.state / "bin"
+
+    def _home(self) -> Path:
+        """Return the engine's own folder, with a file where the engine wants a folder for logs.
+
+        A log has all properties of all resources, 16 MB for one `up`, and writing it takes half of
+        the engine's CPU time. The engine does without when it cannot write.
+        """
+        home = self._folder / "home"
+        files.write(home / "logs", b"")
+        return home
 
     def _passphrase_file(self) -> Path:
         file = self._folder / "passphrase"

@@ -28,6 +28,7 @@ class Attack:
 
     `refused_by` names a Deployment whose pods are not admitted, or a controller, when the refusal
     is not in Flux's status but in the Deployment's conditions or in the controller's log.
+    Its texts name the tenant HOSTILE; `by` puts in the name of the one that tries it.
     `confined` are objects that are applied, but only in the tenant's own namespace.
     """
 
@@ -404,8 +405,17 @@ def attack_files(tenant: Tenant, attack: Attack) -> dict[str, Content]:
     files: dict[str, Content] = dict(tenant.files([CLUSTER], "1"))
     listing = yaml.safe_load(str(files[f"{FOLDER}/kustomization.yaml"]))
     listing["resources"] += attack.resources
+    added = dict(attack.files or {})
     if attack.objects:
         listing["resources"].append("attack.yaml")
-        files[f"{FOLDER}/attack.yaml"] = yaml.safe_dump_all(attack.objects)
+        added[f"{FOLDER}/attack.yaml"] = yaml.safe_dump_all(attack.objects)
     files[f"{FOLDER}/kustomization.yaml"] = yaml.safe_dump(listing)
-    return files | dict(attack.files or {})
+    return files | {
+        name: by(tenant, content) if isinstance(content, str) else content
+        for name, content in added.items()
+    }
+
+
+def by(tenant: Tenant, text: str) -> str:
+    """Return a text of an attack, with the name of the tenant that tries it."""
+    return text.replace(HOSTILE, tenant.name)

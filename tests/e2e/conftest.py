@@ -1,29 +1,58 @@
-"""The sandbox of the end-to-end tests: started once, and stopped at the end."""
+"""The sandbox of a file of end-to-end tests: started for its first test, stopped after its last."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from fleet.config import load
+from fleet.process import run
 from sandbox.host.files import CHECKOUT
 from tests.e2e.sandbox import NAMES, Sandbox
 
+# GitHub, the internet and etcd; and of a cluster the control plane, kwok and Flux's controllers.
+SHARED_PROCESSES, CLUSTER_PROCESSES = 3, 4 + 3
 
-@pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Start a new sandbox as `make sandbox` does, in a folder of its own."""
+
+@pytest.fixture(scope="module")
+def sandbox(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sandbox]:
+    """Start a sandbox with the clusters that the file names, and with a spoke if it says so.
+
+    No file has to wait for another one, so files can run alone, in any order and at the same time.
+    """
     started = time.monotonic()
 
     def say(text: str) -> None:
         print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
-    sandbox = Sandbox(tmp_path_factory.mktemp("e2e") / "sandbox")
+    sandbox = Sandbox(tmp_path_factory.mktemp("e2e") / "sandbox", request.module.CLUSTERS)
     try:
         assert [stack.name for stack in load.stacks(CHECKOUT)] == NAMES
-        assert sandbox.start(say)
+        assert sandbox.start(say, spoke=getattr(request.module, "SPOKE", False))
         yield sandbox
+        _expect_down(sandbox)
     finally:
-        sandbox.processes.stop_all()
+        sandbox.stop()
+
+
+def _expect_down(sandbox: Sandbox) -> None:
+    """Assert that no process, no open port and no state folder is left."""
+    running = sandbox.processes.running()
+    pids = [sandbox.processes.pid(name) for name in running]
+    assert len(pids) == SHARED_PROCESSES + CLUSTER_PROCESSES * len(sandbox.names)
+    assert set(sandbox.processes.stop_all()) == set(running)
+    for pid in pids:
+        # A zombie is a child of this Python process that has ended.
+        status = run(["ps", "-o", "stat=", "-p", str(pid)], timeout=30, accept=(0, 1))
+        assert status[:1] in ("", "Z")
+    # Until the state folder is removed, no other sandbox takes these ports.
+    for port in sandbox.processes.ports().values():
+        with socket.socket() as trial:
+            assert trial.connect_ex(("127.0.0.1", port)) != 0
+    assert sandbox.stop() == []
+    assert not sandbox.state.exists()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 from sandbox.pulumi.stacks import Outcome
 from sandbox.sandbox import Sandbox as BaseSandbox
 from sandbox.tenant_repository import TenantRepository
+from tests.e2e.api import Api
 from tests.e2e.support import eventually
 
 NAMES = ["dev", "prod", "test"]
@@ -27,6 +27,11 @@ _EXCLUDED_KINDS = (
 
 class Sandbox(BaseSandbox):
     """A running sandbox with what tests do in it."""
+
+    def __init__(self, state: Path, clusters: Sequence[str]) -> None:
+        super().__init__(state, clusters)
+        self.names = tuple(clusters)
+        self._apis = {name: Api(cluster=self.clusters.cluster(name)) for name in clusters}
 
     @property
     def root(self) -> Path:
@@ -85,7 +90,7 @@ class Sandbox(BaseSandbox):
 
     def converge(self) -> None:
         """Wait until all clusters are Ready at the head of the branch."""
-        self.report.wait_converged(NAMES, self.head(), 180)
+        self.report.wait_converged(self.names, self.head(), 180)
 
     def commits(self, since: str | None = None) -> list[str]:
         """Return the subjects of the branch's commits after `since`, oldest first."""
@@ -108,18 +113,18 @@ class Sandbox(BaseSandbox):
         kinds = ["deployments", "services", "configmaps", "namespaces"]
         kinds += ["validatingpolicies", "imagevalidatingpolicies"]
         selector = "kustomize.toolkit.fluxcd.io/name!=flux-system"
-        return {
-            f"{item['kind']} {item['metadata'].get('namespace')}/{item['metadata']['name']}": item[
-                "metadata"
-            ]["resourceVersion"]
-            for item in self.clusters.cluster(cluster).objects(kinds, selector)
-            if "kustomize.toolkit.fluxcd.io/name" in item["metadata"].get("labels", {})
-        }
+        workloads = {}
+        for kind in kinds:
+            for item in self._apis[cluster].objects(kind, labels=selector):
+                metadata = item["metadata"]
+                if "kustomize.toolkit.fluxcd.io/name" in metadata.get("labels", {}):
+                    name = f"{kind} {metadata.get('namespace')}/{metadata['name']}"
+                    workloads[name] = metadata["resourceVersion"]
+        return workloads
 
     def namespaces(self, cluster: str) -> set[str]:
         """Return the names of all namespaces."""
-        found = self.clusters.cluster(cluster).objects(["namespaces"])
-        return {item["metadata"]["name"] for item in found}
+        return {item["metadata"]["name"] for item in self.objects(cluster, "namespaces")}
 
     def set_credential(self, stack: str, tenant: Tenant, token: str) -> None:
         """Give the platform another token for a tenant's repository."""
@@ -134,17 +139,19 @@ class Sandbox(BaseSandbox):
 
     def get(self, cluster: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return one object, or None if it does not exist."""
-        out = self.kubectl(
-            cluster, "get", kind, name, "--namespace", namespace, "-o", "json",
-            "--ignore-not-found",
-        )  # fmt: skip
-        found: dict[str, Any] | None = json.loads(out) if out else None
-        return found
+        return self._apis[cluster].get(kind, namespace, name)
 
-    def names(self, cluster: str, namespace: str, *kinds: str) -> set[str]:
+    def objects(self, cluster: str, kind: str, namespace: str = "") -> list[dict[str, Any]]:
+        """Return the objects of a kind in a namespace, or in all."""
+        return self._apis[cluster].objects(kind, namespace)
+
+    def object_names(self, cluster: str, namespace: str, *kinds: str) -> set[str]:
         """Return the names of all objects of these kinds in a namespace."""
-        out = self.kubectl(cluster, "get", ",".join(kinds), "--namespace", namespace, "-o", "json")
-        return {item["metadata"]["name"] for item in json.loads(out)["items"]}
+        return {
+            item["metadata"]["name"]
+            for kind in kinds
+            for item in self.objects(cluster, kind, namespace)
+        }
 
     def reconcile(self, cluster: str, kind: str, namespace: str, name: str) -> None:
         """Ask Flux to reconcile an object now, as `flux reconcile` does."""
@@ -159,8 +166,10 @@ class Sandbox(BaseSandbox):
         Leaves out what changes by itself: status, resource versions, events and leases.
         """
         objects = {}
-        for path, kind in self._listable(cluster):
-            for item in self.clusters.cluster(cluster).get(path)["items"]:
+        for kind in self._apis[cluster].listable():
+            if (kind.group, kind.plural) in _EXCLUDED_KINDS:
+                continue
+            for item in self._apis[cluster].items(kind.path()):
                 metadata = item["metadata"]
                 for key in ("managedFields", "resourceVersion", "generation"):
                     metadata.pop(key, None)
@@ -168,26 +177,15 @@ class Sandbox(BaseSandbox):
                 annotations.pop("reconcile.fluxcd.io/requestedAt", None)
                 metadata |= {"annotations": annotations} if annotations else {}
                 item.pop("status", None)
-                objects[f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"] = item
+                name = f"{metadata.get('namespace', '')}/{metadata['name']}"
+                objects[f"{kind.name}.{kind.group} {name}"] = item
         return objects
-
-    def _listable(self, cluster: str) -> Iterator[tuple[str, str]]:
-        """Yield the path of each kind's list, in the preferred version, and the kind."""
-        accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-        for root in ("/api", "/apis"):
-            for group in self.clusters.cluster(cluster).get(root, accept)["items"]:
-                name = group["metadata"].get("name", "")
-                for kind in group["versions"][0]["resources"]:
-                    path = "/".join(filter(None, (root, name, group["versions"][0]["version"])))
-                    if "list" in kind["verbs"] and (name, kind["resource"]) not in _EXCLUDED_KINDS:
-                        yield f"{path}/{kind['resource']}", f"{kind['responseKind']['kind']}.{name}"
 
     def replicas(self, cluster: str, namespace: str) -> dict[str, int]:
         """Return the available replicas of each Deployment in a namespace."""
-        out = self.kubectl(cluster, "get", "deployments", "--namespace", namespace, "-o", "json")
         return {
             item["metadata"]["name"]: item["status"].get("availableReplicas", 0)
-            for item in json.loads(out)["items"]
+            for item in self.objects(cluster, "deployments", namespace)
         }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,10 @@ from fleet.config import load
 from fleet.kube import kustomize, namespaces
 from fleet.process import run
 from fleet.render import flux
-from tests.e2e.sandbox import KUSTOMIZATIONS, NAMES, Sandbox
-from tests.e2e.support import eventually, kill_tree
+from tests.e2e.sandbox import KUSTOMIZATIONS, NAMES, Sandbox, Tenant
+from tests.e2e.support import eventually
+
+CLUSTERS = NAMES
 
 
 def test_the_expected_result(sandbox: Sandbox) -> None:
@@ -36,7 +38,7 @@ def test_every_cluster_pulls_its_own_path(sandbox: Sandbox) -> None:
     for cluster in NAMES:
         paths = {
             item["metadata"]["name"]: item["spec"]["path"]
-            for item in sandbox.clusters.cluster(cluster).objects([KUSTOMIZATIONS])
+            for item in sandbox.objects(cluster, KUSTOMIZATIONS)
         }
         assert paths["flux-system"] == f"./clusters/{cluster}"
         assert {paths[stage] for stage in ("infra", "policies", "apps")} == {
@@ -143,68 +145,6 @@ def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
     assert built > len(revisions)
 
 
-def test_an_interrupted_up_is_completed_by_the_next(sandbox: Sandbox) -> None:
-    """An `up` is killed in the middle of a change; the next one completes the change."""
-    entries = sandbox.entries("dev", "apps")
-    sandbox.configure("dev", apps=list(reversed(entries)))
-    head = sandbox.head()
-    running = sandbox.stacks.start_up("dev")
-    # From here on the commit is pushed, but Pulumi's state is not written yet.
-    eventually(lambda: sandbox.head() != head)
-    kill_tree(running.process)
-    sandbox.up("dev")
-    assert sandbox.commits(head)[0].startswith("dev: apps/kustomization.yaml")
-    sandbox.configure("dev", apps=entries)
-    sandbox.up("dev")
-    assert [outcome.unchanged for outcome in sandbox.up("dev")] == [True]
-
-
-def test_an_invalid_stack_file_stops_up_before_anything_is_written(sandbox: Sandbox) -> None:
-    entries, head = sandbox.entries("dev", "apps"), sandbox.head()
-    sandbox.configure("dev", apps=["common", "podinfo/overlays/prod"])
-    try:
-        running = sandbox.stacks.start_up("dev")
-        assert running.process.wait(timeout=120) != 0
-        log = running.log.read_text()
-        assert "Pulumi.dev.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is for prod" in log
-        assert "Traceback" not in log
-        assert sandbox.head() == head
-    finally:
-        sandbox.configure("dev", apps=entries)
-
-
-def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
-    """Pulumi refuses to destroy protected resources; when they are not, Flux prunes nothing."""
-    before = sandbox.workloads("dev")
-    head = sandbox.head()
-    refused = sandbox.stacks.run_pulumi("destroy", "--yes", "--stack", "dev", accept=(1,))
-    assert "pulumi state unprotect" in refused
-    assert sandbox.head() == head
-
-    sandbox.stacks.run_pulumi("state", "unprotect", "--all", "--yes", "--stack", "dev")
-    sandbox.stacks.run_pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev")
-    sandbox.commits()
-    left = sandbox.root / "clusters" / "dev"
-    assert [file.name for file in left.rglob("*") if file.is_file()] == ["kustomization.yaml"]
-    # `destroy` does not ask Flux to pull, so the test does.
-    sandbox.reconcile("dev", "gitrepository", namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
-    eventually(lambda: "build failed" in _root_messages(sandbox, "dev"))
-    assert sandbox.workloads("dev") == before
-
-    sandbox.up("dev")
-    assert set(sandbox.workloads("dev")) == set(before)
-
-
-@pytest.mark.parametrize(
-    "victim", ["github", "internet", "etcd", "test-kube-apiserver", "dev-source-controller"]
-)
-def test_a_killed_process_is_recovered(sandbox: Sandbox, victim: str) -> None:
-    os.kill(sandbox.processes.pid(victim), signal.SIGKILL)
-    eventually(lambda: not sandbox.processes.is_running(victim))
-    assert sandbox.start(lambda _: None)
-    assert sandbox.processes.is_running(victim)
-
-
 def test_secrets_are_nowhere_in_plain_text(sandbox: Sandbox) -> None:
     """The state, logs, stack files, Git and command lines have no token."""
     tokens = [sandbox.github.token, sandbox.github.read_token]
@@ -256,11 +196,105 @@ def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> 
     assert names == ["dev", "prod", "staging-eu-west-1", "test"]
 
 
-def _root_messages(sandbox: Sandbox, cluster: str) -> str:
-    """Return the messages of the root Kustomization."""
-    return " ".join(
-        condition["message"]
-        for item in sandbox.clusters.cluster(cluster).objects([KUSTOMIZATIONS])
-        if item["metadata"]["name"] == "flux-system"
-        for condition in item["status"]["conditions"]
-    )
+@pytest.fixture(scope="module")
+def billing(sandbox: Sandbox) -> Iterator[Tenant]:
+    """Create a tenant with an app for all three clusters, not registered in any of them."""
+    tenant = Tenant(sandbox=sandbox, name="billing")
+    tenant.create(NAMES)
+    yield tenant
+    tenant.delete()
+
+
+def test_onboarding_in_three_clusters(sandbox: Sandbox, billing: Tenant) -> None:
+    """A small edit in each stack file and one `up` run the app in <tenant>-<environment>."""
+    head = sandbox.head()
+    for name in NAMES:
+        before = (sandbox.root / f"Pulumi.{name}.yaml").read_text().splitlines()
+        sandbox.register(name, billing)
+        after = (sandbox.root / f"Pulumi.{name}.yaml").read_text().splitlines()
+        assert len(after) - len(before) <= 8
+    started = time.monotonic()
+    sandbox.stacks.up(NAMES)
+    ended = time.monotonic()
+    waiting = {*NAMES}
+    while waiting:
+        for name in sorted(waiting):
+            if sandbox.replicas(name, billing.namespace(name)) == {"app": 1}:
+                waiting.discard(name)
+                print(f"\n{name}: applied {time.monotonic() - ended:.1f} s after the end of `up`")
+        assert time.monotonic() - ended < 120, f"not in time: {waiting}"
+        time.sleep(0.2)
+    print(f"`up` in three clusters: {ended - started:.1f} s")
+    print(*sandbox.commits(head), sep="\n")
+    sandbox.converge()
+    for name in NAMES:
+        billing.expect_app(name, "1")
+
+
+def test_a_second_up_with_tenants_changes_nothing(sandbox: Sandbox, billing: Tenant) -> None:
+    head, calls = sandbox.head(), sandbox.github_calls()
+    assert all(outcome.unchanged for outcome in sandbox.up(*NAMES))
+    assert sandbox.head() == head
+    print(f"\nan `up` without a change: {(sandbox.github_calls() - calls) / 3:.0f} calls of GitHub")
+
+
+def test_a_push_of_a_tenant_is_applied(sandbox: Sandbox, billing: Tenant) -> None:
+    """A push to the folder of one environment changes only that one; the platform does nothing."""
+    head = sandbox.head()
+    files = billing.files(NAMES, "1") | billing.files(["dev"], "2")
+    pushed = billing.push(files, "Version 2 in dev")
+    for name in NAMES:
+        assert billing.wait(name, pushed)[0]
+        billing.expect_app(name, "2" if name == "dev" else "1")
+    assert sandbox.head() == head
+
+
+def test_the_credential_reads_one_repository_only(sandbox: Sandbox, billing: Tenant) -> None:
+    """A tenant's credential opens its own repository, but no other tenant's or the platform's."""
+    other = Tenant(sandbox=sandbox, name="other")
+    other.create(["dev"])
+    try:
+        own = sandbox.tenant_repository("billing").token
+        for url, opens in (
+            (sandbox.tenant_repository("billing").url, True),
+            (sandbox.tenant_repository("other").url, False),
+            (sandbox.platform_repository.url, False),
+        ):
+            assert sandbox.github.can_clone(url, own) is opens
+    finally:
+        other.delete()
+
+
+def test_tokens_of_tenants_are_nowhere_in_plain_text(sandbox: Sandbox, billing: Tenant) -> None:
+    """The state, logs, stack files, Git and command lines have no token of a tenant."""
+    token = sandbox.tenant_repository("billing").token
+    places = [
+        *(sandbox.state / "pulumi").rglob("*"),
+        *(sandbox.state / "logs").rglob("*"),
+        *(sandbox.state / "processes").rglob("*"),
+        *(sandbox.state / "tenants").rglob("*"),
+        *sandbox.root.rglob("*"),
+    ]
+    for place in places:
+        assert not place.is_file() or token.encode() not in place.read_bytes(), place
+    history = sandbox.platform_repository.git("log", "--all", "--patch", "--format=%B")
+    assert token not in history
+    assert token not in run(["ps", "-A", "-o", "args"], timeout=30)
+
+
+def test_offboarding_everywhere(sandbox: Sandbox, billing: Tenant) -> None:
+    """Removed lines and one `up` leave nothing of the tenant and change nothing else."""
+    kept = {name: sandbox.workloads(name) for name in NAMES}
+    for name in NAMES:
+        sandbox.unregister(name, billing)
+    head = sandbox.head()
+    sandbox.up(*NAMES)
+    print("", *sandbox.commits(head), sep="\n")
+    for name in NAMES:
+        billing.expect_gone(name)
+        own = billing.namespace(name)
+        assert sandbox.workloads(name) == {
+            key: version for key, version in kept[name].items() if own not in key
+        }
+        assert not list((sandbox.root / "clusters" / name).rglob("*billing*"))
+    assert all(outcome.unchanged for outcome in sandbox.up(*NAMES))

@@ -11,8 +11,10 @@ import pexpect
 import pytest
 
 from sandbox.host.files import CHECKOUT
-from sandbox.sandbox import Sandbox
+from tests.e2e.sandbox import NAMES, Sandbox
 
+# The sandbox that people get has the tenant billing in every cluster.
+CLUSTERS, SPOKE = NAMES, True
 PROMPT = "(sandbox) platform # " if os.geteuid() == 0 else "(sandbox) platform $ "
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 # One command may wait for three clusters on a loaded machine.
@@ -22,17 +24,6 @@ SHELL = (
     "from sandbox.shell import run_shell; "
     "sys.exit(run_shell(Sandbox(pathlib.Path(sys.argv[1])), None))"
 )
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The sandbox of `make sandbox`, with the tenant billing in every cluster."""
-    sandbox = Sandbox(tmp_path_factory.mktemp("shell") / "sandbox")
-    try:
-        assert sandbox.start(lambda text: print(text, flush=True), spoke=True)
-        yield sandbox
-    finally:
-        sandbox.stop()
 
 
 class Terminal:

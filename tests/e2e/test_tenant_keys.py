@@ -21,7 +21,7 @@ from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, watching
 
 TENANT, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"
-NAMES = ("dev", "prod")
+CLUSTERS = NAMES = ("dev", "prod")
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +144,16 @@ def test_a_key_that_does_not_work_replaces_none(sandbox: Sandbox, ledger: None) 
     known["knownHosts"] = f"{host} {kind} {other}"
     file.write_text(yaml.safe_dump(wrong, sort_keys=False))
     _change_entry(sandbox, deployKey=3)
+    # The program of the working copy gives up sooner than the shipped one, after two minutes.
+    program = sandbox.root / "components" / "reconciliation.py"
+    shipped = program.read_text()
+    assert shipped.count('TIMEOUT = "2m"') == 1
+    program.write_text(shipped.replace('TIMEOUT = "2m"', 'TIMEOUT = "20s"'))
     # The second `up` has nothing to change, but it waits for Flux again.
     for _ in range(2):
         with pytest.raises(SandboxError, match="ledger-repo"):
             sandbox.stacks.up(["dev"])
+    program.write_text(shipped)
     assert {f"fleet: dev/{TENANT} 2", f"fleet: dev/{TENANT} 3"} <= set(_keys(sandbox))
     assert _hello(sandbox, "dev") is not None
 

@@ -150,6 +150,8 @@ def test_children_end_with_their_parent(processes: Processes) -> None:
 def test_one_that_dies_at_once_says_why(processes: Processes) -> None:
     with pytest.raises(SandboxError, match=r"^bad: died; its log ends: flag --x is unknown$"):
         processes.ensure("bad", python("raise SystemExit('flag --x is unknown')"))
+        # On a busy machine the program needs longer than `ensure` watches it.
+        processes.wait_until(["bad"], lambda: False, what="bad", seconds=30)
     with pytest.raises(SandboxError, match="none: cannot start /no/such: No such file"):
         processes.ensure("none", Command(["/no/such"], CLEAN_ENVIRONMENT))
 

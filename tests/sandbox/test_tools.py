@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,33 @@ def test_only_what_fleet_check_needs_is_built(
     monkeypatch.setattr(flux_manifests, "build", Path.touch)
     tools.build_for_check(lambda _: None)
     assert built == ["kustomize", "kubeconform"]
-    made = {path.name for path in empty_cache.iterdir()}
+    made = {path.name for path in empty_cache.iterdir() if path.is_dir()}
     assert made == {"made", "flux", "json-schemas"}
     assert [path.name for path in empty_cache.glob("made/*/*")] == ["install.yaml"]
     assert schemas.folder().is_dir()
+
+
+def test_of_two_builds_at_once_one_waits(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each build begins after the other one has ended, and the one that waits says so."""
+    events: list[str] = []
+    waits = threading.Event()
+
+    def build(*_: object) -> None:
+        events.append("begin")
+        # The first build goes on when the second one waits for it.
+        assert waits.wait(timeout=10)
+        events.append("end")
+
+    def say(text: str) -> None:
+        events.append(text)
+        waits.set()
+
+    for name in ("_build_for_check", "_make"):
+        monkeypatch.setattr(tools, name, lambda *_: None)
+    monkeypatch.setattr(parts, "build", build)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(tools.build, say) for _ in range(2)]:
+            done.result()
+    assert events == ["begin", "waiting for another run that builds", "end", "begin", "end"]
