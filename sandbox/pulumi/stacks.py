@@ -165,6 +165,9 @@ class Stacks:
             "PULUMI_BACKEND_URL": f"file://{self._folder}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase_file()),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            # The sandbox's provider is older than its setting enablePatchForce, which the program
+            # uses. This variable is the same setting for it.
+            "PULUMI_K8S_ENABLE_PATCH_FORCE": "true",
             # The sandbox's own authority signs the certificate of its GitHub.
             "SSL_CERT_FILE": str(self.certificates.ca_bundle),
         }

@@ -126,7 +126,7 @@ def test_an_invalid_stack_file_is_one_line(terminal: Terminal, sandbox: Sandbox)
     file.write_text(text.replace("podinfo/overlays/test", "podinfo/overlays/prod"))
     try:
         output = terminal.type("pulumi preview -s test")
-        assert "Pulumi.test.yaml: fleet:apps[1].path: 'podinfo/overlays/prod' is for prod" in output
+        assert "Pulumi.test.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is for prod" in output
         assert "Traceback" not in output
         assert terminal.type("echo code $?") != "code 0"
     finally:
