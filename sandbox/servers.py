@@ -146,7 +146,7 @@ class GitHub:
 
     def _credentials_file(self) -> Path:
         file = self.state / "git" / "credentials"
-        # Git rewrites the file in this form after each use; any other one would be written each time.
+        # Git rewrites the file in this form after each use. Another form would change each time.
         host = f"127.0.0.1%3a{self.processes.port('github')}"
         line = f"https://{_USER}:{self.token}@{host}\n"
         files.write(file, line.encode(), 0o600)
