@@ -12,6 +12,7 @@ from fleet.config import load
 from fleet.process import run
 from sandbox.host.files import CHECKOUT
 from tests.e2e.sandbox import NAMES, Sandbox
+from tests.e2e.support import eventually
 
 # GitHub, the internet and etcd; and of a cluster the control plane, kwok and Flux's controllers.
 SHARED_PROCESSES, CLUSTER_PROCESSES = 3, 4 + 3
@@ -54,5 +55,7 @@ def _expect_down(sandbox: Sandbox) -> None:
     for port in sandbox.processes.ports().values():
         with socket.socket() as trial:
             assert trial.connect_ex(("127.0.0.1", port)) != 0
+    # A plugin of the engine is no process that the sandbox knows by name; it has a moment to end.
+    eventually(lambda: str(sandbox.state) not in run(["ps", "-A", "-o", "args"], timeout=30))
     assert sandbox.stop() == []
     assert not sandbox.state.exists()

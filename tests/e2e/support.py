@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
+from fleet.process import run
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 90) -> None:
@@ -39,6 +39,9 @@ def watching(look: Callable[[], None]) -> Iterator[None]:
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that leads a session, and all processes that it started."""
-    os.killpg(process.pid, signal.SIGKILL)
+    """Kill a process that leads a session, and all processes of the session.
+
+    The engine's plugins have process groups of their own, and some outlive a killed engine.
+    """
+    run(["pkill", "-KILL", "-s", str(process.pid)], timeout=30)
     process.wait(timeout=30)
