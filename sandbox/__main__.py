@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fleet.errors import FleetError
 from sandbox.build import parts, tools
-from sandbox.host.files import CHECKOUT
+from sandbox.host.checkout import CHECKOUT
 from sandbox.sandbox import Sandbox
 from sandbox.sandbox_error import SandboxError
 from sandbox.shell import run_shell

@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
+from fleet import files
 from fleet.config import stack_files
 from fleet.config.definitions import SHARED_FOLDERS
-from sandbox.host import files
 from sandbox.kubernetes.clusters import Clusters
 from sandbox.servers import GitHub
 

@@ -13,7 +13,7 @@ from fleet.config.models import Stack
 from sandbox.build import tools
 from sandbox.build.tools import Say
 from sandbox.host.certificates import Certificates
-from sandbox.host.files import CHECKOUT
+from sandbox.host.checkout import CHECKOUT
 from sandbox.host.processes import Processes
 from sandbox.kubernetes.clusters import Clusters
 from sandbox.kubernetes.flux_controllers import CONTROLLERS, FluxControllers

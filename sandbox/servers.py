@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet import files
 from fleet.errors import CommandError
 from fleet.process import run
-from sandbox.host import files
 from sandbox.host.certificates import STAND_INS, Certificates, Pair
-from sandbox.host.files import CHECKOUT
+from sandbox.host.checkout import CHECKOUT
 from sandbox.host.processes import CLEAN_ENVIRONMENT, Command, Processes
 
 _USER = "sandbox"

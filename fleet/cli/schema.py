@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from fleet.cli import options
-from fleet.config import schema
+from fleet.config import stack_schema
 
 
 def register(commands: options.Commands) -> None:
@@ -16,5 +16,5 @@ def register(commands: options.Commands) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    sys.stdout.write(schema.generate())
+    sys.stdout.write(stack_schema.generate())
     return 0

@@ -9,8 +9,8 @@ from pathlib import Path
 from fleet.config.keys import key_at
 from fleet.config.models import Entry
 from fleet.config.outlines import StackOutline
-from fleet.config.parts import Parts
 from fleet.config.problem import problem
+from fleet.config.valid_parts import Parts
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
 
 

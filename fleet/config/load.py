@@ -11,7 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.config import definitions, entry_rules, esc, outlines, parts, stack_files, tenant_rules
+from fleet.config import (
+    definitions,
+    entry_rules,
+    esc,
+    outlines,
+    stack_files,
+    tenant_rules,
+    valid_parts,
+)
 from fleet.config.base import DNS_LABEL
 from fleet.config.keys import key_at
 from fleet.config.models import Stack
@@ -79,7 +87,7 @@ def _load(checkout: _Checkout, name: str) -> Stack:
     completed = esc.with_secrets(own)
     problems += completed.problems
     files = dict.fromkeys(shared.values, PROJECT_FILE) | dict.fromkeys(completed.values, file)
-    found = parts.validate({**shared.values, **completed.values}, files, file)
+    found = valid_parts.validate({**shared.values, **completed.values}, files, file)
     outline = checkout.outlines[name]
     others = [other for other in checkout.outlines.values() if other.name != name]
     problems += found.problems

@@ -11,7 +11,6 @@ from fleet.config.git_urls import same_repository
 from fleet.config.keys import Location, key_at, secret_command
 from fleet.config.models import Repository
 from fleet.config.outlines import StackOutline
-from fleet.config.parts import Parts
 from fleet.config.problem import problem
 from fleet.config.tenant import limits
 from fleet.config.tenant_models import (
@@ -20,6 +19,7 @@ from fleet.config.tenant_models import (
     TenantDefaults,
     deploy_key_owner,
 )
+from fleet.config.valid_parts import Parts
 from fleet.kube import quantity
 from fleet.kube.namespaces import BUILT_IN_NAMESPACES, FLUX_NAMESPACE
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
+from fleet import files
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.process import run
 from sandbox.build import parts
-from sandbox.host import files
 from sandbox.sandbox_error import SandboxError
 
 FLUX = "github.com/fluxcd/flux2/v2"

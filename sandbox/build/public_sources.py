@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
+from fleet import files
 from fleet.process import run
 from sandbox.build import parts
-from sandbox.host import files
 
 KYVERNO = "github.com/kyverno/kyverno"
 # Charts of other repositories that Kyverno's chart depends on: module and folder of each. The

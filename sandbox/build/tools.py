@@ -12,7 +12,7 @@ from types import ModuleType
 from fleet import cache, files
 from fleet.check import json_schemas
 from sandbox.build import flux_manifests, parts, public_sources, schema_pins
-from sandbox.host.files import locked
+from sandbox.host.lock import locked
 
 Say = Callable[[str], None]
 

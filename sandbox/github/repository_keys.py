@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from fleet import files
 from sandbox.github.repositories import Repositories, Repository
 from sandbox.github.validation_error import validation_failed
-from sandbox.host import files
 from sandbox.internet.web import RequestError
 
 # The file is in the bare repository, so the keys stay with a repository that is renamed, and a

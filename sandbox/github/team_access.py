@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fleet import files
 from sandbox.github.repositories import Repository
 from sandbox.github.validation_error import validation_failed
-from sandbox.host import files
 from sandbox.internet.web import RequestError
 
 # The order is from the fewest rights to the most. Custom roles of an organization are left out.

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sandbox.host import files
+from fleet import files
 
 # The authority of the servers that stand in for GitHub and the internet.
 STAND_INS = "sandbox"

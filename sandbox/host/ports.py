@@ -8,8 +8,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import cache
-from sandbox.host import files
+from fleet import cache, files
+from sandbox.host.lock import locked
 
 # Linux and macOS use higher ports for outgoing connections. So no other program's connection takes
 # a port of ours while its process is down.
@@ -33,7 +33,7 @@ class Ports:
     def choose(self, name: str) -> int:
         """Return a new free port under this name, in place of an earlier one."""
         registry = cache.directory() / "sandboxes.json"
-        with files.locked(registry.with_suffix(".lock")):
+        with locked(registry.with_suffix(".lock")):
             known = json.loads(registry.read_text()) if registry.exists() else []
             # A sandbox that is removed takes its ports.json with it.
             others = [other for other in known if _file(Path(other)).exists()]

@@ -12,7 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sandbox.host import files, process_table
+from fleet import files
+from sandbox.host import process_table
+from sandbox.host.lock import locked
 from sandbox.host.ports import Ports, is_free
 from sandbox.sandbox_error import SandboxError
 
@@ -218,4 +220,4 @@ class Processes:
             files.write(self._record_file(name), json.dumps(asdict(record)).encode())
 
     def _locked(self) -> AbstractContextManager[None]:
-        return files.locked(self.state / "lock")
+        return locked(self.state / "lock")

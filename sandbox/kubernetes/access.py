@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from sandbox.host import files
+from fleet import files
 from sandbox.host.certificates import Pair
 from sandbox.sandbox_error import SandboxError
 

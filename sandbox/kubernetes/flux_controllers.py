@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fleet import files
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from sandbox.build.parts import program
-from sandbox.host import files
 from sandbox.host.processes import CLEAN_ENVIRONMENT, Command
 from sandbox.kubernetes.access import Access, write_kubeconfig
 from sandbox.kubernetes.cluster import Cluster

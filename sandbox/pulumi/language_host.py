@@ -22,8 +22,8 @@ import grpc
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
-from sandbox.host import files
-from sandbox.host.files import CHECKOUT
+from fleet import files
+from sandbox.host.checkout import CHECKOUT
 
 PROGRAM = "pulumi-language-python"
 _WORKERS = 4

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet import files
 from fleet.config.stack_files import PROJECT
 from fleet.process import run
 from sandbox.build import parts
 from sandbox.build.parts import program
-from sandbox.host import files
 from sandbox.host.certificates import Certificates
-from sandbox.host.files import CHECKOUT
+from sandbox.host.checkout import CHECKOUT
 from sandbox.host.processes import CLEAN_ENVIRONMENT
 from sandbox.pulumi import language_host
 from sandbox.sandbox_error import SandboxError

@@ -322,7 +322,7 @@ def test_only_components_and_the_program_import_pulumi() -> None:
     """Run a `fleet` command without Pulumi, because people may use it where it is not installed."""
     code = (
         "import sys; sys.modules['pulumi'] = None; "
-        "import fleet.cli.main, fleet.check.run, fleet.config.schema; "
+        "import fleet.cli.main, fleet.check.run, fleet.config.stack_schema; "
         "fleet.cli.main.main(['schema'])"
     )
     done = subprocess.run(

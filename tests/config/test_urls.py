@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.config import parts
+from fleet.config import valid_parts
 from fleet.config.keys import Location
 from fleet.config.urls import plain_url
 
@@ -60,7 +60,7 @@ def problems(location: Location, value: object) -> tuple[str, ...]:
     for part in reversed(location):
         value = [value] if isinstance(part, int) else {part: value}
     assert isinstance(value, dict)
-    found = parts.validate(value, {}, "Pulumi.dev.yaml")
+    found = valid_parts.validate(value, {}, "Pulumi.dev.yaml")
     return tuple(line for line in found.problems if ": missing; " not in line)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.config import load
 from fleet.process import run
-from sandbox.host.files import CHECKOUT
+from sandbox.host.checkout import CHECKOUT
 from tests.e2e.sandbox import NAMES, Sandbox
 from tests.e2e.support import eventually
 

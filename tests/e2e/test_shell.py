@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pexpect
 import pytest
 
-from sandbox.host.files import CHECKOUT
+from sandbox.host.checkout import CHECKOUT
 from tests.e2e.sandbox import NAMES, Sandbox
 
 # The sandbox that people get has the tenant billing in every cluster.

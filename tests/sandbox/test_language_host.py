@@ -22,7 +22,7 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
-from sandbox.host.files import CHECKOUT
+from sandbox.host.checkout import CHECKOUT
 
 # The engine waits five seconds for a host that it has interrupted, and then kills it.
 SECONDS = 60

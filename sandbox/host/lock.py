@@ -1,4 +1,4 @@
-"""The checkout that the sandbox tries out, and the safe ways to write files and folders."""
+"""A lock between processes of this machine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from fleet.files import fresh_folder, write
-
-__all__ = ["CHECKOUT", "fresh_folder", "locked", "write"]
-
-# The sandbox runs what is in this folder, which has Pulumi.yaml, apps/ and infrastructure/.
-CHECKOUT = Path(__file__).parents[2]
 
 
 @contextmanager

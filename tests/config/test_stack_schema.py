@@ -1,24 +1,24 @@
-"""Tests of fleet/config/schema.py, and of the committed JSON Schema."""
+"""Tests of fleet/config/stack_schema.py, and of the committed JSON Schema."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from fleet.config import schema
+from fleet.config import stack_schema
 from fleet.config.models import StackConfig
 from fleet.config.stack_files import CLUSTER_KEYS, SECRET_KEYS, SHARED_KEYS
 from tests.support import REPOSITORY
 
 
 def committed() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((REPOSITORY / schema.FILE).read_text())
+    found: dict[str, Any] = json.loads((REPOSITORY / stack_schema.FILE).read_text())
     return found
 
 
 def test_it_is_current() -> None:
-    text = (REPOSITORY / schema.FILE).read_text(encoding="utf-8")
-    assert text == schema.generate(), "run `fleet schema > stack.schema.json`"
+    text = (REPOSITORY / stack_schema.FILE).read_text(encoding="utf-8")
+    assert text == stack_schema.generate(), "run `fleet schema > stack.schema.json`"
 
 
 def test_it_has_every_key_of_the_model_and_no_other() -> None:
@@ -40,7 +40,7 @@ def test_it_is_closed_and_explains_every_key() -> None:
 
 
 def test_every_reference_is_there() -> None:
-    text = (REPOSITORY / schema.FILE).read_text(encoding="utf-8")
+    text = (REPOSITORY / stack_schema.FILE).read_text(encoding="utf-8")
     assert "$defs" not in text
     for name in ("Repository", "Flux", "Cluster", "Entry"):
         assert f"#/definitions/{name}" in text
@@ -55,4 +55,4 @@ def test_a_plain_token_is_no_valid_value() -> None:
 def test_the_stack_files_name_it() -> None:
     for file in sorted(REPOSITORY.glob("Pulumi.*.yaml")):
         first = file.read_text(encoding="utf-8").splitlines()[0]
-        assert first == f"# yaml-language-server: $schema=./{schema.FILE}"
+        assert first == f"# yaml-language-server: $schema=./{stack_schema.FILE}"
