@@ -13,6 +13,8 @@ from fleet.config.problem import problem
 from fleet.errors import ConfigError
 from fleet.kube import yaml_reader
 
+_KUBECONFIG = key_at(("cluster", "kubeconfig"))
+
 
 def refuse_conflicts(
     stack: Stack, root: Path, environ: Mapping[str, str], given: Callable[[str], str | None]
@@ -37,7 +39,7 @@ def kubeconfig_path(stack: Stack) -> Path:
     try:
         return local_paths.expanded(stack.config.cluster.kubeconfig).absolute()
     except ValueError as error:
-        raise ConfigError([f"{stack.file}: fleet:cluster.kubeconfig: {error}"]) from None
+        raise ConfigError([problem(stack.file, _KUBECONFIG, str(error))]) from None
 
 
 def _owner_problems(stack: Stack, environ: Mapping[str, str]) -> Iterator[str]:
@@ -59,9 +61,11 @@ def _config_problems(stack: Stack, root: Path, given: Callable[[str], str | None
     in_files = stack_files.merged(root, stack.file)
     for key in (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS):
         if in_files.get(key) != _decoded(given(key)):
-            yield (
-                f"{stack.file}: fleet:{key}: differs from the value that the engine was given; "
-                "set it in this file and run without --config-file"
+            yield problem(
+                stack.file,
+                key_at((key,)),
+                "differs from the value that the engine was given; "
+                "set it in this file and run without --config-file",
             )
 
 
@@ -94,7 +98,6 @@ def _decoded(text: str | None) -> object:
 
 def _kubeconfig_problems(stack: Stack) -> Iterator[str]:
     """Yield a problem if the kubeconfig file is missing or lacks the stack's context."""
-    where = f"{stack.file}: fleet:cluster"
     try:
         path = kubeconfig_path(stack)
     except ConfigError as error:
@@ -103,10 +106,11 @@ def _kubeconfig_problems(stack: Stack) -> Iterator[str]:
     try:
         documents = yaml_reader.documents(path.read_bytes())
     except OSError as error:
-        yield f"{where}.kubeconfig: {path}: {error.strerror}; name a file that can be read"
+        text = f"{path}: {error.strerror}; name a file that can be read"
+        yield problem(stack.file, _KUBECONFIG, text)
         return
     except ValueError:
-        yield f"{where}.kubeconfig: {path}: is not a kubeconfig file; name one"
+        yield problem(stack.file, _KUBECONFIG, f"{path}: is not a kubeconfig file; name one")
         return
     content = documents[0] if documents else None
     contexts = content.get("contexts") if isinstance(content, dict) else None
@@ -114,7 +118,9 @@ def _kubeconfig_problems(stack: Stack) -> Iterator[str]:
     names = [str(item.get("name")) for item in items if isinstance(item, dict)]
     context = stack.config.cluster.context
     if not names:
-        yield f"{where}.kubeconfig: {path}: has no contexts; name another kubeconfig"
+        text = f"{path}: has no contexts; name another kubeconfig"
+        yield problem(stack.file, _KUBECONFIG, text)
     elif context not in names:
         known = ", ".join(names)
-        yield f"{where}.context: {context!r} is not in {path}; name a context of it: {known}"
+        text = f"{context!r} is not in {path}; name a context of it: {known}"
+        yield problem(stack.file, key_at(("cluster", "context")), text)
