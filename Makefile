@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # A file of end-to-end tests waits more than it computes, so there are more workers than cores.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 3
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ check-tools: $(VENV)/installed ## build what `fleet check` and the unit tests ne
 tools: $(VENV)/installed ## build everything that the sandbox needs, once
 	@$(BIN)/python -m sandbox tools
 
-test: $(VENV)/installed ## run all tests, with a sandbox of their own
+test: $(VENV)/installed ## run all tests, on sandboxes of their own
 	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
