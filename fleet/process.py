@@ -42,10 +42,7 @@ def run(
     name = Path(args[0]).name
     command = [str(arg) for arg in args]
     if memory is not None and os.name == "posix":
-        # A shell sets the limit, because Python cannot do so safely in a program with threads.
-        # A lower limit of the user stays.
-        script = 'ulimit -d "$0" 2>/dev/null; exec "$@"'
-        command = ["/bin/sh", "-c", script, str(memory * 1024), *command]
+        command = _with_memory_limit(command, memory)
         # Go collects its garbage before it reaches this.
         env = {**(os.environ if env is None else env), "GOMEMLIMIT": f"{memory * 3 // 4}MiB"}
     try:
@@ -73,3 +70,11 @@ def run(
         last_lines = said.strip().splitlines()[-3:]
         raise CommandError(f"{name}: exit {done.returncode}: {' | '.join(last_lines)}")
     return done.stdout
+
+
+def _with_memory_limit(command: Sequence[str], memory: int) -> list[str]:
+    """Return a command that runs `command` with at most `memory` MiB."""
+    # A shell sets the limit, because Python cannot do so safely in a program with threads. A lower
+    # limit of the user stays.
+    script = 'ulimit -d "$0" 2>/dev/null; exec "$@"'
+    return ["/bin/sh", "-c", script, str(memory * 1024), *command]

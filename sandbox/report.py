@@ -80,10 +80,17 @@ class Report:
     clones: Path
     """The folder with clones of the tenants' repositories."""
 
-    def table(self, stacks: Sequence[Stack]) -> Table:
-        """Return the expected and the found value of every object, in every cluster."""
+    def wait_until_expected(self, stacks: Sequence[Stack], seconds: float) -> Table:
+        """Wait until all objects, also those of tenants, are as expected; return the last table."""
+        deadline = time.monotonic() + seconds
         expected = {stack.name: self._expected(stack) for stack in stacks}
-        found = {stack.name: _found(self.clusters.cluster(stack.name)) for stack in stacks}
+        while (table := self._table(expected)).mismatches() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return table
+
+    def _table(self, expected: Mapping[str, Values]) -> Table:
+        """Return the table of what is expected in each cluster and what it holds now."""
+        found = {name: _found(self.clusters.cluster(name)) for name in expected}
         kinds = list(_KINDS)
         names = sorted(
             {name for values in (*expected.values(), *found.values()) for name in values},
@@ -99,13 +106,6 @@ class Report:
             for name in names
         }
         return Table(clusters=list(expected), rows=rows)
-
-    def wait_until_expected(self, stacks: Sequence[Stack], seconds: float) -> Table:
-        """Wait until all objects, also those of tenants, are as expected; return the last table."""
-        deadline = time.monotonic() + seconds
-        while (table := self.table(stacks)).mismatches() and time.monotonic() < deadline:
-            time.sleep(0.5)
-        return table
 
     def wait_converged(
         self, names: Sequence[str], revision: str, seconds: float

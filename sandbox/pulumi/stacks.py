@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def unchanged(self) -> bool:
-        """Whether no resource changed."""
+        """True if no resource changed."""
         return set(self.changes) <= {"same"}
 
 
