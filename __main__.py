@@ -13,6 +13,7 @@ from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
+from fleet.identity import offboarding
 from fleet.render import commits, flux, flux_release, outputs, tree
 
 
@@ -23,6 +24,9 @@ def main() -> None:
     config = pulumi.Config(stack_files.PROJECT)
     engine.refuse_conflicts(stack, root, os.environ, config.get)
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
+    kubectl = offboarding.command(stack, kubeconfig)
+    for line in offboarding.warnings(stack, offboarding.read(kubectl), kubectl):
+        pulumi.log.warn(line)
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
     files = tree.render(stack, manifests)

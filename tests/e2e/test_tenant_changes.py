@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fleet.process import run
 from sandbox.report import is_ready
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
 from tests.e2e.support import eventually, kill_tree, watching
@@ -14,6 +15,7 @@ from tests.e2e.support import eventually, kill_tree, watching
 CLUSTER = "test"
 CLUSTERS = [CLUSTER]
 HEALTHY = 9
+HOLD = "tests.example.com/hold"
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +187,38 @@ def test_offboarding_with_a_broken_account(sandbox: Sandbox, billing: Tenant) ->
     tenant.delete()
 
 
+def test_an_offboarding_that_does_not_end_is_seen_with_the_way_out(
+    sandbox: Sandbox, billing: Tenant
+) -> None:
+    """The next run names what holds the namespace; its command ends that, then nothing is said."""
+    tenant = Tenant(sandbox=sandbox, name="sticky")
+    tenant.create([CLUSTER])
+    files = tenant.files([CLUSTER], "1")
+    app = f"deploy/{CLUSTER}/app.yaml"
+    files[app] = files[app].replace("name: app\n", f"name: app\n  finalizers: [{HOLD}]\n", 1)
+    tenant.push(files, "Hold the ConfigMap")
+    sandbox.register(CLUSTER, tenant)
+    sandbox.up(CLUSTER)
+    tenant.expect_app(CLUSTER, "1")
+    assert _warnings(sandbox) == []
+
+    sandbox.unregister(CLUSTER, tenant)
+    sandbox.up(CLUSTER)
+    namespace = tenant.namespace(CLUSTER)
+    eventually(lambda: _is_held(sandbox, namespace))
+    (warning,) = _warnings(sandbox)
+    print(f"\n{warning}")
+    assert f"the namespace {namespace} of the tenant sticky has been Terminating since" in warning
+    assert f"because configmaps/app waits for {HOLD}; if nobody will finish that, run: " in warning
+    assert sandbox.stacks.up([CLUSTER])[0].unchanged
+    assert warning in (sandbox.state / "logs" / f"pulumi-{CLUSTER}.log").read_text()
+
+    run(["sh", "-c", warning.partition(", run: ")[2]], timeout=60, env=sandbox.stacks.environment())
+    tenant.expect_gone(CLUSTER)
+    assert _warnings(sandbox) == []
+    tenant.delete()
+
+
 def test_an_interrupted_offboarding_is_completed(sandbox: Sandbox, billing: Tenant) -> None:
     """An `up` is killed after its first commit; the next one completes the removal."""
     tenant = Tenant(sandbox=sandbox, name="fickle")
@@ -200,6 +234,20 @@ def test_an_interrupted_offboarding_is_completed(sandbox: Sandbox, billing: Tena
     sandbox.up(CLUSTER)
     tenant.expect_gone(CLUSTER)
     tenant.delete()
+
+
+def _warnings(sandbox: Sandbox) -> list[str]:
+    """Return the warnings of a preview about namespaces that are being deleted."""
+    output = sandbox.stacks.run_pulumi("preview", "--stack", CLUSTER, "--color", "never")
+    return [line.partition("warning: ")[2] for line in output.splitlines() if "Terminating" in line]
+
+
+def _is_held(sandbox: Sandbox, namespace: str) -> bool:
+    found = sandbox.get(CLUSTER, "namespace", "", namespace) or {"status": {}}
+    return any(
+        (condition["type"], condition["status"]) == ("NamespaceFinalizersRemaining", "True")
+        for condition in found["status"].get("conditions", ())
+    )
 
 
 def _app_in(sandbox: Sandbox, namespace: str) -> bool:
