@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.check.artifact import ArtifactFolder
-from fleet.check.fields import Fields, mappings_in
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.fields import Fields, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import size_problem
 
