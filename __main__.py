@@ -11,9 +11,9 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
+from components.verification import verify
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
-from fleet.identity import offboarding
 from fleet.render import commits, flux, flux_release, outputs, tree
 
 
@@ -24,22 +24,27 @@ def main() -> None:
     config = pulumi.Config(stack_files.PROJECT)
     engine.refuse_conflicts(stack, root, os.environ, config.get)
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
-    kubectl = offboarding.command(stack, kubeconfig)
-    for line in offboarding.warnings(stack, offboarding.read(kubectl), kubectl):
-        pulumi.log.warn(line)
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
-    files = tree.render(stack, manifests)
+    token = pulumi.Config("github").require("token")
+    # The engine has to run nothing before both sides are known to agree.
+    verified = verify(stack, kubeconfig, tree.render(stack, manifests), token)
+    verified.compare_definitions(root)
+    verified.warn_about_namespaces()
+    files = verified.files
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
     )
-    token = pulumi.Config("github").require_secret("token")
     github = GitHubConnection(
         stack.name,
-        GitHubConnectionArgs(api_url=repository.api_url, owner=repository.owner, token=token),
+        GitHubConnectionArgs(
+            api_url=repository.api_url,
+            owner=repository.owner,
+            token=pulumi.Output.secret(token),
+        ),
     )
-    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account()])
+    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account(stack)])
     installation = FluxInstallation(
         stack.name,
         FluxInstallationArgs(waves=waves, pull_token=config.get_secret("pullToken")),
@@ -58,16 +63,18 @@ def main() -> None:
         ),
         pulumi.ResourceOptions(provider=github.provider),
     )
-    FluxSync(
+    sync = FluxSync(
         stack.name,
         FluxSyncArgs(
-            manifests=flux.sync(stack),
+            manifests=flux.sync(stack, prune=not verified.takes_over),
             flux=installation.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,
+            takes_over=verified.takes_over,
         ),
         pulumi.ResourceOptions(provider=cluster.provider),
     )
+    verified.confirm(cluster_tree, sync.resources)
     for key, value in outputs.stack_outputs(stack, kubeconfig).items():
         pulumi.export(key, value)
 

@@ -13,6 +13,7 @@ from sandbox.github.api import (
     commit_endpoints,
     content_endpoints,
     deploy_key_endpoints,
+    git_endpoints,
     repository_endpoints,
     team_endpoints,
 )
@@ -70,6 +71,9 @@ ROUTES = (
         ("GET", rf"{_REPO}/contents/?(?P<path>.*)", content_endpoints.get_contents),
         ("GET", rf"{_REPO}/commits", commit_endpoints.list_commits),
         ("GET", rf"{_REPO}/commits/(?P<ref>.+)", commit_endpoints.get_commit),
+        ("GET", rf"{_REPO}/compare/(?P<range>.+)", commit_endpoints.compare_commits),
+        ("GET", rf"{_REPO}/git/trees/(?P<tree>.+)", git_endpoints.get_tree),
+        ("GET", rf"{_REPO}/git/blobs/(?P<sha>[^/]+)", git_endpoints.get_blob),
     ),
     *_routes(
         {"contents": "write"},
