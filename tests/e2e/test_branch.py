@@ -80,9 +80,11 @@ def _preview(sandbox: Sandbox, accept: range = range(1)) -> str:
     return sandbox.stacks.run_pulumi(*args, accept=accept)
 
 
-def _resources(sandbox: Sandbox) -> Any:  # noqa: ANN401 - any JSON
+def _resources(sandbox: Sandbox) -> dict[str, Any]:
+    """Return the inputs in the state by URN. A refresh before the program may change outputs."""
     exported = sandbox.stacks.run_pulumi("stack", "export", "--stack", CLUSTER)
-    return json.loads(exported)["deployment"]["resources"]
+    resources = json.loads(exported)["deployment"]["resources"]
+    return {resource["urn"]: resource.get("inputs") for resource in resources}
 
 
 def _greeting(sandbox: Sandbox) -> str:

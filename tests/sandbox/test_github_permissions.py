@@ -19,7 +19,7 @@ FILE = {"message": "Write", "content": base64.b64encode(b"1").decode()}
 CONTENTS, SETTINGS = {"contents": "read"}, {"administration": "read"}
 WRITE_CONTENTS, WRITE_SETTINGS = {"contents": "write"}, {"administration": "write"}
 MEMBERS = {"members": "read"}
-# The calls of the GitHub provider, with the permissions in GitHub's documentation. Some of them are
+# The calls of the GitHub provider and of fleet, with the permissions in GitHub's documentation. Some of them are
 # about things that do not exist: a call that is allowed only has to get past the permissions.
 CALLS: list[tuple[str, str, Permissions]] = [
     ("GET", f"{REPO}/branches/main", CONTENTS),
@@ -27,6 +27,9 @@ CALLS: list[tuple[str, str, Permissions]] = [
     ("GET", f"{REPO}/contents/README.md?ref=main", CONTENTS),
     ("GET", f"{REPO}/commits?sha=main", CONTENTS),
     ("GET", f"{REPO}/commits/main", CONTENTS),
+    ("GET", f"{REPO}/compare/main...main", CONTENTS),
+    ("GET", f"{REPO}/git/trees/main", CONTENTS),
+    ("GET", f"{REPO}/git/blobs/none", CONTENTS),
     ("PUT", f"{REPO}/contents/a", WRITE_CONTENTS),
     ("DELETE", f"{REPO}/contents/a", WRITE_CONTENTS),
     ("POST", f"{REPO}/git/refs", WRITE_CONTENTS),
