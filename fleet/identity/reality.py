@@ -32,6 +32,8 @@ class Cluster:
     """The commit that its Flux has pulled from the place, empty without one."""
     installed_by_fleet: bool = False
     """Its Flux, or the part of it that is there, was installed by fleet."""
+    kustomizations: Mapping[str, str] = field(default_factory=dict)
+    """The paths of the Flux Kustomizations beside flux-system in its namespace, by name."""
     controllers: tuple[str, ...] = ()
     """The namespaces that have controllers of Flux."""
     operators: tuple[str, ...] = ()

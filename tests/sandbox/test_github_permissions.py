@@ -19,8 +19,8 @@ FILE = {"message": "Write", "content": base64.b64encode(b"1").decode()}
 CONTENTS, SETTINGS = {"contents": "read"}, {"administration": "read"}
 WRITE_CONTENTS, WRITE_SETTINGS = {"contents": "write"}, {"administration": "write"}
 MEMBERS = {"members": "read"}
-# The calls of the GitHub provider and of fleet, with the permissions in GitHub's documentation. Some of them are
-# about things that do not exist: a call that is allowed only has to get past the permissions.
+# The calls of the GitHub provider and of fleet, with the permissions in GitHub's documentation.
+# Some are about things that do not exist: an allowed call only has to get past the permissions.
 CALLS: list[tuple[str, str, Permissions]] = [
     ("GET", f"{REPO}/branches/main", CONTENTS),
     ("GET", f"{REPO}/git/ref/heads/main", CONTENTS),
