@@ -15,7 +15,8 @@ from fleet.process import run
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository_keys import KEYS_FILE
 from sandbox.github.team_access import Teams
-from sandbox.platform_repository import MAKES_REPOSITORIES, OWNER
+from sandbox.github.tokens import Grant
+from sandbox.platform_repository import MAKES_REPOSITORIES, NAME, OWNER
 from sandbox.sandbox_error import SandboxError
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, watching
@@ -139,6 +140,25 @@ def test_a_key_is_rotated_by_one_number(sandbox: Sandbox, ledger: None) -> None:
     assert (False, False) not in seen
     assert seen[-1] == (False, True)
     assert set(_keys(sandbox)) == {f"fleet: dev/{TENANT} 2", f"fleet: prod/{TENANT} 1"}
+
+
+def test_keys_need_no_right_to_make_repositories(sandbox: Sandbox, ledger: None) -> None:
+    """A token for the two repositories, without teams, registers and removes keys."""
+    grant = Grant(
+        owner=OWNER,
+        repositories=(NAME, REPOSITORY),
+        permissions={"contents": "write", "administration": "write"},
+    )
+    sandbox.platform_repository.change_token(grant)
+    (entry,) = sandbox.entries("prod", "tenants")
+    sandbox.configure("prod", tenants=[entry | {"deployKey": 2}])
+    sandbox.up("prod")
+    assert f"fleet: prod/{TENANT} 2" in _keys(sandbox)
+    assert f"fleet: prod/{TENANT} 1" not in _keys(sandbox)
+    sandbox.configure("prod", tenants=[entry])
+    sandbox.up("prod")
+    assert f"fleet: prod/{TENANT} 1" in _keys(sandbox)
+    sandbox.platform_repository.change_token(MAKES_REPOSITORIES)
 
 
 def test_a_key_that_does_not_work_replaces_none(sandbox: Sandbox, ledger: None) -> None:
