@@ -29,6 +29,8 @@ def main() -> None:
     token = pulumi.Config("github").require("token")
     # The engine has to run nothing before both sides are known to agree.
     verified = verify(stack, kubeconfig, tree.render(stack, manifests), token)
+    verified.compare_definitions(root)
+    verified.warn_about_namespaces()
     files = verified.files
     cluster = ClusterConnection(
         stack.name,

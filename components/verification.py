@@ -11,7 +11,7 @@ import pulumi
 from components.cluster_tree import ClusterTree
 from fleet.config.models import Stack
 from fleet.errors import ConfigError, FleetError
-from fleet.identity import branch, cluster, judge
+from fleet.identity import branch, cluster, definitions, judge, offboarding
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Cluster, Reality, Unreachable, blob_sha
 from fleet.render import identity_file
@@ -35,6 +35,24 @@ class Verification:
     def takes_over(self) -> bool:
         """Whether this run takes over a Flux that another tool installed or that was elsewhere."""
         return judge.takes_over(self.reality, self.stack)
+
+    def compare_definitions(self, root: Path) -> None:
+        """Refuse definitions that are not on the branch, and warn about those that differ there.
+
+        Raises ConfigError.
+        """
+        folders, branch = definitions.read(root, self.stack), self.reality.branch
+        if problems := definitions.missing(self.stack, folders, branch):
+            raise ConfigError(problems)
+        for line in definitions.different(self.stack, folders, branch):
+            pulumi.log.warn(line)
+
+    def warn_about_namespaces(self) -> None:
+        """Warn about namespaces of tenants that are being deleted and do not end."""
+        if isinstance(self.reality.cluster, Cluster):
+            kubectl = offboarding.command(self.stack, self.kubeconfig)
+            for line in offboarding.warnings(self.stack, offboarding.read(kubectl), kubectl):
+                pulumi.log.warn(line)
 
     def confirm(self, tree: ClusterTree, sync: Sequence[pulumi.Resource]) -> None:
         """Fail the run if Flux has not pulled what the run has committed; `sync` comes before."""

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet.check import artifact, flux_build, variables
-from fleet.check.artifact import ArtifactFolder
+from fleet.check import variables
 from fleet.check.built_object import Build, BuiltObject
-from fleet.check.fields import Fields, mapping_at
 from fleet.check.findings import Finding
 from fleet.config.models import Stack
 from fleet.errors import CommandError
+from fleet.kube import artifact, flux_build
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render import flux, layout, tree
 
@@ -131,7 +132,8 @@ class ClusterBuild:
                 for manifest in manifests
             ]
         except CommandError as error:
-            return Build([], [folder.finding("", f"does not build: {error}")])
+            problem = f"does not build: {error}"
+            return Build([], [Finding(file=step.path, object="", problem=problem)])
         return Build(objects, [])
 
     def _next_step(self, built: BuiltObject) -> _Step | None:

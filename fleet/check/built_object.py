@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleet.check.fields import Fields, mapping_at
 from fleet.check.findings import Finding
+from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest
 
 

@@ -66,7 +66,7 @@ class Reality:
     branch: Branch
 
 
-def blob_sha(text: str) -> str:
+def blob_sha(text: str | bytes) -> str:
     """Return the SHA that Git gives to a file with this text."""
-    content = text.encode()
+    content = text.encode() if isinstance(text, str) else text
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324 - Git's

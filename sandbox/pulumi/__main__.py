@@ -42,8 +42,8 @@ def _missing_secrets(sandbox: Sandbox, stack: str) -> dict[str, str]:
     file = sandbox.platform_repository.folder / f"Pulumi.{stack}.yaml"
     config = yaml.safe_load(file.read_text())["config"]
     secret_values = {
-        "github:token": sandbox.github.token,
-        "fleet:pullToken": sandbox.github.read_token,
+        "github:token": sandbox.platform_repository.token,
+        "fleet:pullToken": sandbox.platform_repository.pull_token,
     }
     tenants = config.get("fleet:tenants", ())
     if any(tenant.get("create") or tenant.get("deployKey") for tenant in tenants):

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +114,7 @@ class Stacks:
         return [running.outcome() for running in started]
 
     def run_pulumi(
-        self, *args: str, accept: tuple[int, ...] = (0,), stdin: str | None = None
+        self, *args: str, accept: Container[int] = (0,), stdin: str | None = None
     ) -> str:
         """Run a `pulumi` command in the working copy and return its output."""
         return run(

@@ -11,15 +11,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.check import artifact, build, cluster_rules, flux_build, variables
-from fleet.check.artifact import ArtifactFolder
+from fleet.check import build, cluster_rules, variables
 from fleet.check.built_object import BuiltObject
 from fleet.check.findings import Finding
-from fleet.check.references import ReferenceProblem
 from fleet.check.scopes import Scopes
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import CommandError
+from fleet.kube import artifact, flux_build
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.references import ReferenceProblem
 from tests.support import FILES, config_map, kustomization, write
 
 KEYS = (

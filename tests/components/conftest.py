@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config import load
-from fleet.identity import branch, cluster
-from fleet.identity.reality import Branch, Cluster
+from fleet.config import definitions, load
+from fleet.identity import branch, cluster, offboarding
+from fleet.identity.reality import Branch, Cluster, blob_sha
 from fleet.render import place
 from tests.components.helpers import MANIFESTS
 from tests.support import stack_file, write
 
 UID = "8c2b3c9a-1f00-4a2e-9d11-0242ac120002"
-BRANCH = Branch(repository="acme/platform", name="main", head="a" * 40)
 
 
 def agreeing_cluster(*_: object) -> Cluster:
@@ -23,11 +22,25 @@ def agreeing_cluster(*_: object) -> Cluster:
     return Cluster(uid=UID, follows=here, pulled="b" * 40, installed_by_fleet=True)
 
 
+def agreeing_branch(*_: object) -> Branch:
+    """Return a branch with the definitions of the current folder and no tree."""
+    return Branch(
+        repository="acme/platform",
+        name="main",
+        head="a" * 40,
+        files={
+            path.relative_to(Path.cwd()).as_posix(): blob_sha(path.read_bytes())
+            for path in definitions.yaml_files(Path.cwd())
+        },
+    )
+
+
 @pytest.fixture
 def agreement(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the cluster and the branch agree with the stack dev."""
     monkeypatch.setattr(cluster, "read", agreeing_cluster)
-    monkeypatch.setattr(branch, "read", lambda *_: BRANCH)
+    monkeypatch.setattr(branch, "read", agreeing_branch)
+    monkeypatch.setattr(offboarding, "read", lambda *_: [])
     # The mocked provider tells no commits.
     monkeypatch.setattr(branch, "commits_since", lambda *_: {None})
 

@@ -266,6 +266,7 @@ class TestProgram:
                 "sync": f"{kubectl} -n flux-system get gitrepositories,kustomizations",
                 "releases": f"{kubectl} get helmreleases -A",
                 "workloads": f"{kubectl} get deployments,daemonsets -A",
+                "tenants": f"{kubectl} get namespaces -l platform.example.com/tenant",
             },
         }
 

@@ -11,10 +11,11 @@ import pytest
 
 from fleet.config import load
 from fleet.errors import FleetError
-from fleet.identity import branch, cluster
+from fleet.identity import branch, cluster, offboarding
+from fleet.identity.offboarding import EndingNamespace
 from fleet.identity.reality import Branch, Cluster, Unreachable, blob_sha
 from fleet.render import identity_file, tree
-from tests.components.conftest import BRANCH, UID, agreeing_cluster
+from tests.components.conftest import UID, agreeing_branch, agreeing_cluster
 from tests.components.helpers import FILE, MANIFESTS, STACK, engine_config, names, run_program
 from tests.components.recording import Recording, run
 from tests.support import REPOSITORY, stack_file, write
@@ -43,7 +44,9 @@ def refusal(root: Path, *, preview: bool = False) -> str:
 def test_the_wrong_cluster_is_refused_before_anything_is_registered(
     preview: bool, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(branch, "read", lambda *_: dataclasses.replace(BRANCH, identity=OTHER))
+    monkeypatch.setattr(
+        branch, "read", lambda *_: dataclasses.replace(agreeing_branch(), identity=OTHER)
+    )
     refusals: list[str] = []
 
     def program() -> None:
@@ -72,7 +75,9 @@ def test_a_preview_without_its_cluster_goes_on_and_says_so(
     """Nothing is invented: the identity file is the branch's own, or is left out."""
     warnings: list[str] = []
     monkeypatch.setattr(cluster, "read", lambda *_: DOWN)
-    monkeypatch.setattr(branch, "read", lambda *_: dataclasses.replace(BRANCH, identity=identity))
+    monkeypatch.setattr(
+        branch, "read", lambda *_: dataclasses.replace(agreeing_branch(), identity=identity)
+    )
     monkeypatch.setattr(pulumi.log, "warn", warnings.append)
     recording = record(here, preview=True)
     assert warnings == [NOT_VERIFIED]
@@ -89,7 +94,7 @@ def test_the_readers_get_what_the_stack_names(here: Path, monkeypatch: pytest.Mo
 
     def read_branch(*args: object) -> Branch:
         asked.append(args[2])
-        return BRANCH
+        return agreeing_branch()
 
     monkeypatch.setattr(cluster, "read", read_cluster)
     monkeypatch.setattr(branch, "read", read_branch)
@@ -137,10 +142,10 @@ def test_a_run_that_commits_nothing_has_nothing_to_be_pulled(
 ) -> None:
     stack = load.stack(here, "dev")
     files = tree.render(stack, MANIFESTS) | {IDENTITY: identity_file.text(UID)}
-    blobs = {path: blob_sha(text) for path, text in files.items()}
-    monkeypatch.setattr(
-        branch, "read", lambda *_: dataclasses.replace(BRANCH, files=blobs, identity=UID)
-    )
+    pushed = agreeing_branch()
+    blobs = {**pushed.files, **{path: blob_sha(text) for path, text in files.items()}}
+    found = dataclasses.replace(pushed, files=blobs, identity=UID)
+    monkeypatch.setattr(branch, "read", lambda *_: found)
     commits_of_the_run(monkeypatch, agreeing_cluster(), set())
     assert len(record(here).all(FILE)) == len(files)
 
@@ -169,3 +174,42 @@ def test_a_cluster_that_is_taken_over_loses_nothing(here: Path) -> None:
     sync = taking.one(FILE, "clusters/dev/flux-system/gotk-sync.yaml").inputs["content"]
     assert "prune: true" in sync
     assert sorted(names(taking.resources)) == sorted(names(before.resources))
+
+
+def test_definitions_that_the_branch_lacks_or_has_in_another_form(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    base = "apps/podinfo/base/kustomization.yaml"
+    pushed = agreeing_branch()
+    other = dataclasses.replace(pushed, files={**pushed.files, base: "0" * 40})
+    monkeypatch.setattr(branch, "read", lambda *_: other)
+    record(here, preview=True)
+    files = {path: sha for path, sha in pushed.files.items() if path != base}
+    monkeypatch.setattr(branch, "read", lambda *_: dataclasses.replace(pushed, files=files))
+    assert f"'podinfo/overlays/dev' needs {base}, not on main" in refusal(here)
+    (warning,) = warnings
+    assert f"'podinfo/overlays/dev' has {base} in another form on main" in warning
+
+
+def test_namespaces_that_do_not_end_are_a_warning(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster that does not answer is not asked."""
+    ending = EndingNamespace(name="billing-dev", tenant="billing", since="2026-11-25T00:30:00Z")
+    asked: list[list[str]] = []
+
+    def read(kubectl: list[str]) -> list[EndingNamespace]:
+        asked.append(kubectl)
+        return [ending]
+
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    monkeypatch.setattr(offboarding, "read", read)
+    record(here)
+    (warning,) = warnings
+    assert "the namespace billing-dev of the tenant billing has been Terminating" in warning
+    monkeypatch.setattr(cluster, "read", lambda *_: DOWN)
+    record(here, preview=True)
+    assert len(asked) == 1

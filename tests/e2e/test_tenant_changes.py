@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from fleet.process import run
 from sandbox.report import is_ready
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
 from tests.e2e.support import eventually, kill_tree, watching
@@ -14,7 +15,8 @@ from tests.e2e.support import eventually, kill_tree, watching
 CLUSTER = "test"
 CLUSTERS, LEFT_OUT = [CLUSTER], "kyverno"
 HEALTHY = [f"healthy-{number}" for number in range(5)]
-NAMES = ["billing", "broken", *HEALTHY, "nomad", "mover", "fleeting", "fickle"]
+NAMES = ["billing", "broken", *HEALTHY, "nomad", "mover", "fleeting", "fickle", "sticky"]
+HOLD = "tests.example.com/hold"
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +167,33 @@ def test_offboarding_with_a_broken_account(sandbox: Sandbox, tenants: Mapping[st
     tenant.expect_gone(CLUSTER)
 
 
+def test_an_offboarding_that_does_not_end_is_seen_with_the_way_out(
+    sandbox: Sandbox, tenants: Mapping[str, Tenant]
+) -> None:
+    """The next run names what holds the namespace; its command ends that, then nothing is said."""
+    tenant = tenants["sticky"]
+    files = tenant.files([CLUSTER], "1")
+    app = f"deploy/{CLUSTER}/app.yaml"
+    files[app] = files[app].replace("name: app\n", f"name: app\n  finalizers: [{HOLD}]\n", 1)
+    assert tenant.wait(CLUSTER, tenant.push(files, "Hold the ConfigMap"))[0]
+    assert _warnings(sandbox) == []
+
+    sandbox.unregister(CLUSTER, tenant)
+    sandbox.up(CLUSTER)
+    namespace = tenant.namespace(CLUSTER)
+    eventually(lambda: _is_held(sandbox, namespace))
+    (warning,) = _warnings(sandbox)
+    print(f"\n{warning}")
+    assert f"the namespace {namespace} of the tenant sticky has been Terminating since" in warning
+    assert f"because configmaps/app waits for {HOLD}; if nobody will finish that, run: " in warning
+    assert sandbox.stacks.up([CLUSTER])[0].unchanged
+    assert warning in (sandbox.state / "logs" / f"pulumi-{CLUSTER}.log").read_text()
+
+    run(["sh", "-c", warning.partition(", run: ")[2]], timeout=60, env=sandbox.stacks.environment())
+    tenant.expect_gone(CLUSTER)
+    assert _warnings(sandbox) == []
+
+
 def test_an_interrupted_offboarding_is_completed(
     sandbox: Sandbox, tenants: Mapping[str, Tenant]
 ) -> None:
@@ -177,6 +206,20 @@ def test_an_interrupted_offboarding_is_completed(
     kill_tree(running.process)
     sandbox.up(CLUSTER)
     tenant.expect_gone(CLUSTER)
+
+
+def _warnings(sandbox: Sandbox) -> list[str]:
+    """Return the warnings of a preview about namespaces that are being deleted."""
+    output = sandbox.stacks.run_pulumi("preview", "--stack", CLUSTER, "--color", "never")
+    return [line.partition("warning: ")[2] for line in output.splitlines() if "Terminating" in line]
+
+
+def _is_held(sandbox: Sandbox, namespace: str) -> bool:
+    found = sandbox.get(CLUSTER, "namespace", "", namespace) or {"status": {}}
+    return any(
+        (condition["type"], condition["status"]) == ("NamespaceFinalizersRemaining", "True")
+        for condition in found["status"].get("conditions", ())
+    )
 
 
 def _app_in(sandbox: Sandbox, namespace: str) -> bool:

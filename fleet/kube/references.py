@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.check.artifact import ArtifactFolder
-from fleet.check.fields import Fields, mappings_in
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.fields import Fields, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import size_problem
 
@@ -124,6 +124,15 @@ def problems(built: ArtifactFolder, components: Iterable[str] = ()) -> Iterator[
                     yield reference.problem(problem)
             elif reference.is_remote or not _is_content(reference):
                 yield reference.problem(problem)
+
+
+def targets(folder: Path) -> list[Path]:
+    """Return the local files and folders that the kustomization of a folder names itself.
+
+    Raises CommandError for a kustomization that programs could read in different ways.
+    """
+    found = _references(folder, "")
+    return [item.target for item in found if not item.is_remote and not _is_content(item)]
 
 
 def _plugin_problems(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from fleet import process
-from fleet.check.findings import Finding
 from fleet.errors import CommandError, FleetError
 
 GIT_TIMEOUT = 60
@@ -45,10 +44,6 @@ class ArtifactFolder:
     def folder(self) -> Path:
         """The folder in the copy."""
         return self.copy / self.path
-
-    def finding(self, name: str, problem: str) -> Finding:
-        """Return a finding about an object or a reference in this folder."""
-        return Finding(file=self.file, object=name, problem=problem)
 
     def absence(self, path: PurePath) -> str:
         """Return the reason why a path of the repository is not in the copy."""

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fleet.check import references
-from fleet.check.artifact import ArtifactFolder
-from fleet.check.fields import Fields, mappings_in
-from fleet.check.references import ReferenceProblem
 from fleet.errors import CommandError
-from fleet.kube import kustomize, yaml_writer
+from fleet.kube import kustomize, references, yaml_writer
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.fields import Fields, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.manifest import Manifest
+from fleet.kube.references import ReferenceProblem
 from fleet.kube.yaml_reader import Loader
 
 # Flux sets the key on the right to the text that its Kustomization has at the key on the left.
@@ -41,25 +40,37 @@ def changes_files(built: ArtifactFolder, spec: Fields) -> bool:
 
 
 def manifests(built: ArtifactFolder, spec: Fields) -> list[Manifest]:
-    """Return what Flux builds from a folder for a Kustomization with `spec`.
+    """Return the objects that Flux builds from a folder for a Kustomization with `spec`.
+
+    Raises CommandError.
+    """
+    return kustomize.manifests(text(built, spec))
+
+
+def manifests_of(built: ArtifactFolder, content: Mapping[str, Any]) -> list[Manifest]:
+    """Return what kustomize builds from a folder whose kustomization has `content` instead."""
+    return kustomize.manifests(_text_of(built, content))
+
+
+def text(built: ArtifactFolder, spec: Fields) -> str:
+    """Return the text that Flux builds from a folder for a Kustomization with `spec`.
 
     The build follows all references, so `reference_problems` must have found none. The files of
     the copy are the same afterwards. Raises CommandError.
     """
     if changes_files(built, spec):
-        return manifests_of(built, _kustomization_for(built, spec))
+        return _text_of(built, _kustomization_for(built, spec))
     return _build(built)
 
 
-def manifests_of(built: ArtifactFolder, content: Mapping[str, Any]) -> list[Manifest]:
-    """Return what kustomize builds from a folder whose kustomization has `content` instead."""
+def _text_of(built: ArtifactFolder, content: Mapping[str, Any]) -> str:
     file = kustomization_file(built.folder) or built.folder / KUSTOMIZATION_FILES[0]
     try:
-        text = yaml_writer.untrusted_to_yaml(content).encode()
+        written = yaml_writer.untrusted_to_yaml(content).encode()
     except UnicodeEncodeError:
         raise CommandError("the name of a file is not UTF-8; rename it") from None
     with _restored(file):
-        file.write_bytes(text)
+        file.write_bytes(written)
         return _build(built)
 
 
@@ -78,7 +89,7 @@ def _read(file: Path) -> dict[str, Any]:
     return {_KEYS.get(key.casefold(), key): value for key, value in content.items()}
 
 
-def _build(built: ArtifactFolder) -> list[Manifest]:
+def _build(built: ArtifactFolder) -> str:
     # Flux allows references to all of the repository; `reference_problems` has found any other.
     options = ("--load-restrictor", "LoadRestrictionsNone")
     path = built.folder.relative_to(built.copy).as_posix()
