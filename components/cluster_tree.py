@@ -10,6 +10,23 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_github as github
 
+from fleet.config.models import DEFAULT_BRANCH
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormerTreeArgs:
+    """The tree that the cluster followed so far: it stays as it is, except for one file.
+
+    `branch` has the paths that `waves` lists, in the order in which they may be committed. The file
+    `redirect`, one of them, gets a `text` with which Flux follows the new tree.
+    """
+
+    branch: str
+    waves: Sequence[Sequence[str]]
+    redirect: str
+    text: str
+    message: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterTreeArgs:
@@ -18,21 +35,25 @@ class ClusterTreeArgs:
     `files` maps a path in the repository to its text, and `messages` maps it to its commit message,
     which may change only when the text does. `waves` lists the paths in the order in which they may
     be committed; the last path is the entrypoint. `needs` maps a path to the resources that must
-    exist before that file is committed.
+    exist before that file is committed. `former` is the tree that the cluster moves from. None of
+    the names can be an output: resource names and import ids contain them.
     """
 
-    repository: pulumi.Input[str]
-    branch: pulumi.Input[str]
+    repository: str
+    branch: str
     files: Mapping[str, str]
     messages: Mapping[str, str]
     waves: Sequence[Sequence[str]]
     needs: Mapping[str, Sequence[pulumi.Resource]] = field(default_factory=dict)
+    former: FormerTreeArgs | None = None
 
 
 class ClusterTree(pulumi.ComponentResource):
     """One commit for each changed file, in an order in which every commit is a valid tree.
 
-    A file is created before the file that refers to it, and removed after that one.
+    A file is created before the file that refers to it, and removed after that one. A cluster that
+    moves has two trees for a while: Flux is led from the former one to the new one when that is
+    complete, and the former one is removed by the run that no longer registers it.
     """
 
     files: list[github.RepositoryFile]
@@ -54,6 +75,8 @@ class ClusterTree(pulumi.ComponentResource):
         for wave in args.waves:
             earlier_wave = [self._committed_file(args, path, earlier_wave) for path in wave]
             self.files += earlier_wave
+        if args.former is not None:
+            self.files += self._former_tree(args.repository, args.former)
         self.digest = pulumi.Output.all(
             *(text for file in self.files for text in (file.content, file.commit_sha))
         ).apply(_digest)
@@ -62,9 +85,10 @@ class ClusterTree(pulumi.ComponentResource):
     def _committed_file(
         self, args: ClusterTreeArgs, path: str, earlier: Sequence[pulumi.Resource]
     ) -> github.RepositoryFile:
-        is_entrypoint = path == args.waves[-1][-1]
+        # Earlier versions named the files of every branch by their paths alone.
+        has_former_name = args.branch != DEFAULT_BRANCH and args.former is None
         return github.RepositoryFile(
-            path,
+            _resource_name(args.branch, path),
             repository=args.repository,
             branch=args.branch,
             file=path,
@@ -75,13 +99,66 @@ class ClusterTree(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*earlier, *args.needs.get(path, ())],
-                # The user has to unprotect the entrypoint before `pulumi destroy` goes on.
-                protect=is_entrypoint,
-                # The entrypoint stays even then. Without it Flux generates one from the files that
-                # are left, and prunes what they list as they go. With it the build only fails.
-                retain_on_delete=is_entrypoint,
+                aliases=[pulumi.Alias(name=path)] if has_former_name else None,
+                deleted_with=self._entrypoint_owner(args.waves, path),
             ),
         )
+
+    def _former_tree(
+        self, repository: str, former: FormerTreeArgs
+    ) -> list[github.RepositoryFile]:
+        """Register the files of the former tree, and lead Flux from there to the new tree."""
+        files: list[github.RepositoryFile] = []
+        earlier_wave: list[github.RepositoryFile] = []
+        for wave in former.waves:
+            earlier_wave = [
+                self._former_file(repository, former, path, earlier_wave) for path in wave
+            ]
+            files += earlier_wave
+        return files
+
+    def _former_file(
+        self,
+        repository: str,
+        former: FormerTreeArgs,
+        path: str,
+        earlier: Sequence[pulumi.Resource],
+    ) -> github.RepositoryFile:
+        is_redirect = path == former.redirect
+        return github.RepositoryFile(
+            _resource_name(former.branch, path),
+            repository=repository,
+            branch=former.branch,
+            file=path,
+            # The other files keep their texts, which this run does not know.
+            content=former.text if is_redirect else "",
+            commit_message=former.message if is_redirect else None,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Flux may follow the new tree only when all of it is committed.
+                depends_on=[*earlier, *(self.files if is_redirect else ())],
+                # The file exists, also when the state was lost.
+                import_=f"{repository}:{path}:{former.branch}",
+                ignore_changes=["overwriteOnCreate"] if is_redirect else ["*"],
+                deleted_with=self._entrypoint_owner(former.waves, path),
+            ),
+        )
+
+    def _entrypoint_owner(
+        self, waves: Sequence[Sequence[str]], path: str
+    ) -> pulumi.Resource | None:
+        """Return the resource without which an entrypoint stays in Git, None for other files.
+
+        When a whole stack is destroyed, the entrypoint stays. Without it Flux would generate one
+        from the files that are left, and prune what they list as they go. With it the build only
+        fails. When the cluster has moved, the former entrypoint goes with its tree.
+        """
+        return self if path == waves[-1][-1] else None
+
+
+def _resource_name(branch: str, path: str) -> str:
+    """Return the name of a file's resource; a state has the trees of two branches in a move."""
+    return path if branch == DEFAULT_BRANCH else f"{branch}:{path}"
 
 
 def _digest(texts: Sequence[str]) -> str:

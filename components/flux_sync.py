@@ -46,7 +46,13 @@ class FluxSync(pulumi.ComponentResource):
             metadata["namespace"],
             metadata["name"],
             token=args.digest,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[applied, *args.tree]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[applied, *args.tree],
+                # The user has to unprotect it before `pulumi destroy` goes on. It is nothing that
+                # leaves the program when the cluster moves.
+                protect=True,
+            ),
         )
         # The GitRepository reports why a pull failed; the Kustomization would only report that it
         # has no source. So the pull comes first.

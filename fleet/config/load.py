@@ -15,6 +15,7 @@ from fleet.config import (
     definitions,
     entry_rules,
     esc,
+    move_rules,
     outlines,
     stack_files,
     tenant_rules,
@@ -96,7 +97,10 @@ def _load(checkout: _Checkout, name: str) -> Stack:
     problems += _shared_clusters(outline, others)
     if problems:
         raise ConfigError(problems)
-    return Stack(name=name, file=file, config=found.config())
+    stack = Stack(name=name, file=file, config=found.config())
+    if problems := [*move_rules.problems(stack, checkout.own)]:
+        raise ConfigError(problems)
+    return stack
 
 
 def _name_problem(checkout: _Checkout, name: str) -> str | None:
