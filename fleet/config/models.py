@@ -89,8 +89,14 @@ class FormerPlace(Strict):
     )
 
 
+UID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+ClusterUid = Annotated[
+    str, Matches(f"^{UID}$", "must be the UID of a cluster's namespace kube-system")
+]
+
+
 class Cluster(Strict):
-    """The connection to exactly one cluster, and its environment."""
+    """The connection to exactly one cluster, its environment, and decisions about its identity."""
 
     kubeconfig: ShortPath = Field(description="path of the kubeconfig file; ~ is your home")
     context: NonEmpty = Field(description="context in that file; never the current one")
@@ -107,6 +113,14 @@ class Cluster(Strict):
     moves_from: FormerPlace | None = Field(
         default=None,
         description="branch or stack that the cluster followed so far, while it moves from there",
+    )
+    replaces: ClusterUid | None = Field(
+        default=None,
+        description="UID of the former cluster, when this one was built in its place; good once",
+    )
+    adopts: ClusterUid | None = Field(
+        default=None,
+        description="UID of this cluster, to take over the Flux that it has; good once",
     )
 
 

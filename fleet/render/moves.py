@@ -37,6 +37,11 @@ def redirect(stack: Stack, former: Stack) -> tuple[str, str]:
     return f"{former.path}/{layout.SYNC_FILE}", f"{stack.path}/{layout.SYNC_FILE}"
 
 
-def in_tree(stack: Stack, paths: Collection[str]) -> list[str]:
-    """Return those of the paths of a branch that are in a stack's tree, sorted."""
+def tree_paths(stack: Stack, paths: Collection[str]) -> list[str]:
+    """Return those of the paths of a branch that are in a stack's tree, sorted.
+
+    A tree is removed entrypoint first, so one without an entrypoint has no paths any more.
+    """
+    if f"{stack.path}/{layout.ENTRYPOINT}" not in paths:
+        return []
     return sorted(path for path in paths if path.startswith(f"{stack.path}/"))

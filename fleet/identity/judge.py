@@ -1,0 +1,190 @@
+"""The judgement whether a stack may be written: what is refused, and the way on.
+
+Everything here decides from plain values. What a run writes is never decided by the state of
+Pulumi, which may be lost or belong to another time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from fleet.config.keys import key_at
+from fleet.config.models import Stack
+from fleet.config.problem import problem
+from fleet.identity import former
+from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
+from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.render import header, identity_file, layout, place
+
+
+def judge(reality: Reality, stack: Stack, files: Collection[str]) -> list[str]:
+    """Return the reasons why a stack may not be written, one line each.
+
+    `files` are the paths that the run generates. A cluster that cannot be reached gives no reason
+    here; `unverified` tells about it.
+    """
+    branch, cluster = reality.branch, reality.cluster
+    if branch.head is None:
+        return [_missing_branch(branch, stack)]
+    problems = [*_edited_files(branch, stack, files)]
+    if isinstance(cluster, Cluster):
+        # The others follow from the first one, and have another way on.
+        reasons = [
+            *former.problems(reality.former, cluster, stack),
+            *_identity_problems(cluster, branch, stack),
+        ]
+        problems += reasons[:1]
+        problems += _other_installations(cluster, stack)
+    return problems
+
+
+def unverified(cluster: Unreachable, stack: Stack) -> str:
+    """Return the line about a cluster that cannot be reached."""
+    return _about_context(
+        stack,
+        f"{_context(stack)} cannot be reached, so its identity is not verified: {cluster.reason}; "
+        "repair the connection and run the same command again",
+    )
+
+
+def takes_over(reality: Reality, stack: Stack) -> bool:
+    """Say whether this run takes over a Flux that fleet did not install or that follows another.
+
+    What such a Flux runs must not be pruned when it begins to follow the stack's tree.
+    """
+    cluster = reality.cluster
+    return (
+        isinstance(cluster, Cluster)
+        and cluster.uid == stack.config.cluster.adopts
+        and (_elsewhere(cluster, stack) is not None or _is_foreign(cluster))
+    )
+
+
+def _missing_branch(branch: Branch, stack: Stack) -> str:
+    text = f"{branch.name!r} does not exist in {branch.repository}; create it and push it"
+    return problem(stack.file, key_at(("repository", "branch")), text)
+
+
+def _edited_files(branch: Branch, stack: Stack, files: Collection[str]) -> Iterator[str]:
+    action = "run `fleet render --out .`, review the difference, commit and push it"
+    for path, text in sorted(branch.texts.items()):
+        if _is_edited(branch, stack, text, path in files):
+            yield (
+                f"{path}: was edited on {branch.name}, because its text is not the one that its "
+                f"header has the checksum of; {action}"
+            )
+    own = identity_file.path(stack)
+    if own in branch.files and branch.identity is None:
+        yield f"{own}: was edited on {branch.name}, so its cluster is not known; restore the file"
+
+
+def _is_edited(branch: Branch, stack: Stack, text: str, is_generated: bool) -> bool:
+    if not text.startswith(header.first_line(stack.file)):
+        # A file that the run does not generate is somebody's own.
+        return is_generated
+    if not header.has_checksum(text) and not _has_checksums(branch, stack):
+        return False
+    return not header.fits(text)
+
+
+def _has_checksums(branch: Branch, stack: Stack) -> bool:
+    """Say whether all generated files of the tree have checksums, which earlier versions wrote not.
+
+    The entrypoint is committed last. Until it has one, an interrupted run may have left others.
+    """
+    entrypoint = f"{stack.path}/{layout.ENTRYPOINT}"
+    text = branch.texts.get(entrypoint)
+    # A file without a text is as it will be written.
+    return entrypoint in branch.files and (text is None or header.has_checksum(text))
+
+
+def _identity_problems(cluster: Cluster, branch: Branch, stack: Stack) -> Iterator[str]:
+    """Yield the reasons why the stack may not have this cluster, the clearest one first."""
+    config = stack.config.cluster
+    here, elsewhere = place.of_stack(stack), _elsewhere(cluster, stack)
+    leads = f"{_context(stack)} leads to the cluster {cluster.uid}"
+    if branch.identity not in (None, cluster.uid, config.replaces):
+        tree = f"{stack.path} on {branch.name} is for the cluster {branch.identity}"
+        if elsewhere:
+            text = f"{leads}, which follows {elsewhere}, but {tree}; name the context of that one"
+        else:
+            text = (
+                f"{leads}, but {tree}; correct the context, or set "
+                f"{key_at(('cluster', 'replaces'))}: {branch.identity} if it was rebuilt"
+            )
+        yield _about_context(stack, text)
+    for other in _other_trees(cluster, branch, stack):
+        yield _about_context(
+            stack,
+            f"{leads}, which is also the cluster of {other} on {branch.name}; "
+            "keep one stack for each cluster",
+        )
+    adopt = f"to take it over, set {key_at(('cluster', 'adopts'))}: {cluster.uid}"
+    move = former.way_on(cluster, stack)
+    if config.adopts == cluster.uid:
+        return
+    if elsewhere:
+        yield _about_context(
+            stack, f"{leads}, which follows {elsewhere}, but this stack is {here}; {move or adopt}"
+        )
+    elif _is_foreign(cluster):
+        where = ", ".join(cluster.controllers) or FLUX_NAMESPACE
+        yield _about_context(
+            stack, f"{leads}, which has a Flux in {where} that fleet did not install; {adopt}"
+        )
+
+
+def _other_installations(cluster: Cluster, stack: Stack) -> Iterator[str]:
+    """Yield a problem for each installation of Flux that fleet cannot take over."""
+    has = f"{_context(stack)} leads to the cluster {cluster.uid}, which has"
+    for namespace in cluster.controllers:
+        if namespace != FLUX_NAMESPACE:
+            yield _about_context(
+                stack,
+                f"{has} another Flux in the namespace {namespace}; remove it with `flux uninstall "
+                f"--namespace {namespace}`, which leaves what it applied",
+            )
+    for name in cluster.operators:
+        yield _about_context(
+            stack,
+            f"{has} the FluxInstance {name}, which installs another Flux; delete it, which leaves "
+            "what Flux applied",
+        )
+
+
+def _elsewhere(cluster: Cluster, stack: Stack) -> str | None:
+    """Return the other place that a cluster follows, or for which fleet began to install Flux."""
+    here = place.of_stack(stack)
+    accepted = [here, *former.places(stack)]
+    if cluster.follows is not None:
+        is_accepted = any(cluster.follows.is_part_of(accept) for accept in accepted)
+        return None if is_accepted else str(cluster.follows)
+    return None if cluster.claim in ("", *map(str, accepted)) else cluster.claim
+
+
+def _is_foreign(cluster: Cluster) -> bool:
+    is_there = cluster.follows is not None or FLUX_NAMESPACE in cluster.controllers
+    return is_there and not cluster.installed_by_fleet
+
+
+def _other_trees(cluster: Cluster, branch: Branch, stack: Stack) -> list[str]:
+    """Return the other trees on the branch that are for the same cluster."""
+    same = blob_sha(identity_file.text(cluster.uid))
+    trees = [
+        path.removesuffix(f"/{layout.IDENTITY_FILE}")
+        for path, sha in sorted(branch.files.items())
+        if sha == same and path.endswith(f"/{layout.IDENTITY_FILE}")
+    ]
+    return [
+        tree
+        for tree in trees
+        if tree != stack.path and not former.is_left_behind(branch, tree, cluster, stack)
+    ]
+
+
+def _context(stack: Stack) -> str:
+    return repr(stack.config.cluster.context)
+
+
+def _about_context(stack: Stack, text: str) -> str:
+    return problem(stack.file, key_at(("cluster", "context")), text)
