@@ -11,21 +11,7 @@ import pulumi
 import pulumi_github as github
 
 from fleet.config.models import DEFAULT_BRANCH
-
-
-@dataclass(frozen=True, kw_only=True)
-class FormerTreeArgs:
-    """The tree that the cluster followed so far: it stays as it is, except for one file.
-
-    `branch` has the paths that `waves` lists, in the order in which they may be committed. The file
-    `redirect`, one of them, gets a `text` with which Flux follows the new tree.
-    """
-
-    branch: str
-    waves: Sequence[Sequence[str]]
-    redirect: str
-    text: str
-    message: str
+from fleet.render.moves import FormerTree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +31,7 @@ class ClusterTreeArgs:
     messages: Mapping[str, str]
     waves: Sequence[Sequence[str]]
     needs: Mapping[str, Sequence[pulumi.Resource]] = field(default_factory=dict)
-    former: FormerTreeArgs | None = None
+    former: FormerTree | None = None
 
 
 class ClusterTree(pulumi.ComponentResource):
@@ -104,9 +90,7 @@ class ClusterTree(pulumi.ComponentResource):
             ),
         )
 
-    def _former_tree(
-        self, repository: str, former: FormerTreeArgs
-    ) -> list[github.RepositoryFile]:
+    def _former_tree(self, repository: str, former: FormerTree) -> list[github.RepositoryFile]:
         """Register the files of the former tree, and lead Flux from there to the new tree."""
         files: list[github.RepositoryFile] = []
         earlier_wave: list[github.RepositoryFile] = []
@@ -120,7 +104,7 @@ class ClusterTree(pulumi.ComponentResource):
     def _former_file(
         self,
         repository: str,
-        former: FormerTreeArgs,
+        former: FormerTree,
         path: str,
         earlier: Sequence[pulumi.Resource],
     ) -> github.RepositoryFile:

@@ -54,6 +54,8 @@ class Report:
     accepted: list[AcceptedFinding] = field(default_factory=list)
     # One line for each acceptance that no finding needs.
     unused: list[str] = field(default_factory=list)
+    # One line for each key of a stack file that has done its work.
+    finished: list[str] = field(default_factory=list)
     # The number of objects by apiVersion and kind.
     without_schema: Counter[str] = field(default_factory=Counter)
 

@@ -39,7 +39,7 @@ def problems(stack: Stack, stacks: Collection[str]) -> Iterator[str]:
         yield problem(
             stack.file,
             key_at(("cluster", "environment")),
-            f"missing, so the environment would change with the stack's name; "
+            "missing, so the environment would change with the name of the stack; "
             f"set it to the one that {former.stack} had, {former.stack} if it had none",
         )
 

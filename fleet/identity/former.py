@@ -36,7 +36,7 @@ def places(stack: Stack) -> list[Place]:
 def problems(branch: Branch | None, cluster: Cluster, stack: Stack) -> Iterator[str]:
     """Yield the reason why a cluster cannot move from the tree that `branch` has."""
     former = moves.former_stack(stack)
-    if former is None or branch is None or not moves.tree_paths(former, branch.files):
+    if former is None or branch is None or not moves.has_tree(former, branch.files):
         return
     tree = f"{former.path} on {branch.name}"
     if branch.identity is None:
@@ -83,5 +83,8 @@ def is_left_behind(branch: Branch, tree: str, cluster: Cluster, stack: Stack) ->
         f"{tree}/{layout.ENTRYPOINT}" not in branch.files
         or (cluster.follows is not None and cluster.follows.path == tree)
         or tree in [known.path for known in places(stack)]
-        or redirected == branch.files.get(f"{stack.path}/{layout.SYNC_FILE}")
+        or (
+            redirected is not None
+            and redirected == branch.files.get(f"{stack.path}/{layout.SYNC_FILE}")
+        )
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from fleet.config.models import Stack
 from fleet.config.stack_files import own_file
-from fleet.render import layout
+from fleet.render import commits, layout
 
 
 def former_stack(stack: Stack) -> Stack | None:
@@ -32,16 +32,45 @@ def former_names(stack: Stack) -> list[str]:
     return [former.name] if former and former.name != stack.name else []
 
 
-def redirect(stack: Stack, former: Stack) -> tuple[str, str]:
-    """Return the paths of the file that leads Flux on: the former tree's, and its new text's."""
-    return f"{former.path}/{layout.SYNC_FILE}", f"{stack.path}/{layout.SYNC_FILE}"
+def has_tree(stack: Stack, paths: Container[str]) -> bool:
+    """Say whether a branch with these paths has the tree of a stack.
 
-
-def tree_paths(stack: Stack, paths: Collection[str]) -> list[str]:
-    """Return those of the paths of a branch that are in a stack's tree, sorted.
-
-    A tree is removed entrypoint first, so one without an entrypoint has no paths any more.
+    A tree is removed entrypoint first, so one without an entrypoint is no tree any more.
     """
-    if f"{stack.path}/{layout.ENTRYPOINT}" not in paths:
-        return []
-    return sorted(path for path in paths if path.startswith(f"{stack.path}/"))
+    return f"{stack.path}/{layout.ENTRYPOINT}" in paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormerTree:
+    """The tree that a cluster followed so far: it stays as it is, except for one file.
+
+    `branch` has the paths that `waves` lists, in the order in which they may be committed; the last
+    one is the entrypoint. The file `redirect`, one of them, gets a `text` with which Flux follows
+    the new tree.
+    """
+
+    branch: str
+    waves: Sequence[Sequence[str]]
+    redirect: str
+    text: str
+    message: str
+
+
+def former_tree(stack: Stack, files: Mapping[str, str], paths: Container[str]) -> FormerTree | None:
+    """Return the tree that a cluster moves from, None if it moves from none or has none there.
+
+    `files` are the texts of the stack's own tree. `paths` are all that the former branch has; those
+    below the former tree that the own tree has not are somebody else's.
+    """
+    former = former_stack(stack)
+    if former is None or not has_tree(former, paths):
+        return None
+    moved = (former.path + path.removeprefix(stack.path) for path in files)
+    return FormerTree(
+        branch=former.config.repository.branch,
+        waves=commits.commit_waves(former, [path for path in moved if path in paths]),
+        redirect=f"{former.path}/{layout.SYNC_FILE}",
+        text=files[f"{stack.path}/{layout.SYNC_FILE}"],
+        message=f"{stack.name}: {layout.SYNC_FILE} of {former.path} leads to {stack.path} of "
+        f"{stack.config.repository.branch}",
+    )
