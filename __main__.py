@@ -11,9 +11,10 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
+from components.verification import verify
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
-from fleet.render import commits, flux, flux_release, outputs, tree
+from fleet.render import commits, flux, flux_release, moves, outputs, tree
 
 
 def main() -> None:
@@ -25,21 +26,31 @@ def main() -> None:
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
-    files = tree.render(stack, manifests)
+    token = pulumi.Config("github").require("token")
+    # The engine has to run nothing before both sides are known to agree.
+    verified = verify(stack, kubeconfig, tree.render(stack, manifests), token)
+    files = verified.files
+    # Without its former name, the engine would replace all that a renamed stack has.
+    aliases = [pulumi.Alias(name=name) for name in moves.former_names(stack)]
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
+        pulumi.ResourceOptions(aliases=aliases),
     )
-    token = pulumi.Config("github").require_secret("token")
     github = GitHubConnection(
         stack.name,
-        GitHubConnectionArgs(api_url=repository.api_url, owner=repository.owner, token=token),
+        GitHubConnectionArgs(
+            api_url=repository.api_url,
+            owner=repository.owner,
+            token=pulumi.Output.secret(token),
+        ),
+        pulumi.ResourceOptions(aliases=aliases),
     )
-    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account()])
+    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account(stack)])
     installation = FluxInstallation(
         stack.name,
         FluxInstallationArgs(waves=waves, pull_token=config.get_secret("pullToken")),
-        pulumi.ResourceOptions(provider=cluster.provider),
+        pulumi.ResourceOptions(provider=cluster.provider, aliases=aliases),
     )
     needs = register_tenants(stack, root, installation, [cluster.provider, github.provider])
     cluster_tree = ClusterTree(
@@ -51,19 +62,23 @@ def main() -> None:
             messages=commits.commit_messages(stack, files),
             waves=commits.commit_waves(stack, list(files)),
             needs=needs,
+            existing=verified.existing,
+            former=verified.former_tree,
         ),
-        pulumi.ResourceOptions(provider=github.provider),
+        pulumi.ResourceOptions(provider=github.provider, aliases=aliases),
     )
-    FluxSync(
+    sync = FluxSync(
         stack.name,
         FluxSyncArgs(
-            manifests=flux.sync(stack),
+            manifests=flux.sync(stack, prune=not verified.takes_over),
             flux=installation.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,
+            takes_over=verified.takes_over,
         ),
-        pulumi.ResourceOptions(provider=cluster.provider),
+        pulumi.ResourceOptions(provider=cluster.provider, aliases=aliases),
     )
+    verified.confirm(cluster_tree, sync.resources)
     for key, value in outputs.stack_outputs(stack, kubeconfig).items():
         pulumi.export(key, value)
 

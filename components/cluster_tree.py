@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -21,8 +21,9 @@ class ClusterTreeArgs:
     `files` maps a path in the repository to its text, and `messages` maps it to its commit message,
     which may change only when the text does. `waves` lists the paths in the order in which they may
     be committed; the last path is the entrypoint. `needs` maps a path to the resources that must
-    exist before that file is committed. `former` is the tree that the cluster moves from. None of
-    the names can be an output: resource names and import ids contain them.
+    exist before that file is committed. `existing` are the paths that the branch has already with
+    that text. `former` is the tree that the cluster moves from. No name can be an output: resource
+    names and import ids contain them.
     """
 
     repository: str
@@ -31,6 +32,7 @@ class ClusterTreeArgs:
     messages: Mapping[str, str]
     waves: Sequence[Sequence[str]]
     needs: Mapping[str, Sequence[pulumi.Resource]] = field(default_factory=dict)
+    existing: Container[str] = ()
     former: FormerTree | None = None
 
 
@@ -43,6 +45,8 @@ class ClusterTree(pulumi.ComponentResource):
     """
 
     files: list[github.RepositoryFile]
+    commits: dict[str, pulumi.Output[str]]
+    """The last commit of each file, by its path."""
     digest: pulumi.Output[str]
     """A short text that changes with every run that commits something.
 
@@ -57,10 +61,14 @@ class ClusterTree(pulumi.ComponentResource):
     ) -> None:
         super().__init__("fleet:index:ClusterTree", name, None, opts)
         self.files = []
+        self.commits = {}
         earlier_wave: list[github.RepositoryFile] = []
         for wave in args.waves:
             earlier_wave = [self._committed_file(args, path, earlier_wave) for path in wave]
             self.files += earlier_wave
+            self.commits |= {
+                path: file.commit_sha for path, file in zip(wave, earlier_wave, strict=True)
+            }
         if args.former is not None:
             self.files += self._former_tree(args.repository, args.former)
         self.digest = pulumi.Output.all(
@@ -73,6 +81,8 @@ class ClusterTree(pulumi.ComponentResource):
     ) -> github.RepositoryFile:
         # Earlier versions named the files of every branch by their paths alone.
         has_former_name = args.branch != DEFAULT_BRANCH and args.former is None
+        # A state that is lost, or that an interrupted run did not write, does not know such a file.
+        exists = path in args.existing
         return github.RepositoryFile(
             _resource_name(args.branch, path),
             repository=args.repository,
@@ -80,12 +90,13 @@ class ClusterTree(pulumi.ComponentResource):
             file=path,
             content=args.files[path],
             commit_message=args.messages[path],
-            # A run that was interrupted may have committed a file that the state does not know.
             overwrite_on_create=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*earlier, *args.needs.get(path, ())],
                 aliases=[pulumi.Alias(name=path)] if has_former_name else None,
+                import_=_import_id(args.repository, args.branch, path) if exists else None,
+                ignore_changes=["*"] if exists else None,
                 deleted_with=self._entrypoint_owner(args.waves, path),
             ),
         )
@@ -122,7 +133,7 @@ class ClusterTree(pulumi.ComponentResource):
                 # Flux may follow the new tree only when all of it is committed.
                 depends_on=[*earlier, *(self.files if is_redirect else ())],
                 # The file exists, also when the state was lost.
-                import_=f"{repository}:{path}:{former.branch}",
+                import_=_import_id(repository, former.branch, path),
                 ignore_changes=["overwriteOnCreate"] if is_redirect else ["*"],
                 deleted_with=self._entrypoint_owner(former.waves, path),
             ),
@@ -143,6 +154,11 @@ class ClusterTree(pulumi.ComponentResource):
 def _resource_name(branch: str, path: str) -> str:
     """Return the name of a file's resource; a state has the trees of two branches in a move."""
     return path if branch == DEFAULT_BRANCH else f"{branch}:{path}"
+
+
+def _import_id(repository: str, branch: str, path: str) -> str:
+    """Return the id by which the provider reads a file that the state does not know."""
+    return f"{repository}:{path}:{branch}"
 
 
 def _digest(texts: Sequence[str]) -> str:

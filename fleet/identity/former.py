@@ -33,6 +33,15 @@ def places(stack: Stack) -> list[Place]:
     ]
 
 
+def stack_files(stack: Stack) -> list[str]:
+    """Return the name of the stack file from which the former tree was made, in a list.
+
+    A cluster that moves back finds the tree that it left, which leads to the one it comes from.
+    """
+    former = moves.former_stack(stack)
+    return [former.file] if former else []
+
+
 def problems(branch: Branch | None, cluster: Cluster, stack: Stack) -> Iterator[str]:
     """Yield the reason why a cluster cannot move from the tree that `branch` has."""
     former = moves.former_stack(stack)

@@ -48,16 +48,45 @@ def unverified(cluster: Unreachable, stack: Stack) -> str:
 
 
 def takes_over(reality: Reality, stack: Stack) -> bool:
-    """Say whether this run takes over a Flux that fleet did not install or that follows another.
+    """Say whether this run takes over the Flux of a cluster, by decision of the stack file.
 
-    What such a Flux runs must not be pruned when it begins to follow the stack's tree.
+    What such a Flux runs must not be pruned when it begins to follow the stack's tree. An
+    interrupted run may have made it follow already, so the decision alone counts.
     """
     cluster = reality.cluster
-    return (
-        isinstance(cluster, Cluster)
-        and cluster.uid == stack.config.cluster.adopts
-        and (_elsewhere(cluster, stack) is not None or _is_foreign(cluster))
-    )
+    return isinstance(cluster, Cluster) and cluster.uid == stack.config.cluster.adopts
+
+
+def not_arrived(
+    before: Reality, after: Cluster | Unreachable, stack: Stack, missing: Collection[str]
+) -> str | None:
+    """Return the reason why a run has not reached its cluster, None if it has.
+
+    `after` is the cluster at the end of the run, and `missing` are the commits of the run that its
+    Flux has not pulled.
+    """
+    if isinstance(after, Unreachable):
+        return unverified(after, stack)
+    leads = f"{_context(stack)} leads to the cluster {after.uid}"
+    here = place.of_stack(stack)
+    again = "run `pulumi up` again"
+    if isinstance(before.cluster, Cluster) and before.cluster.uid != after.uid:
+        text = f"{leads} now, and led to {before.cluster.uid} before; {again}"
+    elif after.follows is None or not after.follows.is_same(here):
+        text = f"{leads}, which follows {after.follows} after this run, and not {here}; {again}"
+    elif missing:
+        text = (
+            f"{leads}, whose Flux has pulled the commit {after.pulled or 'none'}, which does not "
+            f"contain {min(missing)} of this run; {again}"
+        )
+    elif before.former is not None and after.applied != f"{here.branch}@sha1:{after.pulled}":
+        text = (
+            f"{leads}, whose Flux has pulled the commit {after.pulled or 'none'} of {here} and has "
+            f"applied {after.applied or 'nothing'}; {again}"
+        )
+    else:
+        return None
+    return _about_context(stack, text)
 
 
 def _missing_branch(branch: Branch, stack: Stack) -> str:
@@ -79,7 +108,8 @@ def _edited_files(branch: Branch, stack: Stack, files: Collection[str]) -> Itera
 
 
 def _is_edited(branch: Branch, stack: Stack, text: str, is_generated: bool) -> bool:
-    if not text.startswith(header.first_line(stack.file)):
+    known = [header.first_line(file) for file in (stack.file, *former.stack_files(stack))]
+    if not text.startswith(tuple(known)):
         # A file that the run does not generate is somebody's own.
         return is_generated
     if not header.has_checksum(text) and not _has_checksums(branch, stack):

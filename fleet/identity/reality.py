@@ -28,6 +28,10 @@ class Cluster:
     follows: Place | None = None
     claim: str = ""
     """The place for which fleet has begun to install Flux, as a text; empty without one."""
+    pulled: str = ""
+    """The commit that its Flux has pulled from the place, empty without one."""
+    applied: str = ""
+    """The revision that its root Kustomization, as it is now, has applied; empty without one."""
     installed_by_fleet: bool = False
     """Its Flux, or the part of it that is there, was installed by fleet."""
     controllers: tuple[str, ...] = ()

@@ -22,11 +22,17 @@ class Place:
 
     def is_part_of(self, other: Place) -> bool:
         """Say whether the other place has all parts that this one names."""
-        return (
-            self.branch in ("", other.branch)
-            and self.path in ("", other.path)
-            and same_repository(self.url) in ("", same_repository(other.url))
+        return all(
+            mine in ("", others) for mine, others in zip(self._parts, other._parts, strict=True)
         )
+
+    def is_same(self, other: Place) -> bool:
+        """Say whether both are one place, however the repository's URL is spelled."""
+        return self._parts == other._parts
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        return same_repository(self.url), self.branch, self.path
 
 
 def of_stack(stack: Stack) -> Place:

@@ -46,7 +46,7 @@ def render(stack: Stack, install_manifests: str | None) -> dict[str, str]:
 def _flux_files(stack: Stack, install_manifests: str | None) -> dict[str, str]:
     files = {
         layout.SYNC_FILE: to_yaml(*flux.sync(stack)),
-        layout.ACCOUNT_FILE: to_yaml(*flux.platform_account()),
+        layout.ACCOUNT_FILE: to_yaml(*flux.platform_account(stack)),
     }
     if install_manifests is not None:
         files[layout.COMPONENTS_FILE] = install_manifests

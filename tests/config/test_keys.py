@@ -46,7 +46,8 @@ def test_every_nested_model_is_found() -> None:
     models = {declaration.model for declaration in DECLARED.values() if declaration.model}
     assert {model.__name__ for model in models} == {
         "StackConfig", "Repository", "Cluster", "FormerPlace", "Flux", "Entry", "TenantConfig",
-        "TenantDefaults", "TenantRepository", "Limits", "ExtraKinds", "InFluxSystem", "TenantCredentials",
+        "TenantDefaults", "TenantRepository", "Limits", "ExtraKinds", "InFluxSystem",
+        "TenantCredentials",
     }  # fmt: skip
 
 
