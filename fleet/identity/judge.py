@@ -73,7 +73,8 @@ def not_arrived(
     if isinstance(before.cluster, Cluster) and before.cluster.uid != after.uid:
         text = f"{leads} now, and led to {before.cluster.uid} before; {again}"
     elif after.follows is None or not after.follows.is_same(here):
-        text = f"{leads}, which follows {after.follows} after this run, and not {here}; {again}"
+        follows = after.follows or "nothing"
+        text = f"{leads}, which follows {follows} after this run, and not {here}; {again}"
     elif missing:
         text = (
             f"{leads}, whose Flux has pulled the commit {after.pulled or 'none'}, which does not "
