@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,19 +64,16 @@ class Verification:
         committed = [commit for path, commit in tree.commits.items() if path not in existing]
         # The URNs are known when the resources are there, so Flux has pulled by then.
         followed = [resource.urn for resource in sync]
-        pulumi.Output.all(committed, followed).apply(self._confirm)
+        pulumi.Output.all(committed, followed).apply(lambda known: self._confirm(known[0]))
 
-    async def _confirm(self, known: Sequence[Sequence[str]]) -> bool:
-        """Return true when the cluster has what the run has committed. Raises RunError."""
-        commits, _ = known
+    def _confirm(self, commits: Sequence[str]) -> None:
         end = time.monotonic() + _MOVE_SECONDS
-        while (problem := await asyncio.to_thread(self._not_arrived, commits)) is not None:
+        while (problem := self._not_arrived(commits)) is not None:
             # Flux pulls at once what it follows, but it follows another place only after it has
             # pulled and applied the file that leads there.
             if self.reality.former is None or time.monotonic() > end:
                 raise pulumi.RunError(problem)
-            await asyncio.sleep(_PAUSE_SECONDS)
-        return True
+            time.sleep(_PAUSE_SECONDS)
 
     def _not_arrived(self, commits: Sequence[str]) -> str | None:
         after = cluster.read(self.kubeconfig, self.stack.config.cluster.context)
