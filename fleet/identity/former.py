@@ -78,11 +78,15 @@ def way_on(cluster: Cluster, stack: Stack) -> str | None:
         "branch": follows.branch if follows.branch != here.branch else None,
         "stack": follows.path.removeprefix(_CLUSTERS) if follows.path != here.path else None,
     }
-    key = ", ".join(f"{part}: {value}" for part, value in parts.items() if value)
-    return f"correct the context, or set {_KEY}: {{{key}}} to move the cluster"
+    return f"correct the context, or set {_key(**parts)} to move the cluster from there"
 
 
-def is_left_behind(branch: Branch, tree: str, cluster: Cluster, stack: Stack) -> bool:
+def key_for(tree: str) -> str:
+    """Return the key of a cluster that moves from a tree of the same branch."""
+    return _key(stack=tree.removeprefix(_CLUSTERS))
+
+
+def is_left_behind(branch: Branch, tree: str, stack: Stack) -> bool:
     """Say whether a tree on the stack's branch is one that the cluster moves from or has left.
 
     A tree is removed entrypoint first, so one without an entrypoint is no tree any more.
@@ -90,10 +94,13 @@ def is_left_behind(branch: Branch, tree: str, cluster: Cluster, stack: Stack) ->
     redirected = branch.files.get(f"{tree}/{layout.SYNC_FILE}")
     return (
         f"{tree}/{layout.ENTRYPOINT}" not in branch.files
-        or (cluster.follows is not None and cluster.follows.path == tree)
         or tree in [known.path for known in places(stack)]
         or (
             redirected is not None
             and redirected == branch.files.get(f"{stack.path}/{layout.SYNC_FILE}")
         )
     )
+
+
+def _key(**parts: str | None) -> str:
+    return f"{_KEY}: {{{', '.join(f'{part}: {value}' for part, value in parts.items() if value)}}}"

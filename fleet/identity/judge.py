@@ -147,8 +147,8 @@ def _identity_problems(cluster: Cluster, branch: Branch, stack: Stack) -> Iterat
     for other in _other_trees(cluster, branch, stack):
         yield _about_context(
             stack,
-            f"{leads}, which is also the cluster of {other} on {branch.name}; "
-            "keep one stack for each cluster",
+            f"{leads}, which is also the cluster of {other} on {branch.name}; keep one stack for "
+            f"each cluster, or set {former.key_for(other)} if the stack was renamed",
         )
     adopt = f"to take it over, set {key_at(('cluster', 'adopts'))}: {cluster.uid}"
     move = former.way_on(cluster, stack)
@@ -209,7 +209,7 @@ def _other_trees(cluster: Cluster, branch: Branch, stack: Stack) -> list[str]:
     return [
         tree
         for tree in trees
-        if tree != stack.path and not former.is_left_behind(branch, tree, cluster, stack)
+        if tree != stack.path and not former.is_left_behind(branch, tree, stack)
     ]
 
 

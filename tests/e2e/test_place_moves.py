@@ -17,12 +17,23 @@ from tests.support import kustomization
 
 CLUSTERS = ["dev"]
 _GIT_REPOSITORIES = "gitrepositories.source.toolkit.fluxcd.io"
+_VOLUME = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: data}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 1Gi}
+  hostPath: {path: /data}
+"""
 _CLAIM = """\
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data, namespace: team-x}
 spec:
   accessModes: [ReadWriteOnce]
+  storageClassName: ""
+  volumeName: data
   resources: {requests: {storage: 1Gi}}
 """
 
@@ -160,9 +171,10 @@ def moves(sandbox: Sandbox) -> Iterator[Moves]:
         (sandbox.root / path).parent.mkdir(parents=True, exist_ok=True)
         (sandbox.root / path).write_text(text)
     repository.push("A volume claim")
+    # Flux waits until the claim is bound.
+    sandbox.kubectl("dev", "apply", "--filename=-", stdin=_VOLUME)
     sandbox.configure("dev", apps=[*sandbox.entries("dev", "apps"), "data"])
     sandbox.up("dev")
-    eventually(lambda: bool(sandbox.objects("dev", "persistentvolumeclaims", "team-x")))
     repository.pull()
     repository.git("push", "--quiet", "origin", "HEAD:refs/heads/release")
     yield Moves(sandbox)
