@@ -11,7 +11,7 @@ import pulumi
 
 from components.cluster_tree import ClusterTree
 from fleet.config.models import Stack
-from fleet.errors import ConfigError
+from fleet.errors import ConfigError, FleetError
 from fleet.identity import branch, cluster, judge
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
@@ -64,24 +64,31 @@ class Verification:
         committed = [commit for path, commit in tree.commits.items() if path not in existing]
         # The URNs are known when the resources are there, so Flux has pulled by then.
         followed = [resource.urn for resource in sync]
-        pulumi.Output.all(committed, followed).apply(lambda known: self._confirm(known[0]))
+        pulumi.Output.all(committed, followed).apply(lambda known: self._expect_pulled(known[0]))
 
-    def _confirm(self, commits: Sequence[str]) -> None:
+    def _expect_pulled(self, commits: Sequence[str]) -> None:
+        """Raise RunError, whose text the engine prints, unless Flux has pulled these commits."""
         end = time.monotonic() + _MOVE_SECONDS
-        while (problem := self._not_arrived(commits)) is not None:
-            # Flux pulls at once what it follows, but it follows another place only after it has
-            # pulled and applied the file that leads there.
+        while problem := self._not_arrived(commits):
+            # Flux follows another place when it has applied the file that leads there.
             if self.reality.former is None or time.monotonic() > end:
                 raise pulumi.RunError(problem)
             time.sleep(_PAUSE_SECONDS)
 
     def _not_arrived(self, commits: Sequence[str]) -> str | None:
         after = cluster.read(self.kubeconfig, self.stack.config.cluster.context)
+        try:
+            missing = set(commits) - self._pulled(after) if commits else set[str]()
+        except FleetError as error:
+            raise pulumi.RunError(str(error)) from None
+        return judge.not_arrived(self.reality, after, self.stack, missing)
+
+    def _pulled(self, after: Cluster | Unreachable) -> set[str]:
+        """Return the commits since the beginning of the run that Flux has pulled."""
         head = self.reality.branch.head
-        pulled = set[str]()
-        if isinstance(after, Cluster) and after.pulled and head and commits:
-            pulled = branch.commits_since(self.api, head, after.pulled)
-        return judge.not_arrived(self.reality, after, self.stack, set(commits) - pulled)
+        if isinstance(after, Unreachable) or not after.pulled or head is None:
+            return set()
+        return branch.commits_since(self.api, head, after.pulled)
 
 
 def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str) -> Verification:

@@ -19,6 +19,7 @@ from fleet.check import (
     json_schemas,
     schemas,
     tenant_findings,
+    used_decisions,
 )
 from fleet.check.build import ClusterBuild, Repository
 from fleet.check.findings import Finding, Report
@@ -46,7 +47,6 @@ def check_stacks(
     locations = schemas.locations(schema_locations)
     of_checkout = [stack for stack, _ in stacks]
     report.findings += cluster_rules.folders_without_stack(root, of_checkout)
-    report.finished += finished_moves.lines(root, of_checkout)
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         repository = build.pack(root, Path(folder) / "repository")
         builds = []
@@ -71,6 +71,10 @@ def check_stacks(
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
+    report.unused += [
+        *used_decisions.lines(root, of_checkout),
+        *finished_moves.lines(root, of_checkout),
+    ]
     return report
 
 

@@ -72,7 +72,7 @@ def _finding(line: str) -> Finding:
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
-    for line in (*report.not_checked, *report.unused, *report.finished):
+    for line in (*report.not_checked, *report.unused):
         print(line, file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))

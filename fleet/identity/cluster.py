@@ -24,14 +24,11 @@ _SOURCE = (
     f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{FLUX_NAMESPACE}/gitrepositories/"
     f"{flux.SYNC_NAME}"
 )
-_ROOT = (
-    f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{FLUX_NAMESPACE}/kustomizations/"
-    f"{flux.SYNC_NAME}"
-)
+_KUSTOMIZATIONS = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{FLUX_NAMESPACE}/kustomizations"
 _CONTROLLERS = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io/part-of%3Dflux"
 _TENANTS = f"/api/v1/namespaces?labelSelector={tenant_manifests.LABEL}"
 _OPERATORS = "/apis/fluxcd.controlplane.io/v1/fluxinstances"
-_PATHS = (_ACCOUNT, _SOURCE, _ROOT, _CONTROLLERS, _TENANTS, _OPERATORS)
+_PATHS = (_ACCOUNT, _SOURCE, _KUSTOMIZATIONS, _CONTROLLERS, _TENANTS, _OPERATORS)
 Object = Mapping[str, Any]
 
 
@@ -57,20 +54,25 @@ def read(kubeconfig: Path, context: str) -> Cluster | Unreachable:
 
 def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
     """Return a cluster from the API server's answers by path; an empty one means not found."""
-    source, root = answers[_SOURCE], answers[_ROOT]
+    source = answers[_SOURCE]
+    items = {item["metadata"]["name"]: item for item in answers[_KUSTOMIZATIONS].get("items", ())}
+    applied = _applied_revision(items.get(flux.SYNC_NAME, {}))
+    specs = {name: item["spec"] for name, item in items.items()}
+    root = specs.pop(flux.SYNC_NAME, None)
     annotations = answers[_ACCOUNT].get("metadata", {}).get("annotations", {})
-    account = root.get("spec", {}).get("serviceAccountName")
+    account = (root or {}).get("serviceAccountName")
     tenants = {item["metadata"]["name"] for item in answers[_TENANTS].get("items", ())}
     controllers = {item["metadata"]["namespace"] for item in answers[_CONTROLLERS].get("items", ())}
     artifact = source.get("status", {}).get("artifact", {})
     return Cluster(
         uid=uid,
-        follows=_place(source.get("spec"), root.get("spec")),
+        follows=_place(source.get("spec"), root),
         pulled=artifact.get("revision", "").rpartition(":")[2],
-        applied=root["status"]["lastAppliedRevision"] if _is_ready(root) else "",
+        applied=applied,
         claim=annotations.get(flux.CLAIM, ""),
         # Earlier versions made the account without the annotation.
         installed_by_fleet=flux.CLAIM in annotations or account == flux.PLATFORM_ACCOUNT,
+        kustomizations={name: _path(spec) for name, spec in specs.items()},
         # A tenant can label its Deployments as it likes, and has no right to run a Flux.
         controllers=tuple(sorted(controllers - tenants)),
         operators=tuple(
@@ -80,15 +82,17 @@ def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
     )
 
 
-def _is_ready(item: Object) -> bool:
-    """Say whether Flux has applied a Kustomization as it is now."""
-    generation = item.get("metadata", {}).get("generation")
-    return any(
+def _applied_revision(kustomization: Object) -> str:
+    """Return the revision that Flux has applied with a Kustomization as it is now, else nothing."""
+    generation = kustomization.get("metadata", {}).get("generation")
+    status = kustomization.get("status", {})
+    is_ready = any(
         condition["type"] == "Ready"
         and condition["status"] == "True"
         and condition.get("observedGeneration") == generation
-        for condition in item.get("status", {}).get("conditions", ())
+        for condition in status.get("conditions", ())
     )
+    return status.get("lastAppliedRevision", "") if is_ready else ""
 
 
 def _place(source: Object | None, root: Object | None) -> Place | None:
@@ -99,8 +103,13 @@ def _place(source: Object | None, root: Object | None) -> Place | None:
     return Place(
         url=(source or {}).get("url", ""),
         branch=ref.get("branch") or other,
-        path=(root or {}).get("path", "").removeprefix("./").strip("/"),
+        path=_path(root or {}),
     )
+
+
+def _path(spec: Object) -> str:
+    path: str = spec.get("path", "")
+    return path.removeprefix("./").strip("/")
 
 
 def _object(command: list[str], path: str) -> Object:

@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterator
 from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
+from fleet.config.tenant import tenants_of
 from fleet.identity import former
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import header, identity_file, layout, place
+from fleet.render import flux, header, identity_file, layout, place, stages
 
 
 def judge(reality: Reality, stack: Stack, files: Collection[str]) -> list[str]:
@@ -166,7 +167,7 @@ def _identity_problems(cluster: Cluster, branch: Branch, stack: Stack) -> Iterat
 
 
 def _other_installations(cluster: Cluster, stack: Stack) -> Iterator[str]:
-    """Yield a problem for each installation of Flux that fleet cannot take over."""
+    """Yield a problem for each Flux, and each part of one, that fleet cannot take over."""
     has = f"{_context(stack)} leads to the cluster {cluster.uid}, which has"
     for namespace in cluster.controllers:
         if namespace != FLUX_NAMESPACE:
@@ -175,12 +176,29 @@ def _other_installations(cluster: Cluster, stack: Stack) -> Iterator[str]:
                 f"{has} another Flux in the namespace {namespace}; remove it with `flux uninstall "
                 f"--namespace {namespace}`, which leaves what it applied",
             )
+    for name in _kustomization_names(stack) if stack.config.cluster.adopts == cluster.uid else ():
+        path = cluster.kustomizations.get(name)
+        if path is not None and not path.startswith(f"{stack.path}/"):
+            yield _about_context(
+                stack,
+                f"{has} a Kustomization {FLUX_NAMESPACE}/{name} of {path}, and the tree's of the "
+                "same name would prune what it applied; set spec.prune: false in it and delete it",
+            )
     for name in cluster.operators:
         yield _about_context(
             stack,
             f"{has} the FluxInstance {name}, which installs another Flux; delete it, which leaves "
             "what Flux applied",
         )
+
+
+def _kustomization_names(stack: Stack) -> list[str]:
+    """Return the names of the tree's Flux Kustomizations, without the root."""
+    tenants = (flux.tenant_kustomization(stack, tenant, ()) for tenant in tenants_of(stack))
+    return [
+        *(stage.value for stage in stages.entries_by_stage(stack)),
+        *(kustomization["metadata"]["name"] for kustomization in tenants),
+    ]
 
 
 def _elsewhere(cluster: Cluster, stack: Stack) -> str | None:

@@ -34,6 +34,8 @@ class Cluster:
     """The revision that its root Kustomization, as it is now, has applied; empty without one."""
     installed_by_fleet: bool = False
     """Its Flux, or the part of it that is there, was installed by fleet."""
+    kustomizations: Mapping[str, str] = field(default_factory=dict)
+    """The paths of the Flux Kustomizations beside flux-system in its namespace, by name."""
     controllers: tuple[str, ...] = ()
     """The namespaces that have controllers of Flux."""
     operators: tuple[str, ...] = ()

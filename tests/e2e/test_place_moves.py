@@ -108,13 +108,12 @@ class Moves:
 
     def running(self) -> dict[str, Any]:
         """Return UID and version of all workloads and volume claims."""
-        claims = self.sandbox.objects("dev", "persistentvolumeclaims", "team-x")
-        deployments = self.sandbox.objects("dev", "deployments", "team-x")
         found = {
-            f"{item['kind']} {item['metadata']['name']}": item["metadata"]["uid"]
-            for item in (*claims, *deployments)
+            f"{kind} {item['metadata']['name']}": item["metadata"]["uid"]
+            for kind in ("persistentvolumeclaims", "deployments")
+            for item in self.sandbox.objects("dev", kind, "team-x")
         }
-        assert set(found) >= {"PersistentVolumeClaim data", "Deployment podinfo"}
+        assert set(found) >= {"persistentvolumeclaims data", "deployments podinfo"}
         return {**self.sandbox.workloads("dev"), **found}
 
     def heads(self) -> dict[str, str]:

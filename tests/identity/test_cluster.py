@@ -19,7 +19,7 @@ KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 ACCOUNT = "/api/v1/namespaces/flux-system/serviceaccounts/platform"
 OF_FLUX = "toolkit.fluxcd.io/v1/namespaces/flux-system"
 SOURCE = f"/apis/source.{OF_FLUX}/gitrepositories/flux-system"
-ROOT = f"/apis/kustomize.{OF_FLUX}/kustomizations/flux-system"
+KUSTOMIZATIONS = f"/apis/kustomize.{OF_FLUX}/kustomizations"
 CONTROLLERS = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io/part-of%3Dflux"
 TENANTS = "/api/v1/namespaces?labelSelector=platform.example.com/tenant"
 OPERATORS = "/apis/fluxcd.controlplane.io/v1/fluxinstances"
@@ -67,6 +67,10 @@ def items(*names: tuple[str, str]) -> Mapping[str, Any]:
     return {"items": [{"metadata": {"namespace": space, "name": name}} for space, name in names]}
 
 
+def of_specs(specs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return {"items": [{"metadata": {"name": name}, "spec": spec} for name, spec in specs.items()]}
+
+
 def test_a_new_cluster(kubectl: Kubectl) -> None:
     kubectl.answer(CONTROLLERS, items())
     assert read() == Cluster(uid=UID)
@@ -82,7 +86,15 @@ def test_a_cluster_of_fleet(kubectl: Kubectl) -> None:
             "status": {"artifact": {"revision": "main@sha1:0123"}},
         },
     )
-    kubectl.answer(ROOT, {"spec": {"path": "./clusters/dev", "serviceAccountName": "platform"}})
+    kubectl.answer(
+        KUSTOMIZATIONS,
+        of_specs(
+            {
+                "apps": {"path": "./clusters/dev/apps"},
+                "flux-system": {"path": "./clusters/dev", "serviceAccountName": "platform"},
+            }
+        ),
+    )
     kubectl.answer(
         CONTROLLERS,
         items(("flux-system", "source-controller"), ("flux-system", "helm-controller"),
@@ -97,6 +109,7 @@ def test_a_cluster_of_fleet(kubectl: Kubectl) -> None:
         claim=place,
         pulled="0123",
         installed_by_fleet=True,
+        kustomizations={"apps": "clusters/dev/apps"},
         controllers=("flux-system", "gitops"),
         operators=("flux-system/flux",),
     )
@@ -116,7 +129,7 @@ def test_a_flux_that_fleet_installed(
     account: Mapping[str, Any], root: Mapping[str, Any], expected: bool, kubectl: Kubectl
 ) -> None:
     kubectl.answer(ACCOUNT, account)
-    kubectl.answer(ROOT, root)
+    kubectl.answer(KUSTOMIZATIONS, of_specs({"flux-system": root["spec"]} if root else {}))
     found = read()
     assert isinstance(found, Cluster)
     assert found.installed_by_fleet is expected
@@ -137,9 +150,9 @@ def test_the_place_that_a_cluster_follows(
     expected: tuple[str, str, str],
     kubectl: Kubectl,
 ) -> None:
-    for path, spec in ((SOURCE, source), (ROOT, root)):
-        if spec is not None:
-            kubectl.answer(path, {"spec": spec})
+    if source is not None:
+        kubectl.answer(SOURCE, {"spec": source})
+    kubectl.answer(KUSTOMIZATIONS, of_specs({"flux-system": root} if root else {}))
     url, branch, path = expected
     found = read()
     assert isinstance(found, Cluster)

@@ -226,6 +226,21 @@ def test_a_cluster_is_adopted_by_its_uid(checkout: Path) -> None:
         assert len(judged(stack, twice, branch())) == 1
 
 
+def test_what_the_tree_would_prune_is_no_part_of_an_adoption(checkout: Path) -> None:
+    """A Kustomization of the same name gets the tree's path, and prunes what is not there."""
+    others = {"apps": "apps/production", "other": "other", "policies": "policies"}
+    cluster = dataclasses.replace(OURS, follows=PROD, kustomizations=others)
+    assert judged(with_key(checkout, "adopts", A), cluster, branch()) == [
+        f"{LEADS}which has a Kustomization flux-system/apps of apps/production, and the tree's of "
+        "the same name would prune what it applied; set spec.prune: false in it and delete it"
+    ]
+    # An interrupted adoption has the tree's own, and without the key there is nothing to prune.
+    own = dataclasses.replace(cluster, kustomizations={"apps": "clusters/dev/apps"})
+    assert judged(with_key(checkout, "adopts", A), own, branch()) == []
+    here = dataclasses.replace(OURS, kustomizations=others)
+    assert judged(with_key(checkout, "replaces", B), here, branch()) == []
+
+
 def edited(text: str) -> str:
     return text.replace("kind: A", "kind: B")
 
