@@ -14,7 +14,7 @@ from components.tenants import register_tenants
 from components.verification import verify
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
-from fleet.render import commits, flux, flux_release, outputs, tree
+from fleet.render import commits, flux, flux_release, moves, outputs, tree
 
 
 def main() -> None:
@@ -32,9 +32,12 @@ def main() -> None:
     verified.compare_definitions(root)
     verified.warn_about_namespaces()
     files = verified.files
+    # Without its former name, the engine would replace all that a renamed stack has.
+    aliases = [pulumi.Alias(name=name) for name in moves.former_names(stack)]
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
+        pulumi.ResourceOptions(aliases=aliases),
     )
     github = GitHubConnection(
         stack.name,
@@ -43,12 +46,13 @@ def main() -> None:
             owner=repository.owner,
             token=pulumi.Output.secret(token),
         ),
+        pulumi.ResourceOptions(aliases=aliases),
     )
     waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account(stack)])
     installation = FluxInstallation(
         stack.name,
         FluxInstallationArgs(waves=waves, pull_token=config.get_secret("pullToken")),
-        pulumi.ResourceOptions(provider=cluster.provider),
+        pulumi.ResourceOptions(provider=cluster.provider, aliases=aliases),
     )
     needs = register_tenants(stack, root, installation, [cluster.provider, github.provider])
     cluster_tree = ClusterTree(
@@ -60,8 +64,10 @@ def main() -> None:
             messages=commits.commit_messages(stack, files),
             waves=commits.commit_waves(stack, list(files)),
             needs=needs,
+            existing=verified.existing,
+            former=verified.former_tree,
         ),
-        pulumi.ResourceOptions(provider=github.provider),
+        pulumi.ResourceOptions(provider=github.provider, aliases=aliases),
     )
     sync = FluxSync(
         stack.name,
@@ -72,7 +78,7 @@ def main() -> None:
             digest=cluster_tree.digest,
             takes_over=verified.takes_over,
         ),
-        pulumi.ResourceOptions(provider=cluster.provider),
+        pulumi.ResourceOptions(provider=cluster.provider, aliases=aliases),
     )
     verified.confirm(cluster_tree, sync.resources)
     for key, value in outputs.stack_outputs(stack, kubeconfig).items():

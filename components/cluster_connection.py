@@ -37,8 +37,8 @@ class ClusterConnection(pulumi.ComponentResource):
             name,
             kubeconfig=args.kubeconfig,
             context=args.context,
-            # Only another cluster may replace the provider and all resources that use it. A renewed
-            # credential or a moved kubeconfig may not.
+            # A renewed credential or a moved kubeconfig may not replace the provider, and with it
+            # all resources that use it. Only this identifier can, so a renamed stack keeps it.
             cluster_identifier=args.cluster,
             # The state must keep the resources of a cluster that cannot be reached for a while.
             delete_unreachable=False,
@@ -48,6 +48,6 @@ class ClusterConnection(pulumi.ComponentResource):
             enable_patch_force=True,
             # A renewed token changes its Secret; replacing that would delete it first.
             enable_secret_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["clusterIdentifier"]),
         )
         self.register_outputs({"context": args.context})

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_github as github
+
+from fleet.config.models import DEFAULT_BRANCH
+from fleet.render.moves import FormerTree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,21 +21,27 @@ class ClusterTreeArgs:
     `files` maps a path in the repository to its text, and `messages` maps it to its commit message,
     which may change only when the text does. `waves` lists the paths in the order in which they may
     be committed; the last path is the entrypoint. `needs` maps a path to the resources that must
-    exist before that file is committed.
+    exist before that file is committed. `existing` are the paths that the branch has already with
+    that text. `former` is the tree that the cluster moves from. No name can be an output: resource
+    names and import ids contain them.
     """
 
-    repository: pulumi.Input[str]
-    branch: pulumi.Input[str]
+    repository: str
+    branch: str
     files: Mapping[str, str]
     messages: Mapping[str, str]
     waves: Sequence[Sequence[str]]
     needs: Mapping[str, Sequence[pulumi.Resource]] = field(default_factory=dict)
+    existing: Container[str] = ()
+    former: FormerTree | None = None
 
 
 class ClusterTree(pulumi.ComponentResource):
     """One commit for each changed file, in an order in which every commit is a valid tree.
 
-    A file is created before the file that refers to it, and removed after that one.
+    A file is created before the file that refers to it, and removed after that one. A cluster that
+    moves has two trees for a while: Flux is led from the former one to the new one when that is
+    complete, and the former one is removed by the run that no longer registers it.
     """
 
     files: list[github.RepositoryFile]
@@ -60,6 +69,8 @@ class ClusterTree(pulumi.ComponentResource):
             self.commits |= {
                 path: file.commit_sha for path, file in zip(wave, earlier_wave, strict=True)
             }
+        if args.former is not None:
+            self.files += self._former_tree(args.repository, args.former)
         self.digest = pulumi.Output.all(
             *(text for file in self.files for text in (file.content, file.commit_sha))
         ).apply(_digest)
@@ -68,26 +79,86 @@ class ClusterTree(pulumi.ComponentResource):
     def _committed_file(
         self, args: ClusterTreeArgs, path: str, earlier: Sequence[pulumi.Resource]
     ) -> github.RepositoryFile:
-        is_entrypoint = path == args.waves[-1][-1]
+        # Earlier versions named the files of every branch by their paths alone.
+        has_former_name = args.branch != DEFAULT_BRANCH and args.former is None
+        # A state that is lost, or that an interrupted run did not write, does not know such a file.
+        exists = path in args.existing
         return github.RepositoryFile(
-            path,
+            _resource_name(args.branch, path),
             repository=args.repository,
             branch=args.branch,
             file=path,
             content=args.files[path],
             commit_message=args.messages[path],
-            # A run that was interrupted may have committed a file that the state does not know.
             overwrite_on_create=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*earlier, *args.needs.get(path, ())],
-                # The user has to unprotect the entrypoint before `pulumi destroy` goes on.
-                protect=is_entrypoint,
-                # The entrypoint stays even then. Without it Flux generates one from the files that
-                # are left, and prunes what they list as they go. With it the build only fails.
-                retain_on_delete=is_entrypoint,
+                aliases=[pulumi.Alias(name=path)] if has_former_name else None,
+                import_=_import_id(args.repository, args.branch, path) if exists else None,
+                ignore_changes=["*"] if exists else None,
+                deleted_with=self._entrypoint_owner(args.waves, path),
             ),
         )
+
+    def _former_tree(self, repository: str, former: FormerTree) -> list[github.RepositoryFile]:
+        """Register the files of the former tree, and lead Flux from there to the new tree."""
+        files: list[github.RepositoryFile] = []
+        earlier_wave: list[github.RepositoryFile] = []
+        for wave in former.waves:
+            earlier_wave = [
+                self._former_file(repository, former, path, earlier_wave) for path in wave
+            ]
+            files += earlier_wave
+        return files
+
+    def _former_file(
+        self,
+        repository: str,
+        former: FormerTree,
+        path: str,
+        earlier: Sequence[pulumi.Resource],
+    ) -> github.RepositoryFile:
+        is_redirect = path == former.redirect
+        return github.RepositoryFile(
+            _resource_name(former.branch, path),
+            repository=repository,
+            branch=former.branch,
+            file=path,
+            # The other files keep their texts, which this run does not know.
+            content=former.text if is_redirect else "",
+            commit_message=former.message if is_redirect else None,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Flux may follow the new tree only when all of it is committed.
+                depends_on=[*earlier, *(self.files if is_redirect else ())],
+                # The file exists, also when the state was lost.
+                import_=_import_id(repository, former.branch, path),
+                ignore_changes=["overwriteOnCreate"] if is_redirect else ["*"],
+                deleted_with=self._entrypoint_owner(former.waves, path),
+            ),
+        )
+
+    def _entrypoint_owner(
+        self, waves: Sequence[Sequence[str]], path: str
+    ) -> pulumi.Resource | None:
+        """Return the resource without which an entrypoint stays in Git, None for other files.
+
+        When a whole stack is destroyed, the entrypoint stays. Without it Flux would generate one
+        from the files that are left, and prune what they list as they go. With it the build only
+        fails. When the cluster has moved, the former entrypoint goes with its tree.
+        """
+        return self if path == waves[-1][-1] else None
+
+
+def _resource_name(branch: str, path: str) -> str:
+    """Return the name of a file's resource; a state has the trees of two branches in a move."""
+    return path if branch == DEFAULT_BRANCH else f"{branch}:{path}"
+
+
+def _import_id(repository: str, branch: str, path: str) -> str:
+    """Return the id by which the provider reads a file that the state does not know."""
+    return f"{repository}:{path}:{branch}"
 
 
 def _digest(texts: Sequence[str]) -> str:

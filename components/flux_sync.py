@@ -56,7 +56,13 @@ class FluxSync(pulumi.ComponentResource):
             metadata["namespace"],
             metadata["name"],
             token=args.digest,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[applied, *args.tree]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[applied, *args.tree],
+                # The user has to unprotect it before `pulumi destroy` goes on. It is nothing that
+                # leaves the program when the cluster moves.
+                protect=True,
+            ),
         )
         self.resources = [*needed, pulled]
         if not args.takes_over:

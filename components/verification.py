@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,13 @@ from fleet.config.models import Stack
 from fleet.errors import ConfigError, FleetError
 from fleet.identity import branch, cluster, definitions, judge, offboarding
 from fleet.identity.github_api import GitHubApi
-from fleet.identity.reality import Cluster, Reality, Unreachable, blob_sha
-from fleet.render import identity_file
+from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
+from fleet.render import identity_file, moves
+from fleet.render.moves import FormerTree
+
+# Flux pulls twice and applies twice in a move.
+_MOVE_SECONDS = 180
+_PAUSE_SECONDS = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,20 @@ class Verification:
     api: GitHubApi
     reality: Reality
     files: Mapping[str, str]
+
+    @property
+    def existing(self) -> set[str]:
+        """The paths that the branch has already with the text that this run wants."""
+        before = self.reality.branch.files
+        return {path for path, text in self.files.items() if before.get(path) == blob_sha(text)}
+
+    @property
+    def former_tree(self) -> FormerTree | None:
+        """The tree that the cluster moves from, None if it moves from none."""
+        branch_of_former = self.reality.former
+        if branch_of_former is None:
+            return None
+        return moves.former_tree(self.stack, self.files, branch_of_former.files)
 
     @property
     def takes_over(self) -> bool:
@@ -58,25 +78,28 @@ class Verification:
         """Fail the run if Flux has not pulled what the run has committed; `sync` comes before."""
         if pulumi.runtime.is_dry_run():
             return
-        before = self.reality.branch.files
-        committed = [
-            commit
-            for path, commit in tree.commits.items()
-            if before.get(path) != blob_sha(self.files[path])
-        ]
+        existing = self.existing
+        committed = [commit for path, commit in tree.commits.items() if path not in existing]
         # The URNs are known when the resources are there, so Flux has pulled by then.
         followed = [resource.urn for resource in sync]
         pulumi.Output.all(committed, followed).apply(lambda known: self._expect_pulled(known[0]))
 
     def _expect_pulled(self, commits: Sequence[str]) -> None:
         """Raise RunError, whose text the engine prints, unless Flux has pulled these commits."""
+        end = time.monotonic() + _MOVE_SECONDS
+        while problem := self._not_arrived(commits):
+            # Flux follows another place when it has applied the file that leads there.
+            if self.reality.former is None or time.monotonic() > end:
+                raise pulumi.RunError(problem)
+            time.sleep(_PAUSE_SECONDS)
+
+    def _not_arrived(self, commits: Sequence[str]) -> str | None:
         after = cluster.read(self.kubeconfig, self.stack.config.cluster.context)
         try:
             missing = set(commits) - self._pulled(after) if commits else set[str]()
         except FleetError as error:
             raise pulumi.RunError(str(error)) from None
-        if problem := judge.not_arrived(self.reality, after, self.stack, missing):
-            raise pulumi.RunError(problem)
+        return judge.not_arrived(self.reality, after, self.stack, missing)
 
     def _pulled(self, after: Cluster | Unreachable) -> set[str]:
         """Return the commits since the beginning of the run that Flux has pulled."""
@@ -95,6 +118,7 @@ def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str)
     reality = Reality(
         cluster=cluster.read(kubeconfig, stack.config.cluster.context),
         branch=branch.read(api, stack, files),
+        former=_former_branch(stack, token),
     )
     problems = judge.judge(reality, stack, files)
     if isinstance(reality.cluster, Unreachable):
@@ -112,6 +136,13 @@ def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str)
         reality=reality,
         files={**files, **_identity_file(stack, reality)},
     )
+
+
+def _former_branch(stack: Stack, token: str) -> Branch | None:
+    former = moves.former_stack(stack)
+    if former is None:
+        return None
+    return branch.read(GitHubApi(repository=former.config.repository, token=token), former, {})
 
 
 def _identity_file(stack: Stack, reality: Reality) -> dict[str, str]:

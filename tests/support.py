@@ -25,8 +25,13 @@ config:
 """
 
 
-def stack_file(name: str, infrastructure: str = "", apps: str = "", more: str = "") -> str:
-    """Return a valid stack file; the lists are entries separated by blanks."""
+def stack_file(
+    name: str, infrastructure: str = "", apps: str = "", more: str = "", cluster: str = ""
+) -> str:
+    """Return a valid stack file; the lists are entries separated by blanks.
+
+    `more` are further lines, and `cluster` further keys of the cluster, after a comma.
+    """
     lists = "".join(
         f"  fleet:{key}: [{', '.join(entries.split())}]\n"
         for key, entries in (
@@ -34,8 +39,8 @@ def stack_file(name: str, infrastructure: str = "", apps: str = "", more: str = 
             ("apps", apps or f"podinfo/overlays/{name}"),
         )
     )
-    cluster = f"  fleet:cluster: {{kubeconfig: kubeconfig, context: k3d-{name}}}\n"
-    return f"config:\n{cluster}{lists}{more}"
+    connection = f"kubeconfig: kubeconfig, context: k3d-{name}"
+    return f"config:\n  fleet:cluster: {{{connection}{cluster}}}\n{lists}{more}"
 
 
 def kustomization(*resources: str) -> str:

@@ -15,6 +15,7 @@ from fleet.check import (
     build,
     cluster_rules,
     crds,
+    finished_moves,
     json_schemas,
     schemas,
     tenant_findings,
@@ -44,8 +45,8 @@ def check_stacks(
     acceptances = accepted.read(root)
     schemas.require_programs()
     locations = schemas.locations(schema_locations)
-    names = [stack.name for stack, _ in stacks]
-    report.findings += cluster_rules.folders_without_stack(root, names)
+    of_checkout = [stack for stack, _ in stacks]
+    report.findings += cluster_rules.folders_without_stack(root, of_checkout)
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         repository = build.pack(root, Path(folder) / "repository")
         builds = []
@@ -70,7 +71,10 @@ def check_stacks(
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
-    report.unused += used_decisions.lines(root, [stack for stack, _ in stacks])
+    report.unused += [
+        *used_decisions.lines(root, of_checkout),
+        *finished_moves.lines(root, of_checkout),
+    ]
     return report
 
 

@@ -16,6 +16,7 @@ from fleet.config import (
     entry_rules,
     esc,
     kubeconfigs,
+    move_rules,
     outlines,
     stack_files,
     tenant_rules,
@@ -102,7 +103,10 @@ def _load(checkout: _Checkout, name: str) -> Stack:
     problems += _shared_clusters(checkout, name)
     if problems:
         raise ConfigError(problems)
-    return Stack(name=name, file=file, config=found.config())
+    stack = Stack(name=name, file=file, config=found.config())
+    if problems := [*move_rules.problems(stack, checkout.own)]:
+        raise ConfigError(problems)
+    return stack
 
 
 def _name_problem(checkout: _Checkout, name: str) -> str | None:

@@ -51,13 +51,17 @@ GitHubName = Annotated[
 ]
 
 
+# A state has the files of this branch by their paths alone.
+DEFAULT_BRANCH = "main"
+
+
 class Repository(Strict):
     """The one Git repository that every cluster pulls."""
 
     owner: GitHubName = Field(description="GitHub user or organization")
     name: GitHubName = Field(description="repository name, without the owner")
     branch: Branch = Field(
-        default="main", description="branch that `pulumi up` commits to and Flux pulls"
+        default=DEFAULT_BRANCH, description="branch that `pulumi up` commits to and Flux pulls"
     )
     url: Annotated[str, AfterValidator(_https_or_ssh), Hidden()] | None = Field(
         default=None, description="URL that Flux pulls; https://github.com/<owner>/<name> if absent"
@@ -74,6 +78,15 @@ class Repository(Strict):
     def pull_url(self) -> str:
         """The URL that Flux pulls."""
         return self.url or f"https://github.com/{self.owner}/{self.name}"
+
+
+class FormerPlace(Strict):
+    """The place that a cluster followed so far; a part that is absent is the same as now."""
+
+    branch: Branch | None = Field(default=None, description="branch that Flux pulled")
+    stack: Annotated[str, Matches(f"^{DNS_LABEL}$", "must be the name of a stack")] | None = Field(
+        default=None, description="stack, whose tree was clusters/<stack>"
+    )
 
 
 UID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -96,6 +109,10 @@ class Cluster(Strict):
     ) = Field(
         default=None,
         description="dev, test, prod, ...: selects the overlays; the stack's name if absent",
+    )
+    moves_from: FormerPlace | None = Field(
+        default=None,
+        description="branch or stack that the cluster followed so far, while it moves from there",
     )
     replaces: ClusterUid | None = Field(
         default=None,

@@ -55,9 +55,9 @@ def read(kubeconfig: Path, context: str) -> Cluster | Unreachable:
 def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
     """Return a cluster from the API server's answers by path; an empty one means not found."""
     source = answers[_SOURCE]
-    specs = {
-        item["metadata"]["name"]: item["spec"] for item in answers[_KUSTOMIZATIONS].get("items", ())
-    }
+    items = {item["metadata"]["name"]: item for item in answers[_KUSTOMIZATIONS].get("items", ())}
+    applied = _applied_revision(items.get(flux.SYNC_NAME, {}))
+    specs = {name: item["spec"] for name, item in items.items()}
     root = specs.pop(flux.SYNC_NAME, None)
     annotations = answers[_ACCOUNT].get("metadata", {}).get("annotations", {})
     account = (root or {}).get("serviceAccountName")
@@ -68,6 +68,7 @@ def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
         uid=uid,
         follows=_place(source.get("spec"), root),
         pulled=artifact.get("revision", "").rpartition(":")[2],
+        applied=applied,
         claim=annotations.get(flux.CLAIM, ""),
         # Earlier versions made the account without the annotation.
         installed_by_fleet=flux.CLAIM in annotations or account == flux.PLATFORM_ACCOUNT,
@@ -79,6 +80,19 @@ def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
             for item in answers[_OPERATORS].get("items", ())
         ),
     )
+
+
+def _applied_revision(kustomization: Object) -> str:
+    """Return the revision that Flux has applied with a Kustomization as it is now, else nothing."""
+    generation = kustomization.get("metadata", {}).get("generation")
+    status = kustomization.get("status", {})
+    is_ready = any(
+        condition["type"] == "Ready"
+        and condition["status"] == "True"
+        and condition.get("observedGeneration") == generation
+        for condition in status.get("conditions", ())
+    )
+    return status.get("lastAppliedRevision", "") if is_ready else ""
 
 
 def _place(source: Object | None, root: Object | None) -> Place | None:

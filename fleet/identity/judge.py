@@ -6,13 +6,13 @@ Pulumi, which may be lost or belong to another time.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterator
 
 from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
 from fleet.config.tenant import tenants_of
+from fleet.identity import former
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render import flux, header, identity_file, layout, place, stages
@@ -30,7 +30,11 @@ def judge(reality: Reality, stack: Stack, files: Collection[str]) -> list[str]:
     problems = [*_edited_files(branch, stack, files)]
     if isinstance(cluster, Cluster):
         # The others follow from the first one, and have another way on.
-        problems += itertools.islice(_identity_problems(cluster, branch, stack), 1)
+        reasons = [
+            *former.problems(reality.former, cluster, stack),
+            *_identity_problems(cluster, branch, stack),
+        ]
+        problems += reasons[:1]
         problems += _other_installations(cluster, stack)
     return problems
 
@@ -77,6 +81,11 @@ def not_arrived(
             f"{leads}, whose Flux has pulled the commit {after.pulled or 'none'}, which does not "
             f"contain {min(missing)} of this run; {again}"
         )
+    elif before.former is not None and after.applied != f"{here.branch}@sha1:{after.pulled}":
+        text = (
+            f"{leads}, whose Flux has pulled the commit {after.pulled or 'none'} of {here} and has "
+            f"applied {after.applied or 'nothing'}; {again}"
+        )
     else:
         return None
     return _about_context(stack, text)
@@ -101,7 +110,8 @@ def _edited_files(branch: Branch, stack: Stack, files: Collection[str]) -> Itera
 
 
 def _is_edited(branch: Branch, stack: Stack, text: str, is_generated: bool) -> bool:
-    if not text.startswith(header.first_line(stack.file)):
+    known = [header.first_line(file) for file in (stack.file, *former.stack_files(stack))]
+    if not text.startswith(tuple(known)):
         # A file that the run does not generate is somebody's own.
         return is_generated
     if not header.has_checksum(text) and not _has_checksums(branch, stack):
@@ -138,15 +148,16 @@ def _identity_problems(cluster: Cluster, branch: Branch, stack: Stack) -> Iterat
     for other in _other_trees(cluster, branch, stack):
         yield _about_context(
             stack,
-            f"{leads}, which is also the cluster of {other} on {branch.name}; "
-            "keep one stack for each cluster",
+            f"{leads}, which is also the cluster of {other} on {branch.name}; keep one stack for "
+            f"each cluster, or set {former.key_for(other)} if the stack was renamed",
         )
     adopt = f"to take it over, set {key_at(('cluster', 'adopts'))}: {cluster.uid}"
+    move = former.way_on(cluster, stack)
     if config.adopts == cluster.uid:
         return
     if elsewhere:
         yield _about_context(
-            stack, f"{leads}, which follows {elsewhere}, but this stack is {here}; {adopt}"
+            stack, f"{leads}, which follows {elsewhere}, but this stack is {here}; {move or adopt}"
         )
     elif _is_foreign(cluster):
         where = ", ".join(cluster.controllers) or FLUX_NAMESPACE
@@ -193,9 +204,11 @@ def _kustomization_names(stack: Stack) -> list[str]:
 def _elsewhere(cluster: Cluster, stack: Stack) -> str | None:
     """Return the other place that a cluster follows, or for which fleet began to install Flux."""
     here = place.of_stack(stack)
+    accepted = [here, *former.places(stack)]
     if cluster.follows is not None:
-        return None if cluster.follows.is_part_of(here) else str(cluster.follows)
-    return None if cluster.claim in ("", str(here)) else cluster.claim
+        is_accepted = any(cluster.follows.is_part_of(accept) for accept in accepted)
+        return None if is_accepted else str(cluster.follows)
+    return None if cluster.claim in ("", *map(str, accepted)) else cluster.claim
 
 
 def _is_foreign(cluster: Cluster) -> bool:
@@ -206,12 +219,15 @@ def _is_foreign(cluster: Cluster) -> bool:
 def _other_trees(cluster: Cluster, branch: Branch, stack: Stack) -> list[str]:
     """Return the other trees on the branch that are for the same cluster."""
     same = blob_sha(identity_file.text(cluster.uid))
-    return [
+    trees = [
         path.removesuffix(f"/{layout.IDENTITY_FILE}")
         for path, sha in sorted(branch.files.items())
-        if sha == same
-        and path.endswith(f"/{layout.IDENTITY_FILE}")
-        and path != identity_file.path(stack)
+        if sha == same and path.endswith(f"/{layout.IDENTITY_FILE}")
+    ]
+    return [
+        tree
+        for tree in trees
+        if tree != stack.path and not former.is_left_behind(branch, tree, stack)
     ]
 
 

@@ -30,6 +30,8 @@ class Cluster:
     """The place for which fleet has begun to install Flux, as a text; empty without one."""
     pulled: str = ""
     """The commit that its Flux has pulled from the place, empty without one."""
+    applied: str = ""
+    """The revision that its root Kustomization, as it is now, has applied; empty without one."""
     installed_by_fleet: bool = False
     """Its Flux, or the part of it that is there, was installed by fleet."""
     kustomizations: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +66,8 @@ class Reality:
 
     cluster: Cluster | Unreachable
     branch: Branch
+    former: Branch | None = None
+    """The branch of the place that the cluster moves from, with that tree's identity."""
 
 
 def blob_sha(text: str | bytes) -> str:

@@ -46,6 +46,10 @@ class Resource:
     ignore_changes: tuple[str, ...]
     retain_on_delete: bool
     protect: bool
+    deleted_with: str
+    """The URN of the resource that the engine deletes instead of this one, when it deletes both."""
+    former_names: frozenset[str]
+    """The names of its aliases."""
     import_id: str
     timeouts: Mapping[str, str]
     """Timeouts by operation, for example `create`."""
@@ -143,6 +147,12 @@ class _Monitor(mocks.MockMonitor):
                 ignore_changes=tuple(request.ignoreChanges),
                 retain_on_delete=request.retainOnDelete,
                 protect=request.protect,
+                deleted_with=request.deletedWith,
+                former_names=frozenset(
+                    [alias.spec.name for alias in request.aliases if alias.spec.name]
+                    + [urn.rpartition("::")[2] for urn in request.aliasURNs]
+                    + [alias.urn.rpartition("::")[2] for alias in request.aliases if alias.urn]
+                ),
                 import_id=request.importId,
                 timeouts=MessageToDict(request.customTimeouts),
             )

@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
+from fleet.render.moves import FormerTree
 from tests.components.helpers import (
     FILE,
     GITHUB,
@@ -75,8 +76,10 @@ class TestClusterTree:
             assert not file.secrets
             # Flux would prune everything that it runs if the entrypoint went.
             entrypoint = file.name == "clusters/dev/kustomization.yaml"
-            assert file.protect is entrypoint
-            assert file.retain_on_delete is entrypoint
+            assert file.deleted_with == (recording.one(TREE).urn if entrypoint else "")
+            # Both flags would stay with a tree that the cluster has left.
+            assert not file.protect
+            assert not file.retain_on_delete
         assert len(recording.resources) == 4 + len(self.FILES)
 
     @pytest.mark.parametrize("preview", [False, True])
@@ -88,6 +91,71 @@ class TestClusterTree:
             for path in wave:
                 assert recording.before(recording.one(FILE, path)) == earlier
             earlier |= set(wave)
+
+    def record_on(self, branch: str, former: FormerTree | None = None) -> Recording:
+        """Record the tree on a branch, with the tree that the cluster moves from."""
+
+        def program() -> None:
+            args = ClusterTreeArgs(
+                repository="platform",
+                branch=branch,
+                files=self.FILES,
+                messages={path: f"dev: {path}" for path in self.FILES},
+                waves=self.WAVES,
+                former=former,
+            )
+            ClusterTree("dev", args, options_on_github())
+
+        return run(program)
+
+    def test_a_state_can_have_the_trees_of_two_branches(self) -> None:
+        """Earlier versions named the files by their paths alone, whatever the branch."""
+        on_main, on_release = self.record_on("main"), self.record_on("release")
+        assert {file.name for file in on_main.all(FILE)} == set(self.FILES)
+        assert {file.name for file in on_release.all(FILE)} == {
+            f"release:{path}" for path in self.FILES
+        }
+        for file in on_main.all(FILE):
+            assert not file.former_names
+        for file in on_release.all(FILE):
+            assert file.former_names == {file.inputs["file"]}
+
+    FORMER = FormerTree(
+        branch="main",
+        waves=[
+            ["clusters/old/apps/kustomization.yaml", "clusters/old/flux-system/gotk-sync.yaml"],
+            ["clusters/old/kustomization.yaml"],
+        ],
+        redirect="clusters/old/flux-system/gotk-sync.yaml",
+        text="leads to the new tree\n",
+        message="new: flux-system/gotk-sync.yaml",
+    )
+
+    def test_the_former_tree_leads_flux_to_the_complete_new_one(self) -> None:
+        recording = self.record_on("release", self.FORMER)
+        former = [file for file in recording.all(FILE) if not file.name.startswith("release:")]
+        assert {file.name for file in former} == {p for wave in self.FORMER.waves for p in wave}
+        (redirect,) = (file for file in former if file.inputs["content"])
+        assert redirect.name == self.FORMER.redirect
+        assert redirect.inputs["content"] == self.FORMER.text
+        assert redirect.inputs["branch"] == "main"
+        assert recording.before(redirect) == {f"release:{path}" for path in self.FILES}
+        for file in recording.all(FILE):
+            # The new tree must not take over the resources of the former one.
+            assert not file.former_names
+
+    def test_the_rest_of_the_former_tree_stays_as_it_is(self) -> None:
+        """It is known in the order in which it was made, so it is removed in the reverse order."""
+        recording = self.record_on("release", self.FORMER)
+        for wave in self.FORMER.waves:
+            for path in wave:
+                file = recording.one(FILE, path)
+                assert file.import_id == f"platform:{path}:main"
+                assert not file.retain_on_delete
+                assert (file.ignore_changes == ("*",)) is (path != self.FORMER.redirect)
+        entrypoint = recording.one(FILE, "clusters/old/kustomization.yaml")
+        assert entrypoint.deleted_with == recording.one(TREE).urn
+        assert recording.before(entrypoint) >= set(self.FORMER.waves[0])
 
     COMMITS: Mapping[str, str] = {path: f"{number:040}" for number, path in enumerate(FILES)}
 

@@ -20,6 +20,8 @@ class TestFluxSync:
         assert annotations["reconcile.fluxcd.io/requestedAt"] == "abc"
         assert pull.provider == recording.one(KUBERNETES).urn
         assert recording.by_urn(pull.parent).type == FLUX_SYNC
+        # Every other resource waits for its removal, or is none that `pulumi destroy` may lose.
+        assert pull.protect
 
     def test_a_pull_of_what_only_an_up_will_commit(self) -> None:
         annotations = record_flux(preview=True).one(PULL).inputs["metadata"]["annotations"]

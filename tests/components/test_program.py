@@ -113,7 +113,7 @@ class TestProgram:
         recording = self.record(here)
         files = set(names(recording.all(FILE)))
         entrypoint = recording.one(FILE, "clusters/dev/kustomization.yaml")
-        assert [r.name for r in recording.resources if r.protect] == [entrypoint.name]
+        assert [r.name for r in recording.resources if r.protect] == [PULLED]
         assert recording.before(entrypoint) == files - {entrypoint.name}
         apps = recording.one(FILE, "clusters/dev/apps.yaml")
         assert "clusters/dev/apps/kustomization.yaml" in recording.before(apps)

@@ -111,8 +111,6 @@ def test_both_sides_agree(
                 f"to take it over, set fleet:cluster.adopts: {A}",
             )
             for place in (
-                PROD,
-                dataclasses.replace(HERE, branch="release"),
                 dataclasses.replace(HERE, url="https://github.com/acme/other"),
                 dataclasses.replace(HERE, url="https://github.com/other/platform"),
                 dataclasses.replace(HERE, url="https://git.example.com/acme/platform"),
@@ -123,6 +121,21 @@ def test_both_sides_agree(
                 # An `up` of another stack was interrupted.
                 (dataclasses.replace(OURS, follows=None, claim=str(place)), None),
             )
+        ),
+        *(
+            (
+                dataclasses.replace(OURS, follows=place, claim=str(place)),
+                identity,
+                f"which follows {place}, but this stack is clusters/dev of {URL} at main; correct "
+                f"the context, or set fleet:cluster.movesFrom: {{{key}}} to move the cluster from "
+                "there",
+            )
+            for place, key in (
+                (PROD, "stack: prod"),
+                (dataclasses.replace(HERE, branch="release"), "branch: release"),
+                (dataclasses.replace(PROD, branch="release"), "branch: release, stack: prod"),
+            )
+            for identity in (None, A)
         ),
         *(
             (
@@ -158,18 +171,26 @@ def test_a_cluster_is_refused(
     assert judged(stack, cluster, branch(identity)) == [LEADS + expected]
 
 
+def trees(**uids: str) -> Branch:
+    """Return a branch with a whole tree for each of these stacks, and the UIDs in them."""
+    files: dict[str, str] = {}
+    for name, uid in uids.items():
+        files |= {
+            f"clusters/{name}/flux-system/cluster-identity.yaml": blob_sha(identity_file.text(uid)),
+            f"clusters/{name}/flux-system/gotk-sync.yaml": blob_sha(name),
+            f"clusters/{name}/kustomization.yaml": blob_sha(name),
+        }
+    return dataclasses.replace(branch(), files=files, identity=uids.get("dev"))
+
+
 def test_two_stacks_that_are_one_cluster(stack: Stack) -> None:
     """It is the clearest reason, so the other ones are not told."""
-    other = "clusters/prod/flux-system/cluster-identity.yaml"
-    files = {other: blob_sha(identity_file.text(A))}
     for cluster in (OURS, dataclasses.replace(OURS, follows=PROD)):
-        found = judged(stack, cluster, dataclasses.replace(branch(), files=files))
-        assert found == [
-            f"{LEADS}which is also the cluster of clusters/prod on main; "
-            "keep one stack for each cluster"
+        assert judged(stack, cluster, trees(prod=A)) == [
+            f"{LEADS}which is also the cluster of clusters/prod on main; keep one stack for each "
+            "cluster, or set fleet:cluster.movesFrom: {stack: prod} if the stack was renamed"
         ]
-    files = {other: blob_sha(identity_file.text(B))}
-    assert judged(stack, OURS, dataclasses.replace(branch(), files=files)) == []
+    assert judged(stack, OURS, trees(prod=B)) == []
 
 
 def test_a_rebuilt_cluster_is_accepted_once(checkout: Path) -> None:
@@ -184,7 +205,7 @@ def test_a_rebuilt_cluster_is_accepted_once(checkout: Path) -> None:
     for cluster in (dataclasses.replace(OURS, follows=PROD),
                     Cluster(uid=A, controllers=("flux-system",))):  # fmt: skip
         (found,) = judged(stack, cluster, branch(B))
-        assert found.endswith(f"set fleet:cluster.adopts: {A}")
+        assert "fleet:cluster.adopts" in found or "fleet:cluster.movesFrom" in found
 
 
 def test_a_cluster_is_adopted_by_its_uid(checkout: Path) -> None:

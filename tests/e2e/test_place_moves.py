@@ -1,0 +1,247 @@
+"""A cluster moves to another branch and to another stack name, and nothing that runs is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet.kube import namespaces
+from fleet.process import run
+from fleet.render import flux
+from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
+from tests.e2e.support import eventually, kill_tree
+from tests.support import kustomization
+
+CLUSTERS = ["dev"]
+_GIT_REPOSITORIES = "gitrepositories.source.toolkit.fluxcd.io"
+_VOLUME = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: data}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 1Gi}
+  hostPath: {path: /data}
+"""
+_CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: team-x}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: ""
+  volumeName: data
+  resources: {requests: {storage: 1Gi}}
+"""
+
+
+class Moves:
+    """The moves of the cluster dev, and what must not change in them."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.stack = "dev"
+        self.branch = "main"
+
+    def start(self, *, branch: str | None = None, stack: str | None = None) -> None:
+        """Edit the stack file so that the cluster moves to this place."""
+        former: dict[str, str] = {}
+        if stack is not None:
+            former["stack"] = self.stack
+            self.sandbox.stacks.run_pulumi("stack", "rename", stack, "--stack", self.stack)
+            self.stack = stack
+        if branch is not None:
+            former["branch"] = self.branch
+            self.branch = branch
+        self._configure(moves_from=former)
+
+    def finish(self) -> None:
+        """Remove the key, so that the next run removes the former tree."""
+        self._configure(moves_from=None)
+
+    def up(self) -> None:
+        """Run `up` and wait until the cluster follows the present place."""
+        self.sandbox.stacks.up([self.stack])
+        eventually(self.has_arrived)
+
+    def interrupted(self, victim: str, when: Callable[[], bool]) -> None:
+        """Run `up`, and kill one of its programs as soon as `when` is true."""
+        running = self.sandbox.stacks.start_up(self.stack)
+        eventually(lambda: when() or running.finished(), 180)
+        assert not running.finished(), running.log.read_text()
+        if victim == "pulumi":
+            kill_tree(running.process)
+            return
+        run(["pkill", "-KILL", "-s", str(running.process.pid), victim], timeout=30)
+        assert running.process.wait(timeout=300) != 0, running.log.read_text()
+
+    def refusal(self) -> str:
+        """Run `up`, which has to fail and write nothing; return what it said."""
+        before = self.heads()
+        running = self.sandbox.stacks.start_up(self.stack)
+        assert running.process.wait(timeout=180) != 0
+        assert self.heads() == before
+        return running.log.read_text()
+
+    def preview(self) -> str:
+        """Return the output of `pulumi preview`, which fails if anything would change."""
+        args = ("preview", "--stack", self.stack, "--expect-no-changes", "--color", "never")
+        return self.sandbox.stacks.run_pulumi(*args)
+
+    def follows(self) -> tuple[str, str]:
+        """Return the branch and the path that the cluster follows."""
+        source = self._object(_GIT_REPOSITORIES)
+        return source["spec"]["ref"]["branch"], self._object(KUSTOMIZATIONS)["spec"]["path"]
+
+    def has_arrived(self) -> bool:
+        """Say whether all the platform's Kustomizations are Ready at the present place."""
+        items = self.sandbox.objects("dev", KUSTOMIZATIONS, namespaces.FLUX_NAMESPACE)
+        return all(
+            item["spec"]["path"].startswith(f"./clusters/{self.stack}")
+            and item["status"].get("lastAppliedRevision", "").startswith(f"{self.branch}@")
+            and item["status"]["observedGeneration"] == item["metadata"]["generation"]
+            for item in items
+        )
+
+    def running(self) -> dict[str, Any]:
+        """Return UID and version of all workloads and volume claims."""
+        found = {
+            f"{kind} {item['metadata']['name']}": item["metadata"]["uid"]
+            for kind in ("persistentvolumeclaims", "deployments")
+            for item in self.sandbox.objects("dev", kind, "team-x")
+        }
+        assert set(found) >= {"persistentvolumeclaims data", "deployments podinfo"}
+        return {**self.sandbox.workloads("dev"), **found}
+
+    def heads(self) -> dict[str, str]:
+        """Return the last commit of every branch."""
+        lines = self._git("ls-remote", "--heads", "origin").splitlines()
+        return {ref.removeprefix("refs/heads/"): sha for sha, ref in map(str.split, lines)}
+
+    def files(self, branch: str) -> set[str]:
+        """Return the files below clusters/ of a branch."""
+        self._git("fetch", "--quiet", "origin")
+        listed = self._git("ls-tree", "-r", "--name-only", f"origin/{branch}", "clusters")
+        return set(listed.splitlines())
+
+    def commits(self, branch: str, since: str) -> list[str]:
+        """Return the subjects of a branch's commits; each of them changes something."""
+        self._git("fetch", "--quiet", "origin")
+        commits = self._git("log", "--format=%H %s", f"{since}..origin/{branch}").splitlines()
+        for commit in commits:
+            sha = commit.split()[0]
+            assert self._git("diff-tree", "--no-commit-id", "--name-only", "-r", sha), commit
+        return [commit.partition(" ")[2] for commit in commits]
+
+    def _configure(self, moves_from: dict[str, str] | None) -> None:
+        file = self.sandbox.root / f"Pulumi.{self.stack}.yaml"
+        content = yaml.safe_load(file.read_text())
+        cluster = content["config"]["fleet:cluster"] | {"environment": "dev"}
+        cluster.pop("movesFrom", None)
+        if moves_from is not None:
+            cluster["movesFrom"] = moves_from
+        project = yaml.safe_load((self.sandbox.root / "Pulumi.yaml").read_text())
+        repository = project["config"]["fleet:repository"]["value"] | {"branch": self.branch}
+        content["config"] |= {"fleet:cluster": cluster, "fleet:repository": repository}
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def _object(self, kind: str) -> dict[str, Any]:
+        found = self.sandbox.get("dev", kind, namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
+        assert found is not None
+        return found
+
+    def _git(self, *args: str) -> str:
+        return self.sandbox.platform_repository.git(*args)
+
+
+@pytest.fixture(scope="module")
+def moves(sandbox: Sandbox) -> Iterator[Moves]:
+    """Give the cluster a volume claim beside its Deployments, and the repository a branch."""
+    files = {
+        "apps/data/kustomization.yaml": kustomization("claim.yaml"),
+        "apps/data/claim.yaml": _CLAIM,
+    }
+    repository = sandbox.platform_repository
+    repository.pull()
+    for path, text in files.items():
+        (sandbox.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (sandbox.root / path).write_text(text)
+    repository.push("A volume claim")
+    # Flux waits until the claim is bound.
+    sandbox.kubectl("dev", "apply", "--filename=-", stdin=_VOLUME)
+    sandbox.configure("dev", apps=[*sandbox.entries("dev", "apps"), "data"])
+    sandbox.up("dev")
+    repository.pull()
+    repository.git("push", "--quiet", "origin", "HEAD:refs/heads/release")
+    yield Moves(sandbox)
+
+
+def test_a_branch_is_refused_without_the_key(moves: Moves) -> None:
+    before = moves.running()
+    moves.branch = "release"
+    moves.finish()
+    try:
+        said = moves.refusal()
+        assert "fleet:cluster.movesFrom: {branch: main}" in said
+    finally:
+        moves.branch = "main"
+        moves.finish()
+    assert moves.running() == before
+
+
+def test_to_another_branch_and_back(moves: Moves) -> None:
+    before, start = moves.running(), moves.heads()
+    moves.start(branch="release")
+    moves.up()
+    assert moves.follows() == ("release", "./clusters/dev")
+    assert moves.running() == before
+    assert len(moves.files("main")) == len(moves.files("release"))
+    moves.preview()
+    moves.finish()
+    moves.up()
+    assert moves.files("main") == set()
+    moves.preview()
+    moves.start(branch="main")
+    moves.up()
+    assert moves.follows() == ("main", "./clusters/dev")
+    moves.finish()
+    moves.up()
+    assert moves.files("release") == set()
+    assert moves.running() == before
+    moves.preview()
+    for branch in ("main", "release"):
+        moves.commits(branch, start[branch])
+
+
+def test_to_another_stack_name_and_back(moves: Moves) -> None:
+    before, start = moves.running(), moves.heads()
+    for name, former in (("edge", "dev"), ("dev", "edge")):
+        moves.start(stack=name)
+        moves.up()
+        assert moves.follows() == ("main", f"./clusters/{name}")
+        moves.preview()
+        moves.finish()
+        moves.up()
+        assert {path.split("/")[1] for path in moves.files("main")} == {name}
+        assert not (moves.sandbox.root / f"Pulumi.{former}.yaml").exists()
+        moves.preview()
+        assert moves.running() == before
+    moves.commits("main", start["main"])
+
+
+def test_a_killed_move_goes_on(moves: Moves) -> None:
+    """Kill the engine when the former tree leads to the new one, before the cluster follows."""
+    before, start = moves.running(), moves.heads()
+    moves.start(branch="release")
+    moves.interrupted("pulumi", lambda: moves.heads()["main"] != start["main"])
+    moves.up()
+    assert moves.follows() == ("release", "./clusters/dev")
+    moves.finish()
+    moves.up()
+    assert moves.files("main") == set()
+    assert moves.running() == before
+    for branch in ("main", "release"):
+        moves.commits(branch, start[branch])
