@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.config.models import Stack
-from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest, ObjectId, object_id
-from fleet.render import layout, stages
+from fleet.render import layout, rendered_moves, stages
 
 # More objects than these are counted, and not named.
 _NAMED = 5
@@ -53,7 +52,7 @@ def _objects(stack: Stack, files: Mapping[str, str]) -> dict[ObjectId, Manifest]
         object_id(manifest): manifest
         for path, text in files.items()
         if _is_rendered(stack, path)
-        for manifest in _manifests(text)
+        for manifest in rendered_moves.manifests_in(text)
     }
 
 
@@ -61,12 +60,3 @@ def _is_rendered(stack: Stack, path: str) -> bool:
     folder, _, name = path.removeprefix(f"{stack.path}/").partition("/")
     is_stage = folder in {stage.value for stage in stages.entries_by_stage(stack)}
     return is_stage and bool(name) and not path.endswith(f"/{layout.KUSTOMIZATION}")
-
-
-def _manifests(text: str) -> Iterator[Manifest]:
-    try:
-        documents = yaml_reader.documents(text)
-    except ValueError:
-        # Somebody edited the file; `pulumi up` names it.
-        return
-    yield from (document for document in documents if isinstance(document, dict))
