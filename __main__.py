@@ -14,7 +14,16 @@ from components.tenants import register_tenants
 from components.verification import verify
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
-from fleet.render import commits, flux, flux_release, moves, outputs, tree
+from fleet.render import (
+    commits,
+    definition_build,
+    flux,
+    flux_release,
+    moves,
+    outputs,
+    rendered_cluster,
+    tree,
+)
 
 
 def main() -> None:
@@ -27,8 +36,10 @@ def main() -> None:
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
     token = pulumi.Config("github").require("token")
+    with definition_build.reader(root) as definitions:
+        rendered = tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
     # The engine has to run nothing before both sides are known to agree.
-    verified = verify(stack, kubeconfig, tree.render(stack, manifests), token)
+    verified = verify(stack, kubeconfig, rendered, token)
     verified.compare_definitions(root)
     verified.warn_about_namespaces()
     files = verified.files

@@ -15,7 +15,7 @@ from fleet.errors import ConfigError, FleetError
 from fleet.identity import branch, cluster, definitions, judge, offboarding
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
-from fleet.render import identity_file, moves
+from fleet.render import definition_blobs, identity_file, moves, rendered_moves
 from fleet.render.moves import FormerTree
 
 # Flux pulls twice and applies twice in a move.
@@ -44,6 +44,11 @@ class Verification:
         return {path for path, text in self.files.items() if before.get(path) == blob_sha(text)}
 
     @property
+    def committed(self) -> dict[str, str]:
+        """The generated files that the branch has now, path to text."""
+        return {path: self.files[path] for path in self.existing} | dict(self.reality.branch.texts)
+
+    @property
     def former_tree(self) -> FormerTree | None:
         """The tree that the cluster moves from, None if it moves from none."""
         branch_of_former = self.reality.former
@@ -59,12 +64,18 @@ class Verification:
     def compare_definitions(self, root: Path) -> None:
         """Refuse definitions that are not on the branch, and warn about those that differ there.
 
-        Raises ConfigError.
+        A rendered tree is refused if it would not be what the branch has. Raises ConfigError.
         """
-        folders, branch = definitions.read(root, self.stack), self.reality.branch
-        if problems := definitions.missing(self.stack, folders, branch):
+        stack, branch = self.stack, self.reality.branch
+        folders = definitions.read(root, stack)
+        problems = definitions.missing(stack, folders, branch)
+        if stack.is_rendered:
+            checkout = definition_blobs.in_checkout(root)
+            problems += definition_blobs.problems(stack, checkout, branch.files)
+            problems += rendered_moves.problems(stack, self.committed, self.files)
+        if problems:
             raise ConfigError(problems)
-        for line in definitions.different(self.stack, folders, branch):
+        for line in definitions.different(stack, folders, branch):
             pulumi.log.warn(line)
 
     def warn_about_namespaces(self) -> None:
