@@ -207,8 +207,8 @@ def shake_hands(server: Pair, client_trust: Path, client: Pair) -> None:
 
 def test_clusters_do_not_accept_each_others_credentials(certificates: Certificates) -> None:
     server = certificates.server_certificate("dev", "server", ["127.0.0.1", "localhost"])
-    dev = certificates.client_certificate("dev", "admin", ["system:masters"])
-    prod = certificates.client_certificate("prod", "admin", ["system:masters"])
+    dev = certificates.client_certificate("dev", "admin", "system:masters")
+    prod = certificates.client_certificate("prod", "admin", "system:masters")
     dev_ca = certificates.authority("dev").certificate
     prod_ca = certificates.authority("prod").certificate
     shake_hands(server, dev_ca, dev)
