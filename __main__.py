@@ -11,8 +11,10 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
-from fleet.config import engine, load, stack_files
-from fleet.errors import FleetError
+from fleet.config import connection, engine, load, stack_files
+from fleet.errors import CommandError, FleetError
+from fleet.identity import provider_kubeconfig
+from fleet.kube import kubectl
 from fleet.render import commits, flux, flux_release, outputs, tree
 
 
@@ -22,13 +24,18 @@ def main() -> None:
     stack = load.stack(root, pulumi.get_stack())
     config = pulumi.Config(stack_files.PROJECT)
     engine.refuse_conflicts(stack, root, os.environ, config.get)
-    kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
+    to_cluster = connection.of(stack)
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
     files = tree.render(stack, manifests)
+    uid = _cluster_uid(to_cluster)
     cluster = ClusterConnection(
         stack.name,
-        ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
+        ClusterConnectionArgs(
+            cluster=stack.name,
+            kubeconfig=provider_kubeconfig.render(root, stack.name, to_cluster, uid),
+            context=stack.config.cluster.context,
+        ),
     )
     token = pulumi.Config("github").require_secret("token")
     github = GitHubConnection(
@@ -64,8 +71,19 @@ def main() -> None:
         ),
         pulumi.ResourceOptions(provider=cluster.provider),
     )
-    for key, value in outputs.stack_outputs(stack, kubeconfig).items():
+    for key, value in outputs.stack_outputs(stack, to_cluster.path()).items():
         pulumi.export(key, value)
+
+
+def _cluster_uid(to_cluster: connection.Connection) -> str:
+    """Return the UID of the stack's cluster, "" in a preview that cannot reach it."""
+    try:
+        return kubectl.cluster_uid(to_cluster.path(), to_cluster.cluster.context)
+    except CommandError as error:
+        if not pulumi.runtime.is_dry_run():
+            raise
+        pulumi.log.warn(f"identity not verified: {error}")
+        return ""
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("check", "promote", "status"),
+    ("identity",),
     ("inventory",),
     ("render",),
     ("config",),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.components.helpers import MANIFESTS
-from tests.support import stack_file, write
+from fleet.kube import kubectl
+from tests.components.helpers import MANIFESTS, UID
+from tests.support import kubeconfig, stack_file, write
 
 
 @pytest.fixture
@@ -22,8 +23,9 @@ def here(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "Pulumi.yaml": project,
             "Pulumi.dev.yaml": stack_file("dev", infrastructure=policies),
             "flux.yaml": MANIFESTS,
-            "kubeconfig": "contexts: [{name: k3d-dev}, {name: k3d-prod}]\n",
+            "kubeconfig": kubeconfig("k3d-dev", "k3d-prod"),
         },
     )
     monkeypatch.chdir(checkout)
+    monkeypatch.setattr(kubectl, "cluster_uid", lambda kubeconfig, context: UID)
     return checkout

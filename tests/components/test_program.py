@@ -37,6 +37,7 @@ from tests.components.helpers import (
     SYNC,
     TENANT,
     TREE,
+    UID,
     as_applied,
     engine_config,
     names,
@@ -140,7 +141,10 @@ class TestProgram:
 
     def test_the_connection_is_that_of_the_stack_file(self, here: Path) -> None:
         inputs = self.record(here).one(KUBERNETES).inputs
-        assert inputs["kubeconfig"] == str(here / "kubeconfig")
+        kubeconfig = json.loads(inputs["kubeconfig"])
+        (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
+        assert cluster["cluster"] == {"server": "https://k3d-dev.example.com"}
+        assert user["user"]["exec"]["args"] == ["-m", "fleet.identity.credential", "dev", UID]
         assert inputs["context"] == "k3d-dev"
         assert inputs["clusterIdentifier"] == "dev"
 
