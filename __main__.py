@@ -12,8 +12,9 @@ from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
 from components.verification import verify
-from fleet.config import engine, load, stack_files
+from fleet.config import connection, engine, load, stack_files
 from fleet.errors import FleetError
+from fleet.identity import provider_kubeconfig
 from fleet.render import (
     commits,
     definition_build,
@@ -32,14 +33,14 @@ def main() -> None:
     stack = load.stack(root, pulumi.get_stack())
     config = pulumi.Config(stack_files.PROJECT)
     engine.refuse_conflicts(stack, root, os.environ, config.get)
-    kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
+    to_cluster = connection.of(stack)
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
     token = pulumi.Config("github").require("token")
     with definition_build.reader(root) as definitions:
         rendered = tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
     # The engine has to run nothing before both sides are known to agree.
-    verified = verify(stack, kubeconfig, rendered, token)
+    verified = verify(stack, to_cluster.path(), rendered, token)
     verified.compare_definitions(root)
     verified.warn_about_namespaces()
     files = verified.files
@@ -47,7 +48,11 @@ def main() -> None:
     aliases = [pulumi.Alias(name=name) for name in moves.former_names(stack)]
     cluster = ClusterConnection(
         stack.name,
-        ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
+        ClusterConnectionArgs(
+            cluster=stack.name,
+            kubeconfig=provider_kubeconfig.render(root, stack.name, to_cluster, verified.uid),
+            context=stack.config.cluster.context,
+        ),
         pulumi.ResourceOptions(aliases=aliases),
     )
     github = GitHubConnection(
@@ -92,7 +97,7 @@ def main() -> None:
         pulumi.ResourceOptions(provider=cluster.provider, aliases=aliases),
     )
     verified.confirm(cluster_tree, sync.resources)
-    for key, value in outputs.stack_outputs(stack, kubeconfig).items():
+    for key, value in outputs.stack_outputs(stack, to_cluster.path()).items():
         pulumi.export(key, value)
 
 

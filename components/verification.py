@@ -38,6 +38,12 @@ class Verification:
     files: Mapping[str, str]
 
     @property
+    def uid(self) -> str:
+        """The UID of the cluster; in a preview that reaches none that of the tree, or nothing."""
+        found = self.reality.cluster
+        return found.uid if isinstance(found, Cluster) else self.reality.branch.identity or ""
+
+    @property
     def existing(self) -> set[str]:
         """The paths that the branch has already with the text that this run wants."""
         before = self.reality.branch.files

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = Path(__file__).parent / "fixtures"
 # A checkout with tenants and its rendered tree. The shipped stacks have no tenants.
@@ -41,6 +43,19 @@ def stack_file(
     )
     connection = f"kubeconfig: kubeconfig, context: k3d-{name}"
     return f"config:\n  fleet:cluster: {{{connection}{cluster}}}\n{lists}{more}"
+
+
+def kubeconfig(*contexts: str) -> str:
+    """Return a kubeconfig in which a context, its cluster and its user have the same name."""
+    return yaml.safe_dump(
+        {
+            "contexts": [{"name": c, "context": {"cluster": c, "user": c}} for c in contexts],
+            "clusters": [
+                {"name": c, "cluster": {"server": f"https://{c}.example.com"}} for c in contexts
+            ],
+            "users": [{"name": c, "user": {"token": f"token-of-{c}"}} for c in contexts],
+        }
+    )
 
 
 def kustomization(*resources: str) -> str:

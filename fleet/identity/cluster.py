@@ -12,7 +12,7 @@ from fleet import process
 from fleet.errors import CommandError
 from fleet.identity.reality import Cluster, Unreachable
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import flux, tenant_manifests
+from fleet.render import flux
 from fleet.render.place import Place
 
 # An exec plugin may take some seconds, and a cluster that is down may not answer at all.
@@ -26,7 +26,7 @@ _SOURCE = (
 )
 _KUSTOMIZATIONS = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{FLUX_NAMESPACE}/kustomizations"
 _CONTROLLERS = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io/part-of%3Dflux"
-_TENANTS = f"/api/v1/namespaces?labelSelector={tenant_manifests.LABEL}"
+_TENANTS = f"/api/v1/namespaces?labelSelector={flux.TENANT_LABEL}"
 _OPERATORS = "/apis/fluxcd.controlplane.io/v1/fluxinstances"
 _PATHS = (_ACCOUNT, _SOURCE, _KUSTOMIZATIONS, _CONTROLLERS, _TENANTS, _OPERATORS)
 Object = Mapping[str, Any]

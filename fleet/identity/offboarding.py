@@ -20,7 +20,7 @@ from fleet.config.models import Stack
 from fleet.config.problem import problem
 from fleet.errors import CommandError
 from fleet.kube.manifest import Manifest
-from fleet.render.tenant_manifests import LABEL
+from fleet.render.flux import TENANT_LABEL
 
 _SECONDS = 60
 # The namespace controller names what is left: "configmaps. has 1 resource instances".
@@ -56,7 +56,7 @@ def read(kubectl: Sequence[str]) -> list[EndingNamespace]:
     because the check of its identity reports it.
     """
     try:
-        text = _get(kubectl, "namespaces", f"--selector={LABEL}", "--output=json")
+        text = _get(kubectl, "namespaces", f"--selector={TENANT_LABEL}", "--output=json")
     except CommandError:
         return []
     return [
@@ -107,7 +107,7 @@ def _ending(kubectl: Sequence[str], namespace: Manifest) -> EndingNamespace:
     name = metadata["name"]
     return EndingNamespace(
         name=name,
-        tenant=metadata["labels"][LABEL],
+        tenant=metadata["labels"][TENANT_LABEL],
         since=metadata["deletionTimestamp"],
         reasons=messages,
         held=[item for kind in resources(messages) for item in _held(kubectl, kind, name)],

@@ -10,10 +10,8 @@ from fleet.config import definitions, load
 from fleet.identity import branch, cluster, offboarding
 from fleet.identity.reality import Branch, Cluster, blob_sha
 from fleet.render import place
-from tests.components.helpers import MANIFESTS
-from tests.support import stack_file, write
-
-UID = "8c2b3c9a-1f00-4a2e-9d11-0242ac120002"
+from tests.components.helpers import MANIFESTS, UID
+from tests.support import kubeconfig, stack_file, write
 
 
 def agreeing_cluster(*_: object) -> Cluster:
@@ -57,7 +55,7 @@ def here(checkout: Path, monkeypatch: pytest.MonkeyPatch, agreement: None) -> Pa
             "Pulumi.yaml": project,
             "Pulumi.dev.yaml": stack_file("dev", infrastructure=policies),
             "flux.yaml": MANIFESTS,
-            "kubeconfig": "contexts: [{name: k3d-dev}, {name: k3d-prod}]\n",
+            "kubeconfig": kubeconfig("k3d-dev", "k3d-prod"),
         },
     )
     monkeypatch.chdir(checkout)

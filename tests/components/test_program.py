@@ -19,7 +19,6 @@ from fleet import process
 from fleet.config import load
 from fleet.kube import kustomize
 from fleet.render import commits, identity_file, tree
-from tests.components.conftest import UID
 from tests.components.helpers import (
     ACCOUNT,
     APPLY_WAVES,
@@ -38,6 +37,7 @@ from tests.components.helpers import (
     SYNC,
     TENANT,
     TREE,
+    UID,
     as_applied,
     engine_config,
     names,
@@ -142,7 +142,10 @@ class TestProgram:
 
     def test_the_connection_is_that_of_the_stack_file(self, here: Path) -> None:
         inputs = self.record(here).one(KUBERNETES).inputs
-        assert inputs["kubeconfig"] == str(here / "kubeconfig")
+        kubeconfig = json.loads(inputs["kubeconfig"])
+        (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
+        assert cluster["cluster"] == {"server": "https://k3d-dev.example.com"}
+        assert user["user"]["exec"]["args"] == ["-m", "fleet.identity.credential", "dev", UID]
         assert inputs["context"] == "k3d-dev"
         assert inputs["clusterIdentifier"] == "dev"
 

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from fleet import deploy_keys
-from tests.components.helpers import MANIFESTS, engine_config, run_program
+from fleet.kube import kubectl
+from tests.components.helpers import MANIFESTS, UID, engine_config, run_program
 from tests.components.recording import Answer
-from tests.support import FIXTURES, REPOSITORY, write
+from tests.support import FIXTURES, REPOSITORY, kubeconfig, write
 
 SEED = "x" * 44
 TENANTS = """\
@@ -55,11 +56,12 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agreement: None) ->
             "Pulumi.dev.yaml": (REPOSITORY / "Pulumi.dev.yaml").read_text(encoding="utf-8")
             + TENANTS,
             "flux.yaml": MANIFESTS,
-            ".kube/config": "contexts: [{name: k3d-dev}]\n",
+            ".kube/config": kubeconfig("k3d-dev"),
         },
     )
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kubectl, "cluster_uid", lambda kubeconfig, context: UID)
     return tmp_path
 
 

@@ -15,8 +15,8 @@ from fleet.identity import branch, cluster, offboarding
 from fleet.identity.offboarding import EndingNamespace
 from fleet.identity.reality import Branch, Cluster, Unreachable, blob_sha
 from fleet.render import identity_file, tree
-from tests.components.conftest import UID, agreeing_branch, agreeing_cluster
-from tests.components.helpers import FILE, MANIFESTS, STACK, engine_config, names, run_program
+from tests.components.conftest import agreeing_branch, agreeing_cluster
+from tests.components.helpers import FILE, MANIFESTS, STACK, UID, engine_config, names, run_program
 from tests.components.recording import Recording, run
 from tests.support import REPOSITORY, stack_file, write
 

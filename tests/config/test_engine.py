@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config import engine, load
+from fleet.config import connection, engine, load
 from fleet.errors import ConfigError
-from tests.support import stack_file, write
+from tests.support import kubeconfig, stack_file, write
 
 # The config that the engine reads from the files of the checkout.
 GIVEN: Mapping[str, object] = {
@@ -29,10 +29,10 @@ def engine_of(given: Mapping[str, object]) -> Callable[[str], str | None]:
 
 
 @pytest.fixture(autouse=True)
-def kubeconfig(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def valid_kubeconfig(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write a kubeconfig with the contexts of both stacks, and work in the checkout."""
     monkeypatch.chdir(checkout)
-    write(checkout, {"kubeconfig": "contexts: [{name: k3d-prod}, {name: k3d-dev}]"})
+    write(checkout, {"kubeconfig": kubeconfig("k3d-prod", "k3d-dev")})
 
 
 def problems(
@@ -134,13 +134,13 @@ class TestKubeconfig:
     def test_the_context_exists(self, checkout: Path) -> None:
         stack = load.stack(checkout, "dev")
         engine.refuse_conflicts(stack, checkout, {}, engine_of(GIVEN))
-        assert engine.kubeconfig_path(stack) == checkout / "kubeconfig"
+        assert connection.of(stack).path() == checkout / "kubeconfig"
 
     def test_home(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(checkout))
         write(checkout, {"Pulumi.dev.yaml": text_with_kubeconfig("~/.kube/config")})
         stack = load.stack(checkout, "dev")
-        assert engine.kubeconfig_path(stack) == checkout / ".kube/config"
+        assert connection.of(stack).path() == checkout / ".kube/config"
 
     def test_the_context_does_not_exist(self, checkout: Path) -> None:
         """The current context of the file is no substitute."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.config import load
 from fleet.identity import offboarding
-from fleet.render.tenant_manifests import LABEL
+from fleet.render.flux import TENANT_LABEL
 
 SINCE = "2026-11-25T00:30:00Z"
 CONTENT = "Some resources are remaining: configmaps. has 2 resource instances, "
@@ -24,7 +24,7 @@ def namespace(name: str, *messages: str, ends: bool = True) -> dict[str, Any]:
     """Return a tenant's namespace with these conditions, and with one that does not matter."""
     conditions = [{"status": "True", "message": message} for message in messages]
     conditions.append({"status": "False", "message": "All resources successfully discovered"})
-    metadata = {"name": name, "labels": {LABEL: "billing"}}
+    metadata = {"name": name, "labels": {TENANT_LABEL: "billing"}}
     if ends:
         metadata |= {"deletionTimestamp": SINCE}
     return {"metadata": metadata, "status": {"conditions": conditions}}
