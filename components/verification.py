@@ -10,7 +10,7 @@ import pulumi
 
 from components.cluster_tree import ClusterTree
 from fleet.config.models import Stack
-from fleet.errors import ConfigError
+from fleet.errors import ConfigError, FleetError
 from fleet.identity import branch, cluster, definitions, judge, offboarding
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Cluster, Reality, Unreachable, blob_sha
@@ -66,17 +66,24 @@ class Verification:
         ]
         # The URNs are known when the resources are there, so Flux has pulled by then.
         followed = [resource.urn for resource in sync]
-        pulumi.Output.all(committed, followed).apply(lambda known: self._confirm(known[0]))
+        pulumi.Output.all(committed, followed).apply(lambda known: self._expect_pulled(known[0]))
 
-    def _confirm(self, commits: Sequence[str]) -> None:
+    def _expect_pulled(self, commits: Sequence[str]) -> None:
+        """Raise RunError, whose text the engine prints, unless Flux has pulled these commits."""
         after = cluster.read(self.kubeconfig, self.stack.config.cluster.context)
-        head = self.reality.branch.head
-        pulled = set[str]()
-        if isinstance(after, Cluster) and after.pulled and head and commits:
-            pulled = branch.commits_since(self.api, head, after.pulled)
-        problem = judge.not_arrived(self.reality, after, self.stack, set(commits) - pulled)
-        if problem is not None:
+        try:
+            missing = set(commits) - self._pulled(after) if commits else set[str]()
+        except FleetError as error:
+            raise pulumi.RunError(str(error)) from None
+        if problem := judge.not_arrived(self.reality, after, self.stack, missing):
             raise pulumi.RunError(problem)
+
+    def _pulled(self, after: Cluster | Unreachable) -> set[str]:
+        """Return the commits since the beginning of the run that Flux has pulled."""
+        head = self.reality.branch.head
+        if isinstance(after, Unreachable) or not after.pulled or head is None:
+            return set()
+        return branch.commits_since(self.api, head, after.pulled)
 
 
 def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str) -> Verification:

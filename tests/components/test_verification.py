@@ -10,6 +10,7 @@ import pulumi
 import pytest
 
 from fleet.config import load
+from fleet.errors import FleetError
 from fleet.identity import branch, cluster, offboarding
 from fleet.identity.offboarding import EndingNamespace
 from fleet.identity.reality import Branch, Cluster, Unreachable, blob_sha
@@ -116,6 +117,16 @@ def test_a_run_fails_when_flux_has_not_pulled_it(
 ) -> None:
     commits_of_the_run(monkeypatch, agreeing_cluster(), set())
     assert "which does not contain None of this run; run `pulumi up` again" in refusal(here)
+
+
+def test_an_error_of_github_at_the_end_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise FleetError("https://api.github.com/: cannot be fetched")
+
+    monkeypatch.setattr(branch, "commits_since", fail)
+    assert refusal(here) == "https://api.github.com/: cannot be fetched"
 
 
 def test_a_run_fails_when_its_cluster_is_another_one_at_its_end(
