@@ -81,8 +81,12 @@ def _preview(sandbox: Sandbox, accept: range = range(1)) -> str:
 
 
 def _resources(sandbox: Sandbox) -> dict[str, Any]:
-    """Return the inputs in the state by URN. A refresh before the program may change outputs."""
-    exported = sandbox.stacks.run_pulumi("stack", "export", "--stack", CLUSTER)
+    """Return the inputs in the state by URN.
+
+    The refresh before the program may change outputs, and secrets are encrypted anew each time.
+    """
+    args = ("stack", "export", "--show-secrets", "--stack", CLUSTER)
+    exported = sandbox.stacks.run_pulumi(*args)
     resources = json.loads(exported)["deployment"]["resources"]
     return {resource["urn"]: resource.get("inputs") for resource in resources}
 

@@ -209,15 +209,20 @@ def test_an_interrupted_offboarding_is_completed(
 
 
 def _warnings(sandbox: Sandbox) -> list[str]:
-    """Return the warnings of a preview about namespaces that are being deleted."""
+    """Return the warnings of a preview about namespaces that are being deleted.
+
+    The engine prints a warning when it comes, and again at the end.
+    """
     output = sandbox.stacks.run_pulumi("preview", "--stack", CLUSTER, "--color", "never")
-    return [line.partition("warning: ")[2] for line in output.splitlines() if "Terminating" in line]
+    lines = [line for line in output.splitlines() if "Terminating" in line]
+    return list(dict.fromkeys(line.partition("warning: ")[2] for line in lines))
 
 
 def _is_held(sandbox: Sandbox, namespace: str) -> bool:
+    """Return whether the namespace waits for the finalizer of the tests, and for no other."""
     found = sandbox.get(CLUSTER, "namespace", "", namespace) or {"status": {}}
     return any(
-        (condition["type"], condition["status"]) == ("NamespaceFinalizersRemaining", "True")
+        condition["message"].endswith(f" finalizers remaining: {HOLD} in 1 resource instances")
         for condition in found["status"].get("conditions", ())
     )
 
