@@ -45,7 +45,13 @@ class Verification:
 
     @property
     def existing(self) -> set[str]:
-        """The paths that the branch has already with the text that this run wants."""
+        """The paths that the branch has already with the text that this run wants.
+
+        A Flux that is taken over may follow the repository under a former name, and the engine
+        would remove a file under that name after it has imported it under the new one.
+        """
+        if self.takes_over:
+            return set()
         before = self.reality.branch.files
         return {path for path, text in self.files.items() if before.get(path) == blob_sha(text)}
 

@@ -11,12 +11,11 @@ import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import yaml
-
 from fleet.config import stack_files
 from fleet.config.connection import Connection
 from fleet.errors import ConfigError
 from fleet.identity import sign_in
+from fleet.kube import yaml_reader
 
 _PLUGIN = "fleet.identity.credential"
 # Kubernetes has these beside a credential, and they are no secret.
@@ -61,7 +60,7 @@ def render(root: Path, stack: str, connection: Connection, uid: str) -> str:
 
 def _python(root: Path) -> str:
     """Return the Python of the program, as Pulumi.yaml names its virtual environment."""
-    project = yaml.safe_load((root / stack_files.PROJECT_FILE).read_text(encoding="utf-8"))
+    (project,) = yaml_reader.documents((root / stack_files.PROJECT_FILE).read_bytes())
     runtime = project["runtime"]
     options = runtime.get("options", {}) if isinstance(runtime, dict) else {}
     return f"{options.get('virtualenv', '.venv')}/bin/python"

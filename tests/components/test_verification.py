@@ -213,3 +213,40 @@ def test_namespaces_that_do_not_end_are_a_warning(
     monkeypatch.setattr(cluster, "read", lambda *_: DOWN)
     record(here, preview=True)
     assert len(asked) == 1
+
+
+def test_a_renamed_stack_keeps_its_resources_and_registers_both_trees(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Components are named after the stack. The engine gives their children the same aliases."""
+    cluster_keys = ", environment: dev, movesFrom: {stack: old}"
+    write(here, {"Pulumi.dev.yaml": stack_file("dev", cluster=cluster_keys)})
+    former = {f"clusters/old/{name}": "0" * 40 for name in ("kustomization.yaml", "apps.yaml")}
+    pushed = agreeing_branch()
+    on_branch = dataclasses.replace(pushed, files={**pushed.files, **former}, identity=UID)
+    monkeypatch.setattr(branch, "read", lambda *_: on_branch)
+    recording = record(here, preview=True)
+    components = [r for r in recording.resources if r.name == "dev" and not r.custom]
+    assert len(components) == 5
+    for component in components:
+        assert component.former_names == {"old"}
+    assert set(former) <= set(names(recording.all(FILE)))
+
+
+def test_a_file_that_the_branch_has_already_is_taken_over(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was interrupted, or a state that was lost, leads to no second commit."""
+    files = tree.render(load.stack(here, "dev"), MANIFESTS)
+    path, *others = files
+    pushed = agreeing_branch()
+    own = {path: blob_sha(files[path]), others[0]: blob_sha("other\n")}
+    there = dataclasses.replace(pushed, files={**pushed.files, **own})
+    monkeypatch.setattr(branch, "read", lambda *_: there)
+    recording = record(here, preview=True)
+    taken_over = recording.one(FILE, path)
+    assert taken_over.import_id == f"platform:{path}:main"
+    assert taken_over.ignore_changes == ("*",)
+    for other in others:
+        assert not recording.one(FILE, other).import_id
+        assert not recording.one(FILE, other).ignore_changes
