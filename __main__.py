@@ -11,10 +11,10 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
+from components.verification import verify
 from fleet.config import connection, engine, load, stack_files
-from fleet.errors import CommandError, FleetError
+from fleet.errors import FleetError
 from fleet.identity import provider_kubeconfig
-from fleet.kube import kubectl
 from fleet.render import commits, flux, flux_release, outputs, tree
 
 
@@ -27,22 +27,27 @@ def main() -> None:
     to_cluster = connection.of(stack)
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
-    files = tree.render(stack, manifests)
-    uid = _cluster_uid(to_cluster)
+    token = pulumi.Config("github").require("token")
+    # The engine has to run nothing before both sides are known to agree.
+    verified = verify(stack, to_cluster.path(), tree.render(stack, manifests), token)
+    files = verified.files
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(
             cluster=stack.name,
-            kubeconfig=provider_kubeconfig.render(root, stack.name, to_cluster, uid),
+            kubeconfig=provider_kubeconfig.render(root, stack.name, to_cluster, verified.uid),
             context=stack.config.cluster.context,
         ),
     )
-    token = pulumi.Config("github").require_secret("token")
     github = GitHubConnection(
         stack.name,
-        GitHubConnectionArgs(api_url=repository.api_url, owner=repository.owner, token=token),
+        GitHubConnectionArgs(
+            api_url=repository.api_url,
+            owner=repository.owner,
+            token=pulumi.Output.secret(token),
+        ),
     )
-    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account()])
+    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account(stack)])
     installation = FluxInstallation(
         stack.name,
         FluxInstallationArgs(waves=waves, pull_token=config.get_secret("pullToken")),
@@ -61,29 +66,20 @@ def main() -> None:
         ),
         pulumi.ResourceOptions(provider=github.provider),
     )
-    FluxSync(
+    sync = FluxSync(
         stack.name,
         FluxSyncArgs(
-            manifests=flux.sync(stack),
+            manifests=flux.sync(stack, prune=not verified.takes_over),
             flux=installation.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,
+            takes_over=verified.takes_over,
         ),
         pulumi.ResourceOptions(provider=cluster.provider),
     )
+    verified.confirm(cluster_tree, sync.resources)
     for key, value in outputs.stack_outputs(stack, to_cluster.path()).items():
         pulumi.export(key, value)
-
-
-def _cluster_uid(to_cluster: connection.Connection) -> str:
-    """Return the UID of the stack's cluster, "" in a preview that cannot reach it."""
-    try:
-        return kubectl.cluster_uid(to_cluster.path(), to_cluster.cluster.context)
-    except CommandError as error:
-        if not pulumi.runtime.is_dry_run():
-            raise
-        pulumi.log.warn(f"identity not verified: {error}")
-        return ""
 
 
 if __name__ == "__main__":

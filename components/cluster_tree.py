@@ -36,6 +36,8 @@ class ClusterTree(pulumi.ComponentResource):
     """
 
     files: list[github.RepositoryFile]
+    commits: dict[str, pulumi.Output[str]]
+    """The last commit of each file, by its path."""
     digest: pulumi.Output[str]
     """A short text that changes with every run that commits something.
 
@@ -50,10 +52,14 @@ class ClusterTree(pulumi.ComponentResource):
     ) -> None:
         super().__init__("fleet:index:ClusterTree", name, None, opts)
         self.files = []
+        self.commits = {}
         earlier_wave: list[github.RepositoryFile] = []
         for wave in args.waves:
             earlier_wave = [self._committed_file(args, path, earlier_wave) for path in wave]
             self.files += earlier_wave
+            self.commits |= {
+                path: file.commit_sha for path, file in zip(wave, earlier_wave, strict=True)
+            }
         self.digest = pulumi.Output.all(
             *(text for file in self.files for text in (file.content, file.commit_sha))
         ).apply(_digest)

@@ -18,6 +18,7 @@ from fleet.check import (
     json_schemas,
     schemas,
     tenant_findings,
+    used_decisions,
 )
 from fleet.check.build import ClusterBuild, Repository
 from fleet.check.findings import Finding, Report
@@ -69,6 +70,7 @@ def check_stacks(
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
+    report.unused += used_decisions.lines(root, [stack for stack, _ in stacks])
     return report
 
 

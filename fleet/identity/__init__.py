@@ -1,1 +1,1 @@
-"""Identity: which cluster a stack is, read from reality and never from Pulumi's state."""
+"""Identity: which cluster a context reaches, which one a tree is for, and whether they agree."""

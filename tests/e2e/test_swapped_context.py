@@ -62,9 +62,9 @@ def uid(sandbox: Sandbox, cluster: str) -> str:
 
 def state(sandbox: Sandbox) -> Any:  # noqa: ANN401 - JSON
     """Return the resources of stack dev's state."""
-    return json.loads(sandbox.stacks.run_pulumi("stack", "export", "--stack", "dev"))[
-        "deployment"
-    ]["resources"]
+    return json.loads(sandbox.stacks.run_pulumi("stack", "export", "--stack", "dev"))["deployment"][
+        "resources"
+    ]
 
 
 def everything(sandbox: Sandbox) -> dict[str, Any]:

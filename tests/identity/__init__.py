@@ -1,1 +1,1 @@
-"""Tests of `fleet.identity`."""
+"""Tests of fleet/identity."""
