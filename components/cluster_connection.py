@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+# The engine shows this name when it refuses.
+DESTROY_HOOK = "compare the stack with its cluster"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConnectionArgs:
@@ -48,6 +51,19 @@ class ClusterConnection(pulumi.ComponentResource):
             enable_patch_force=True,
             # A renewed token changes its Secret; replacing that would delete it first.
             enable_secret_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["clusterIdentifier"]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                ignore_changes=["clusterIdentifier"],
+                # `pulumi destroy` would delete the tree in Git before it asks the cluster for
+                # anything. With such a hook the engine refuses to destroy without the program,
+                # which compares the stack with its cluster first.
+                hooks=pulumi.ResourceHookBinding(
+                    before_delete=[pulumi.ResourceHook(DESTROY_HOOK, _do_nothing)]
+                ),
+            ),
         )
         self.register_outputs({"context": args.context})
+
+
+def _do_nothing(args: pulumi.ResourceHookArgs) -> None:
+    """Return at once: the program has compared the stack with its cluster already."""

@@ -39,9 +39,8 @@ class Verification:
 
     @property
     def uid(self) -> str:
-        """The UID of the cluster; in a preview that reaches none that of the tree, or nothing."""
-        found = self.reality.cluster
-        return found.uid if isinstance(found, Cluster) else self.reality.branch.identity or ""
+        """The UID of the cluster that the run is for, empty if a preview cannot know it."""
+        return _uid(self.reality) or ""
 
     @property
     def existing(self) -> set[str]:
@@ -50,15 +49,18 @@ class Verification:
         A Flux that is taken over may follow the repository under a former name, and the engine
         would remove a file under that name after it has imported it under the new one.
         """
-        if self.takes_over:
-            return set()
-        before = self.reality.branch.files
-        return {path for path, text in self.files.items() if before.get(path) == blob_sha(text)}
+        return set() if self.takes_over else self._unchanged
 
     @property
     def committed(self) -> dict[str, str]:
         """The generated files that the branch has now, path to text."""
-        return {path: self.files[path] for path in self.existing} | dict(self.reality.branch.texts)
+        same = {path: self.files[path] for path in self._unchanged}
+        return same | dict(self.reality.branch.texts)
+
+    @property
+    def _unchanged(self) -> set[str]:
+        before = self.reality.branch.files
+        return {path for path, text in self.files.items() if before.get(path) == blob_sha(text)}
 
     @property
     def former_tree(self) -> FormerTree | None:
@@ -169,6 +171,11 @@ def _former_branch(stack: Stack, token: str) -> Branch | None:
 
 
 def _identity_file(stack: Stack, reality: Reality) -> dict[str, str]:
-    found = reality.cluster
-    uid = found.uid if isinstance(found, Cluster) else reality.branch.identity
+    uid = _uid(reality)
     return {} if uid is None else {identity_file.path(stack): identity_file.text(uid)}
+
+
+def _uid(reality: Reality) -> str | None:
+    """Return the UID of the cluster, or of the tree's cluster if none can be reached."""
+    found = reality.cluster
+    return found.uid if isinstance(found, Cluster) else reality.branch.identity

@@ -18,6 +18,7 @@ from fleet.render.place import Place
 # An exec plugin may take some seconds, and a cluster that is down may not answer at all.
 _REQUEST_SECONDS = 20
 _SECONDS = 60
+_NO_KUBERNETES = "its answer is not one of Kubernetes"
 _KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 _ACCOUNT = f"/api/v1/namespaces/{FLUX_NAMESPACE}/serviceaccounts/{flux.PLATFORM_ACCOUNT}"
 _SOURCE = (
@@ -34,22 +35,24 @@ Object = Mapping[str, Any]
 
 def read(kubeconfig: Path, context: str) -> Cluster | Unreachable:
     """Return the cluster that a context of a kubeconfig file reaches."""
-    command = ["kubectl", "--kubeconfig", str(kubeconfig), "--context", context]
-    command += [f"--request-timeout={_REQUEST_SECONDS}s", "get", "--raw"]
-
-    def get(path: str) -> Object:
-        return _object(command, path)
-
     try:
         # A cluster that is down is asked once, and an exec plugin gets its credential once.
-        uid: str = get(_KUBE_SYSTEM)["metadata"]["uid"]
+        found = uid(kubeconfig, context)
         with ThreadPoolExecutor(max_workers=len(_PATHS)) as pool:
-            answers = dict(zip(_PATHS, pool.map(get, _PATHS), strict=True))
+            objects = pool.map(lambda path: _object(kubeconfig, context, path), _PATHS)
+            answers = dict(zip(_PATHS, objects, strict=True))
     except CommandError as error:
         return Unreachable(reason=str(error))
-    except (LookupError, TypeError, ValueError):
-        return Unreachable(reason="its answer is not one of Kubernetes")
-    return cluster(uid, answers)
+    return cluster(found, answers)
+
+
+def uid(kubeconfig: Path, context: str) -> str:
+    """Return the UID of the cluster. Raises CommandError if the context reaches none."""
+    try:
+        found: str = _object(kubeconfig, context, _KUBE_SYSTEM)["metadata"]["uid"]
+    except (LookupError, TypeError):
+        raise CommandError(_NO_KUBERNETES) from None
+    return found
 
 
 def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
@@ -112,12 +115,19 @@ def _path(spec: Object) -> str:
     return path.removeprefix("./").strip("/")
 
 
-def _object(command: list[str], path: str) -> Object:
-    """Return the API server's answer to a path, empty if the cluster has no such object or kind."""
+def _object(kubeconfig: Path, context: str, path: str) -> Object:
+    """Return the API server's answer to a path, empty if the cluster has no such object or kind.
+
+    Raises CommandError.
+    """
+    command = ["kubectl", "--kubeconfig", str(kubeconfig), "--context", context]
+    command += [f"--request-timeout={_REQUEST_SECONDS}s", "get", "--raw", path]
     try:
-        found: Object = json.loads(process.run([*command, path], timeout=_SECONDS))
+        found: Object = json.loads(process.run(command, timeout=_SECONDS))
     except CommandError as error:
         if "Error from server (NotFound)" in str(error):
             return {}
         raise
+    except ValueError:
+        raise CommandError(_NO_KUBERNETES) from None
     return found

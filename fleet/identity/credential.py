@@ -18,8 +18,7 @@ from typing import Any
 from fleet.config import connection as connections
 from fleet.config.connection import Connection
 from fleet.errors import CommandError, ConfigError, FleetError
-from fleet.identity import sign_in
-from fleet.kube import kubectl
+from fleet.identity import cluster, sign_in
 from fleet.kube.kubeconfig import Context
 
 
@@ -53,7 +52,7 @@ def credential(root: Path, stack: str, uid: str, environ: Mapping[str, str]) -> 
 def _refuse_another_cluster(connection: Connection, stack: str, uid: str) -> None:
     """Raise ConfigError when the context leads to another cluster, or to none that answers."""
     try:
-        found = kubectl.cluster_uid(connection.path(), connection.cluster.context)
+        found = cluster.uid(connection.path(), connection.cluster.context)
     except CommandError as error:
         text = f"leads to no cluster that answers ({error}); make cluster {uid} reachable"
         raise ConfigError([connection.problem(text)]) from None

@@ -53,6 +53,8 @@ class Resource:
     import_id: str
     timeouts: Mapping[str, str]
     """Timeouts by operation, for example `create`."""
+    before_delete: tuple[str, ...]
+    """The names of the hooks that run before the resource is deleted."""
 
 
 @dataclass(kw_only=True)
@@ -112,6 +114,13 @@ class _Mocks(mocks.Mocks):
         return dict(self.found[name](args.args)), []
 
 
+class _Callbacks:
+    """A server of hooks that no engine calls."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Accept a hook."""
+
+
 class _Monitor(mocks.MockMonitor):
     def __init__(
         self,
@@ -155,6 +164,7 @@ class _Monitor(mocks.MockMonitor):
                 ),
                 import_id=request.importId,
                 timeouts=MessageToDict(request.customTimeouts),
+                before_delete=tuple(request.hooks.before_delete),
             )
         )
         return answer
@@ -215,6 +225,7 @@ def run(
                 organization=None,
             )
         )
+        settings.SETTINGS.callbacks = _Callbacks()
         # A program that failed leaves outputs on a loop that is closed by now.
         settings.SETTINGS.outputs.clear()
         asyncio.run(stack.run_in_stack(program))

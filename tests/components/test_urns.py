@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from fleet import deploy_keys
-from fleet.kube import kubectl
-from tests.components.helpers import MANIFESTS, UID, engine_config, run_program
+from tests.components.helpers import MANIFESTS, engine_config, run_program
 from tests.components.recording import Answer
 from tests.support import FIXTURES, REPOSITORY, kubeconfig, write
 
@@ -61,7 +60,6 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agreement: None) ->
     )
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(kubectl, "cluster_uid", lambda kubeconfig, context: UID)
     return tmp_path
 
 

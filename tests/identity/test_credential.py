@@ -16,8 +16,7 @@ import yaml
 
 from fleet.config import connection
 from fleet.errors import CommandError, ConfigError
-from fleet.identity import credential, provider_kubeconfig, sign_in
-from fleet.kube import kubectl
+from fleet.identity import cluster, credential, provider_kubeconfig, sign_in
 from tests.support import REPOSITORY, write
 
 UID, OTHER = "11111111-1111", "22222222-2222"
@@ -30,42 +29,42 @@ LINE = "Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' in {}/kubeconfig "
 def here(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the checkout the current folder; its kubeconfig leads to the cluster UID."""
     monkeypatch.chdir(checkout)
-    monkeypatch.setattr(kubectl, "cluster_uid", lambda kubeconfig, context: UID)
+    monkeypatch.setattr(cluster, "uid", lambda kubeconfig, context: UID)
     context(checkout, {"token": "hunter2"})
     return checkout
 
 
 def context(
-    root: Path, user: Mapping[str, Any], cluster: Mapping[str, Any] = SERVER, name: str = "k3d-dev"
+    root: Path, user: Mapping[str, Any], server: Mapping[str, Any] = SERVER, name: str = "k3d-dev"
 ) -> None:
     """Write a kubeconfig with one context."""
     document = {
-        "clusters": [{"name": "c", "cluster": dict(cluster)}],
+        "clusters": [{"name": "c", "cluster": dict(server)}],
         "users": [{"name": "u", "user": dict(user)}],
         "contexts": [{"name": name, "context": {"cluster": "c", "user": "u"}}],
     }
     write(root, {"kubeconfig": yaml.safe_dump(document)})
 
 
-def asked(cluster: Mapping[str, Any] = SERVER) -> dict[str, str]:
+def asked(server: Mapping[str, Any] = SERVER) -> dict[str, str]:
     """Return the environment in which a Kubernetes client runs a plugin."""
-    spec = {"interactive": False, "cluster": {**cluster, "config": None}}
+    spec = {"interactive": False, "cluster": {**server, "config": None}}
     info = {"apiVersion": sign_in.API_VERSION, "kind": "ExecCredential", "spec": spec}
     return {sign_in.ASKED: json.dumps(info)}
 
 
-def status(root: Path, cluster: Mapping[str, Any] = SERVER) -> dict[str, Any]:
+def status(root: Path, server: Mapping[str, Any] = SERVER) -> dict[str, Any]:
     """Return the credential that the plugin gives for stack dev and the cluster UID."""
-    answer = credential.credential(root, "dev", UID, asked(cluster))
+    answer = credential.credential(root, "dev", UID, asked(server))
     assert answer["apiVersion"] == "client.authentication.k8s.io/v1"
     assert answer["kind"] == "ExecCredential"
     found: dict[str, Any] = answer["status"]
     return found
 
 
-def refused(root: Path, cluster: Mapping[str, Any] = SERVER) -> str:
+def refused(root: Path, server: Mapping[str, Any] = SERVER) -> str:
     with pytest.raises(ConfigError) as caught:
-        credential.credential(root, "dev", UID, asked(cluster))
+        credential.credential(root, "dev", UID, asked(server))
     (problem,) = caught.value.problems
     assert problem.startswith(LINE.format(root))
     return problem.removeprefix(LINE.format(root))
@@ -137,7 +136,7 @@ class TestRefusals:
     """Reasons for which nobody gets a credential."""
 
     def test_another_cluster(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(kubectl, "cluster_uid", lambda kubeconfig, context: OTHER)
+        monkeypatch.setattr(cluster, "uid", lambda kubeconfig, context: OTHER)
         assert refused(here) == (
             f"leads to cluster {OTHER}, but stack dev is cluster {UID}; "
             "point the context to that cluster (if it was rebuilt: docs/operations.md)"
@@ -147,7 +146,7 @@ class TestRefusals:
         def unreachable(kubeconfig: Path, context: str) -> str:
             raise CommandError("kubectl: exit 1: refused")
 
-        monkeypatch.setattr(kubectl, "cluster_uid", unreachable)
+        monkeypatch.setattr(cluster, "uid", unreachable)
         assert refused(here) == (
             "leads to no cluster that answers (kubectl: exit 1: refused); "
             f"make cluster {UID} reachable"
