@@ -11,9 +11,10 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
+from fleet.check import definition_objects
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
-from fleet.render import commits, flux, flux_release, outputs, tree
+from fleet.render import commit_order, commits, flux, flux_release, layout, outputs, tree
 
 
 def main() -> None:
@@ -42,14 +43,16 @@ def main() -> None:
         pulumi.ResourceOptions(provider=cluster.provider),
     )
     needs = register_tenants(stack, root, installation, [cluster.provider, github.provider])
+    with definition_objects.reader(root) as objects_of:
+        commit_waves = commit_order.commit_waves(stack, files, {}, objects_of)
     cluster_tree = ClusterTree(
         stack.name,
         ClusterTreeArgs(
             repository=repository.name,
             branch=repository.branch,
-            files=files,
             messages=commits.commit_messages(stack, files),
-            waves=commits.commit_waves(stack, list(files)),
+            waves=commit_waves,
+            entrypoint=f"{stack.path}/{layout.ENTRYPOINT}",
             needs=needs,
         ),
         pulumi.ResourceOptions(provider=github.provider),

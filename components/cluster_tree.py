@@ -10,29 +10,31 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_github as github
 
+from fleet.render.commit_order import Commit
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterTreeArgs:
     """The files of one cluster, and the repository and branch that they are committed to.
 
-    `files` maps a path in the repository to its text, and `messages` maps it to its commit message,
-    which may change only when the text does. `waves` lists the paths in the order in which they may
-    be committed; the last path is the entrypoint. `needs` maps a path to the resources that must
-    exist before that file is committed.
+    `waves` lists the commits in the order in which they may be made. `messages` maps a path to its
+    commit message, which may change only when the text does. `needs` maps a path to the resources
+    that must exist before that file is committed. `entrypoint` is the path of the file that lists
+    everything else.
     """
 
     repository: pulumi.Input[str]
     branch: pulumi.Input[str]
-    files: Mapping[str, str]
     messages: Mapping[str, str]
-    waves: Sequence[Sequence[str]]
+    waves: Sequence[Sequence[Commit]]
+    entrypoint: str
     needs: Mapping[str, Sequence[pulumi.Resource]] = field(default_factory=dict)
 
 
 class ClusterTree(pulumi.ComponentResource):
     """One commit for each changed file, in an order in which every commit is a valid tree.
 
-    A file is created before the file that refers to it, and removed after that one.
+    Files that left the tree are removed at the end, when nothing refers to them any more.
     """
 
     files: list[github.RepositoryFile]
@@ -50,9 +52,10 @@ class ClusterTree(pulumi.ComponentResource):
     ) -> None:
         super().__init__("fleet:index:ClusterTree", name, None, opts)
         self.files = []
+        self._committed: set[str] = set()
         earlier_wave: list[github.RepositoryFile] = []
         for wave in args.waves:
-            earlier_wave = [self._committed_file(args, path, earlier_wave) for path in wave]
+            earlier_wave = [self._committed_file(args, commit, earlier_wave) for commit in wave]
             self.files += earlier_wave
         self.digest = pulumi.Output.all(
             *(text for file in self.files for text in (file.content, file.commit_sha))
@@ -60,15 +63,18 @@ class ClusterTree(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _committed_file(
-        self, args: ClusterTreeArgs, path: str, earlier: Sequence[pulumi.Resource]
+        self, args: ClusterTreeArgs, commit: Commit, earlier: Sequence[pulumi.Resource]
     ) -> github.RepositoryFile:
-        is_entrypoint = path == args.waves[-1][-1]
+        path = commit.path
+        is_second = path in self._committed
+        self._committed.add(path)
         return github.RepositoryFile(
-            path,
+            # The next run sees the second text in the file itself, and knows no second resource.
+            f"{path} (second commit)" if is_second else path,
             repository=args.repository,
             branch=args.branch,
             file=path,
-            content=args.files[path],
+            content=commit.text,
             commit_message=args.messages[path],
             # A run that was interrupted may have committed a file that the state does not know.
             overwrite_on_create=True,
@@ -76,10 +82,10 @@ class ClusterTree(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[*earlier, *args.needs.get(path, ())],
                 # The user has to unprotect the entrypoint before `pulumi destroy` goes on.
-                protect=is_entrypoint,
+                protect=path == args.entrypoint and not is_second,
                 # The entrypoint stays even then. Without it Flux generates one from the files that
                 # are left, and prunes what they list as they go. With it the build only fails.
-                retain_on_delete=is_entrypoint,
+                retain_on_delete=path == args.entrypoint or is_second,
             ),
         )
 

@@ -154,12 +154,19 @@ def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) 
 def build_in(repository: Repository, stack: Stack, components: str | None) -> ClusterBuild:
     """Build all paths that the Flux of one cluster applies.
 
-    The build starts at the entrypoint and follows every Flux Kustomization of this repository.
     `components` are Flux's own manifests, None if they are missing.
     """
+    return build_tree(repository, stack.path, _tree(stack, components))
+
+
+def build_tree(repository: Repository, path: str, files: Mapping[str, str]) -> ClusterBuild:
+    """Build all paths that the Flux of one cluster applies, from the files of its tree at `path`.
+
+    The build starts at the entrypoint and follows every Flux Kustomization of this repository.
+    """
     cluster = ClusterBuild(repository=repository)
-    with _written(repository.copy, _tree(stack, components)):
-        cluster.run(_Step(path=stack.path, spec={}))
+    with _written(repository.copy, files):
+        cluster.run(_Step(path=path, spec={}))
     return cluster
 
 

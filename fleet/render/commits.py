@@ -1,8 +1,8 @@
-"""Commit messages of a tree's files, and the order in which the files are committed."""
+"""Commit messages of a tree's files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from fleet.config.models import Stack
 from fleet.config.tenant import tenants_of
@@ -27,24 +27,3 @@ def commit_messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
         summary = f" ({summaries[name]})" if name in summaries else ""
         messages[path] = f"{stack.name}: {name}{summary}"
     return messages
-
-
-def commit_waves(stack: Stack, paths: Iterable[str]) -> list[list[str]]:
-    """Return the paths of a tree in waves, to be committed one after the other.
-
-    A file is in a later wave than all files that it refers to, so Flux can build every commit.
-    """
-    waves: tuple[list[str], ...] = ([], [], [], [])
-    for path in sorted(paths):
-        waves[_wave_number(path.removeprefix(f"{stack.path}/"))].append(path)
-    return [wave for wave in waves if wave]
-
-
-def _wave_number(name: str) -> int:
-    if name == layout.ENTRYPOINT:
-        return 3
-    if "/" not in name:  # A stage's Flux Kustomization refers to the stage's folder.
-        return 2
-    if name in (layout.FLUX_LIST, layout.TENANTS_LIST):
-        return 1
-    return 0

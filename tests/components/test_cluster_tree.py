@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
+from fleet.render.commit_order import Commit
 from tests.components.helpers import (
     FILE,
     GITHUB,
@@ -44,9 +45,9 @@ class TestClusterTree:
             args = ClusterTreeArgs(
                 repository="platform",
                 branch="main",
-                files=files,
                 messages={path: f"dev: {path}" for path in self.FILES},
-                waves=self.WAVES,
+                waves=[[Commit(path=path, text=files[path]) for path in w] for w in self.WAVES],
+                entrypoint="clusters/dev/kustomization.yaml",
             )
             tree = ClusterTree("dev", args, options_on_github())
             assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]
@@ -88,6 +89,40 @@ class TestClusterTree:
             for path in wave:
                 assert recording.before(recording.one(FILE, path)) == earlier
             earlier |= set(wave)
+
+    def test_a_file_that_is_committed_twice_has_a_second_resource(self) -> None:
+        """The next run drops it from the state and leaves the file, which has its text."""
+        infra, entrypoint = (
+            "clusters/dev/infra/kustomization.yaml",
+            "clusters/dev/kustomization.yaml",
+        )
+        paths = [[infra], [entrypoint], [infra], [entrypoint]]
+
+        def program() -> None:
+            args = ClusterTreeArgs(
+                repository="platform",
+                branch="main",
+                messages={path: f"dev: {path}" for path in (infra, entrypoint)},
+                waves=[
+                    [Commit(path=path, text=str(number)) for path in wave]
+                    for number, wave in enumerate(paths)
+                ],
+                entrypoint=entrypoint,
+            )
+            ClusterTree("dev", args, options_on_github())
+
+        files = {file.name: file for file in run(program).all(FILE)}
+        assert {name: file.inputs["content"] for name, file in files.items()} == {
+            infra: "0",
+            entrypoint: "1",
+            f"{infra} (second commit)": "2",
+            f"{entrypoint} (second commit)": "3",
+        }
+        for path in (infra, entrypoint):
+            second = files[f"{path} (second commit)"]
+            assert second.inputs["file"] == path
+            assert second.inputs["commitMessage"] == files[path].inputs["commitMessage"]
+            assert (second.retain_on_delete, second.protect) == (True, False)
 
     COMMITS: Mapping[str, str] = {path: f"{number:040}" for number, path in enumerate(FILES)}
 
