@@ -50,11 +50,12 @@ def pack(root: Path, copy: Path) -> Repository:
 
 @dataclass(frozen=True, kw_only=True)
 class _Step:
-    """A path that a Flux Kustomization applies, and its spec."""
+    """A path that a Flux Kustomization applies, its spec and its name."""
 
     path: str
     spec: Fields
     namespace: str = FLUX_NAMESPACE
+    name: str = flux.SYNC_NAME
 
     @property
     def key(self) -> str:
@@ -125,6 +126,8 @@ class ClusterBuild:
                 BuiltObject(
                     path=step.path,
                     manifest=manifest if values is None else values.substitute(manifest),
+                    applied_by=f"{step.namespace}/{step.name}",
+                    is_pruned=step.spec.get("prune") is True,
                     is_decrypted=bool(mapping_at(step.spec, "decryption")),
                     has_unknown_variables=values is not None and not values.are_complete,
                 )
@@ -142,7 +145,7 @@ class ClusterBuild:
         if not os.path.isdir(self.repository.copy / path):  # noqa: PTH112 - accepts any name
             self.findings.append(_missing_path(built))
             return None
-        return _Step(path=path, spec=built.spec, namespace=str(built.namespace))
+        return _Step(path=path, spec=built.spec, namespace=str(built.namespace), name=built.name)
 
 
 def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) -> Build:
