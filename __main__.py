@@ -11,10 +11,13 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
-from fleet.check import definition_objects
+from components.verification import Verification, verify
+from fleet.check import definition_objects, moves_in_cluster
 from fleet.config import engine, load, stack_files
-from fleet.errors import FleetError
-from fleet.render import commit_order, commits, flux, flux_release, layout, outputs, tree
+from fleet.errors import ConfigError, FleetError
+from fleet.identity.inventories import Inventories
+from fleet.render import commit_order, commits, flux, flux_release, layout, moves, outputs, tree
+from fleet.render.commit_order import Commit
 
 
 def main() -> None:
@@ -26,25 +29,29 @@ def main() -> None:
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
-    files = tree.render(stack, manifests)
+    token = pulumi.Config("github").require("token")
+    # The engine has to run nothing before both sides are known to agree.
+    verified = verify(stack, kubeconfig, tree.render(stack, manifests), token)
+    files, commit_waves = verified.files, _commit_waves(root, verified)
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
     )
-    token = pulumi.Config("github").require_secret("token")
     github = GitHubConnection(
         stack.name,
-        GitHubConnectionArgs(api_url=repository.api_url, owner=repository.owner, token=token),
+        GitHubConnectionArgs(
+            api_url=repository.api_url,
+            owner=repository.owner,
+            token=pulumi.Output.secret(token),
+        ),
     )
-    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account()])
+    waves = flux.apply_waves([*flux.with_flags(manifests), *flux.platform_account(stack)])
     installation = FluxInstallation(
         stack.name,
         FluxInstallationArgs(waves=waves, pull_token=config.get_secret("pullToken")),
         pulumi.ResourceOptions(provider=cluster.provider),
     )
     needs = register_tenants(stack, root, installation, [cluster.provider, github.provider])
-    with definition_objects.reader(root) as objects_of:
-        commit_waves = commit_order.commit_waves(stack, files, {}, objects_of)
     cluster_tree = ClusterTree(
         stack.name,
         ClusterTreeArgs(
@@ -57,18 +64,32 @@ def main() -> None:
         ),
         pulumi.ResourceOptions(provider=github.provider),
     )
-    FluxSync(
+    sync = FluxSync(
         stack.name,
         FluxSyncArgs(
-            manifests=flux.sync(stack),
+            manifests=flux.sync(stack, prune=not verified.takes_over),
             flux=installation.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,
+            takes_over=verified.takes_over,
         ),
         pulumi.ResourceOptions(provider=cluster.provider),
     )
+    verified.confirm(cluster_tree, sync.resources)
     for key, value in outputs.stack_outputs(stack, kubeconfig).items():
         pulumi.export(key, value)
+
+
+def _commit_waves(root: Path, verified: Verification) -> list[list[Commit]]:
+    """Return the commits of the run in their order. Raises ConfigError if none is safe."""
+    stack, former = verified.stack, verified.former
+    if verified.is_reached and moves.takes_away(former, verified.files):
+        context = stack.config.cluster.context
+        inventories = Inventories(kubeconfig=verified.kubeconfig, context=context)
+        if problems := moves_in_cluster.problems(root, stack, inventories):
+            raise ConfigError(problems)
+    with definition_objects.reader(root) as objects_of:
+        return commit_order.commit_waves(stack, verified.files, former, objects_of)
 
 
 if __name__ == "__main__":

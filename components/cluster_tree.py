@@ -38,6 +38,8 @@ class ClusterTree(pulumi.ComponentResource):
     """
 
     files: list[github.RepositoryFile]
+    commits: dict[str, pulumi.Output[str]]
+    """The last commit of each file, by its path."""
     digest: pulumi.Output[str]
     """A short text that changes with every run that commits something.
 
@@ -53,10 +55,15 @@ class ClusterTree(pulumi.ComponentResource):
         super().__init__("fleet:index:ClusterTree", name, None, opts)
         self.files = []
         self._committed: set[str] = set()
+        self.commits = {}
         earlier_wave: list[github.RepositoryFile] = []
         for wave in args.waves:
             earlier_wave = [self._committed_file(args, commit, earlier_wave) for commit in wave]
             self.files += earlier_wave
+            self.commits |= {
+                commit.path: file.commit_sha
+                for commit, file in zip(wave, earlier_wave, strict=True)
+            }
         self.digest = pulumi.Output.all(
             *(text for file in self.files for text in (file.content, file.commit_sha))
         ).apply(_digest)

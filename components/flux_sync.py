@@ -17,13 +17,15 @@ class FluxSyncArgs:
     """The platform's GitRepository and root Kustomization, and what must exist before them.
 
     They are applied after `flux` is installed and `tree`, which they pull, is committed. Flux
-    pulls again whenever `digest`, the digest of the tree, changes.
+    pulls again whenever `digest`, the digest of the tree, changes. With `takes_over`, both objects
+    may be there already and name another place.
     """
 
     manifests: tuple[Manifest, Manifest]
     flux: Sequence[pulumi.Resource]
     tree: Sequence[pulumi.Resource]
     digest: pulumi.Input[str]
+    takes_over: bool = False
 
 
 class FluxSync(pulumi.ComponentResource):
@@ -34,13 +36,21 @@ class FluxSync(pulumi.ComponentResource):
     cluster.
     """
 
+    resources: list[pulumi.Resource]
+    """The resources that exist when Flux has pulled the tree and applied its entrypoint."""
+
     def __init__(
         self, name: str, args: FluxSyncArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("fleet:index:FluxSync", name, None, opts)
         source, root = args.manifests
+        needed = [*args.flux, *args.tree]
+        if args.takes_over:
+            # With the new source and its former path, the Kustomization could apply the tree of
+            # another cluster and prune. So it gets its path first, and does not prune any more.
+            needed.append(apply_once(root, parent=self, after=needed, wait=False))
         # The object may still hold the wait condition of an earlier pull, which is never met again.
-        applied = apply_once(source, parent=self, after=[*args.flux, *args.tree], wait=False)
+        applied = apply_once(source, parent=self, after=needed, wait=False)
         metadata = source["metadata"]
         pulled = reconcile_source(
             metadata["namespace"],
@@ -48,7 +58,9 @@ class FluxSync(pulumi.ComponentResource):
             token=args.digest,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[applied, *args.tree]),
         )
-        # The GitRepository reports why a pull failed; the Kustomization would only report that it
-        # has no source. So the pull comes first.
-        apply_once(root, parent=self, after=[pulled])
+        self.resources = [*needed, pulled]
+        if not args.takes_over:
+            # The GitRepository reports why a pull failed; the Kustomization would only report that
+            # it has no source. So the pull comes first.
+            self.resources.append(apply_once(root, parent=self, after=[pulled]))
         self.register_outputs({})

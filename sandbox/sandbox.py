@@ -149,17 +149,19 @@ class Sandbox:
         waiting = set(names)
         while waiting or not all(up.finished() for up in running):
             for name in sorted(waiting):
-                controllers = FluxControllers(
-                    cluster=self.clusters.cluster(name),
-                    ca_bundle=self.certificates.ca_bundle,
-                    https_proxy=self.internet.proxy_url,
-                )
-                if len(controllers.start()) == len(CONTROLLERS):
+                if len(self._flux_controllers(name).start()) == len(CONTROLLERS):
                     waiting.discard(name)
                     say(f"{name}: Flux's controllers run")
             if any(up.finished() and up.process.returncode for up in running):
                 return
             time.sleep(0.5)
+
+    def _flux_controllers(self, name: str) -> FluxControllers:
+        return FluxControllers(
+            cluster=self.clusters.cluster(name),
+            ca_bundle=self.certificates.ca_bundle,
+            https_proxy=self.internet.proxy_url,
+        )
 
     def _print_next_commands(self, names: Sequence[str]) -> None:
         context = self.clusters.cluster(names[0]).context

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fleet.check import artifact, build
 from fleet.check.build import ClusterBuild, Repository
 from fleet.check.built_object import BuiltObject
+from fleet.check.fields import mapping_at
 from fleet.check.findings import Finding
 from fleet.config.models import Stack
 from fleet.errors import CommandError, FleetError
 from fleet.render import flux, moves, tree
 from fleet.render.moves import Delivery
-from fleet.render.tenant_manifests import LABEL
 
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -87,32 +87,23 @@ def findings(former: Iterable[BuiltObject], objects: Iterable[BuiltObject]) -> I
 def deliveries(objects: Iterable[BuiltObject]) -> Iterator[Delivery]:
     """Yield the delivery of each object, and one for what a Kustomization brings from elsewhere."""
     for built in objects:
-        labels = built.metadata.get("labels")
-        tenant = str(labels.get(LABEL, "")) if isinstance(labels, Mapping) else ""
         yield Delivery(
             name=built.display_name,
+            group=built.group,
             kustomization=built.applied_by,
             is_pruned=built.is_pruned and not _stays(built),
             is_replaceable=_is_replaceable(built),
-            tenant=tenant,
+            tenant=flux.tenant_of(built.applied_by),
         )
-        target = built.spec.get("targetNamespace")
-        if built.is_flux_kustomization and target is not None:
-            yield Delivery(
-                name=f"what is in namespace {target}",
-                kustomization=f"{built.namespace}/{built.name}",
-                is_pruned=(
-                    built.spec.get("prune") is True and built.spec.get("deletionPolicy") != "Orphan"
-                ),
-                tenant=tenant,
-            )
+        if built.is_flux_kustomization:
+            name = f"{built.namespace}/{built.name}"
+            labels = mapping_at(built.metadata, "labels")
+            if delivery := moves.of_other_repository(name, built.spec, labels):
+                yield delivery
 
 
 def _stays(built: BuiltObject) -> bool:
-    annotations = built.metadata.get("annotations")
-    if not isinstance(annotations, Mapping):
-        return False
-    return flux.NEVER_PRUNED.items() <= annotations.items()
+    return flux.NEVER_PRUNED.items() <= mapping_at(built.metadata, "annotations").items()
 
 
 def _is_replaceable(built: BuiltObject) -> bool:

@@ -20,6 +20,7 @@ from fleet.check import (
     moved_objects,
     schemas,
     tenant_findings,
+    used_decisions,
 )
 from fleet.check.build import ClusterBuild, Repository
 from fleet.check.findings import Finding, Report
@@ -84,6 +85,7 @@ def check_stacks(
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
+    report.unused += used_decisions.lines(root, [stack for stack, _ in stacks])
     return report
 
 

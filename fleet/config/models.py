@@ -76,8 +76,14 @@ class Repository(Strict):
         return self.url or f"https://github.com/{self.owner}/{self.name}"
 
 
+UID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+ClusterUid = Annotated[
+    str, Matches(f"^{UID}$", "must be the UID of a cluster's namespace kube-system")
+]
+
+
 class Cluster(Strict):
-    """The connection to exactly one cluster, and its environment."""
+    """The connection to exactly one cluster, its environment, and decisions about its identity."""
 
     kubeconfig: ShortPath = Field(description="path of the kubeconfig file; ~ is your home")
     context: NonEmpty = Field(description="context in that file; never the current one")
@@ -90,6 +96,14 @@ class Cluster(Strict):
     ) = Field(
         default=None,
         description="dev, test, prod, ...: selects the overlays; the stack's name if absent",
+    )
+    replaces: ClusterUid | None = Field(
+        default=None,
+        description="UID of the former cluster, when this one was built in its place; good once",
+    )
+    adopts: ClusterUid | None = Field(
+        default=None,
+        description="UID of this cluster, to take over the Flux that it has; good once",
     )
 
 

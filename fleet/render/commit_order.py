@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from fleet.config.models import Stack
 from fleet.errors import FleetError
-from fleet.render import layout, tree
+from fleet.render import header, layout
 from fleet.render.stages import Stage
 
 # Returns the names of all objects of a shared folder, None if there is no such folder.
@@ -266,7 +266,7 @@ class _TreeChange:
         text = self.files[path]
         start = text.index("apiVersion:")
         head = text[start : text.index(_RESOURCES) + len(_RESOURCES)]
-        return tree.first_line(self.stack) + head + "".join(lines)
+        return header.with_header(self.stack.file, head + "".join(lines))
 
 
 def _ready(steps: Collection[_Step]) -> list[_Step]:

@@ -7,10 +7,12 @@ the object stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fleet.render import flux
+from fleet.render.tenant_manifests import LABEL
 
 _ANNOTATION, _VALUE = next(iter(flux.NEVER_PRUNED.items()))
 
@@ -26,6 +28,7 @@ class Delivery:
     name: str
     kustomization: str
     is_pruned: bool
+    group: str = ""
     is_replaceable: bool = False
     tenant: str = ""
 
@@ -55,22 +58,54 @@ class Move:
 
 def moves(former: Iterable[Delivery], new: Iterable[Delivery]) -> list[Move]:
     """Return the moves that could lose something, sorted."""
-    before, after = _by_name(former), _by_name(new)
+    before, after = _by_object(former), _by_object(new)
     found: dict[tuple[str, str, str], list[str]] = {}
-    for name in sorted(before.keys() & after.keys()):
-        left, reached = before[name], after[name]
+    for key in sorted(before.keys() & after.keys()):
+        left, reached = before[key], after[key]
         stays = {item.kustomization for item in left} & {item.kustomization for item in reached}
         if not stays and left[0].is_pruned and not reached[0].is_replaceable:
-            key = (left[0].kustomization, reached[0].kustomization, left[0].tenant)
-            found.setdefault(key, []).append(name)
+            move = (left[0].kustomization, reached[0].kustomization, left[0].tenant)
+            found.setdefault(move, []).append(left[0].name)
     return sorted(
-        Move(source=source, target=target, names=tuple(names), tenant=tenant)
+        Move(source=source, target=target, names=tuple(sorted(names)), tenant=tenant)
         for (source, target, tenant), names in found.items()
     )
 
 
-def _by_name(deliveries: Iterable[Delivery]) -> dict[str, list[Delivery]]:
-    found: dict[str, list[Delivery]] = {}
+def of_other_repository(
+    kustomization: str, spec: Mapping[str, Any], labels: Mapping[str, Any]
+) -> Delivery | None:
+    """Return one delivery for all that a Flux Kustomization puts into its targetNamespace.
+
+    It stands for a tenant's objects, which are in no file of this repository. `spec` and `labels`
+    are the Kustomization's.
+    """
+    namespace = spec.get("targetNamespace")
+    if namespace is None:
+        return None
+    return Delivery(
+        name=f"what is in namespace {namespace}",
+        kustomization=kustomization,
+        is_pruned=spec.get("prune") is True and spec.get("deletionPolicy") != "Orphan",
+        tenant=str(labels.get(LABEL, "")),
+    )
+
+
+def takes_away(former: Mapping[str, str], files: Mapping[str, str]) -> bool:
+    """Tell whether a tree lacks a line that the `former` one has; nothing moves otherwise."""
+    return any(
+        not _lines(text) <= _lines(files.get(path, ""))
+        for path, text in former.items()
+        if path.endswith(".yaml")
+    )
+
+
+def _lines(text: str) -> set[str]:
+    return {line for line in text.splitlines() if not line.lstrip().startswith("#")}
+
+
+def _by_object(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], list[Delivery]]:
+    found: dict[tuple[str, str], list[Delivery]] = {}
     for delivery in deliveries:
-        found.setdefault(delivery.name, []).append(delivery)
+        found.setdefault((delivery.group, delivery.name), []).append(delivery)
     return found

@@ -156,7 +156,8 @@ class Stacks:
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment of the engine, without any variable of the caller."""
-        path = [self._bin, *(program(name).parent for name in ("pulumi-resource-github", "pulumi"))]
+        programs = ("pulumi-resource-github", "pulumi", "kubectl")
+        path = [self._bin, *(program(name).parent for name in programs)]
         return {
             **CLEAN_ENVIRONMENT,
             "PATH": os.pathsep.join([*(str(folder) for folder in path), os.defpath]),

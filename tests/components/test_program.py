@@ -18,7 +18,8 @@ import yaml
 from fleet import process
 from fleet.config import load
 from fleet.kube import kustomize
-from fleet.render import commits, tree
+from fleet.render import commits, identity_file, tree
+from tests.components.conftest import UID
 from tests.components.helpers import (
     ACCOUNT,
     APPLY_WAVES,
@@ -75,7 +76,8 @@ class TestProgram:
             **dict.fromkeys((CONNECTION, GITHUB_CONNECTION, TREE, FLUX, FLUX_SYNC), "dev"),
         }
         stack = load.stack(here, "dev")
-        files = tree.render(stack, MANIFESTS)
+        identity = {identity_file.path(stack): identity_file.text(UID)}
+        files = tree.render(stack, MANIFESTS) | identity
         assert sorted(names(recording.all(FILE))) == sorted(files)
         assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
         messages = commits.commit_messages(stack, files)

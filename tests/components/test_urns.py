@@ -41,7 +41,7 @@ SECRETS = {
 
 
 @pytest.fixture
-def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agreement: None) -> Path:
     """Return a checkout of the shipped dev stack, with a tenant of each kind."""
     for folder in ("apps", "infrastructure"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder)

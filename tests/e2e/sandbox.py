@@ -88,6 +88,14 @@ class Sandbox(BaseSandbox):
         self.converge()
         return outcomes
 
+    def up_with_flux(self, *names: str) -> list[Outcome]:
+        """Run `up` for stacks whose clusters have no running Flux yet."""
+        return self._up(names, lambda _: None)
+
+    def start_flux(self, cluster: str) -> None:
+        """Start Flux's controllers, which a cluster has no kubelet to start."""
+        self._flux_controllers(cluster).start()
+
     def converge(self) -> None:
         """Wait until all clusters are Ready at the head of the branch."""
         self.report.wait_converged(self.names, self.head(), 180)

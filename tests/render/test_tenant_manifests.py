@@ -190,7 +190,7 @@ def test_source_and_kustomization_can_be_in_flux_system(tenancy: Stack) -> None:
         "legacy-prod",
     )
     text = tree.render(tenancy, None)[f"{FOLDER}/tenants/legacy/tenant.yaml"]
-    assert text.splitlines()[1] == (
+    assert text.splitlines()[2] == (
         "# In flux-system: its pipelines still look for it there, until ticket #42"
     )
 

@@ -12,6 +12,7 @@ from sandbox.github.api import (
     commit_endpoints,
     content_endpoints,
     deploy_key_endpoints,
+    git_endpoints,
     repository_endpoints,
     team_endpoints,
 )
@@ -46,6 +47,9 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = tuple(
         ("DELETE", rf"{_REPO}/contents/(?P<path>.+)", content_endpoints.delete_contents),
         ("GET", rf"{_REPO}/commits", commit_endpoints.list_commits),
         ("GET", rf"{_REPO}/commits/(?P<ref>.+)", commit_endpoints.get_commit),
+        ("GET", rf"{_REPO}/compare/(?P<range>.+)", commit_endpoints.compare_commits),
+        ("GET", rf"{_REPO}/git/trees/(?P<tree>.+)", git_endpoints.get_tree),
+        ("GET", rf"{_REPO}/git/blobs/(?P<sha>[^/]+)", git_endpoints.get_blob),
         ("POST", rf"{_REPO}/keys", deploy_key_endpoints.create_deploy_key),
         ("GET", rf"{_REPO}/keys", deploy_key_endpoints.list_deploy_keys),
         ("GET", rf"{_REPO}/keys/(?P<key>[0-9]+)", deploy_key_endpoints.get_deploy_key),

@@ -1,0 +1,171 @@
+"""The comparison with reality, as `__main__.py` makes it before and after a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import runpy
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from fleet.config import load
+from fleet.errors import FleetError
+from fleet.identity import branch, cluster
+from fleet.identity.reality import Branch, Cluster, Unreachable, blob_sha
+from fleet.render import identity_file, tree
+from tests.components.conftest import BRANCH, UID, agreeing_cluster
+from tests.components.helpers import FILE, MANIFESTS, STACK, engine_config, names, run_program
+from tests.components.recording import Recording, run
+from tests.support import REPOSITORY, stack_file, write
+
+OTHER = "bbbbbbbb-0000-4000-8000-000000000002"
+IDENTITY = "clusters/dev/flux-system/cluster-identity.yaml"
+ROOT = "kubernetes:kustomize.toolkit.fluxcd.io/v1:Kustomization"
+DOWN = Unreachable(reason="kubectl: exit 1: no route")
+NOT_VERIFIED = (
+    "Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' cannot be reached, so its identity is not "
+    "verified: kubectl: exit 1: no route; repair the connection and run the same command again"
+)
+
+
+def record(root: Path, *, preview: bool = False) -> Recording:
+    return run_program(engine_config(root) | {"github:token": "hunter2"}, preview=preview)
+
+
+def refusal(root: Path, *, preview: bool = False) -> str:
+    with pytest.raises(pulumi.RunError) as caught:
+        record(root, preview=preview)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_wrong_cluster_is_refused_before_anything_is_registered(
+    preview: bool, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branch, "read", lambda *_: dataclasses.replace(BRANCH, identity=OTHER))
+    refusals: list[str] = []
+
+    def program() -> None:
+        with pytest.raises(pulumi.RunError) as caught:
+            runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
+        refusals.append(str(caught.value))
+
+    values = engine_config(here) | {"github:token": "hunter2"}
+    recording = run(program, preview=preview, values=values)
+    assert [resource.type for resource in recording.resources] == [STACK]
+    (said,) = refusals
+    assert said.startswith("Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' leads to the cluster")
+    assert f"set fleet:cluster.replaces: {OTHER}" in said
+    assert "\n" not in said
+
+
+def test_an_up_without_its_cluster_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "read", lambda *_: DOWN)
+    assert refusal(here) == NOT_VERIFIED
+
+
+@pytest.mark.parametrize("identity", [None, UID])
+def test_a_preview_without_its_cluster_goes_on_and_says_so(
+    identity: str | None, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is invented: the identity file is the branch's own, or is left out."""
+    warnings: list[str] = []
+    monkeypatch.setattr(cluster, "read", lambda *_: DOWN)
+    monkeypatch.setattr(branch, "read", lambda *_: dataclasses.replace(BRANCH, identity=identity))
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    recording = record(here, preview=True)
+    assert warnings == [NOT_VERIFIED]
+    files = {file.name: file.inputs["content"] for file in recording.all(FILE)}
+    assert files.get(IDENTITY) == (identity_file.text(UID) if identity else None)
+
+
+def test_the_readers_get_what_the_stack_names(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def read_cluster(*args: object) -> Cluster:
+        asked.append(args)
+        return agreeing_cluster()
+
+    def read_branch(*args: object) -> Branch:
+        asked.append(args[2])
+        return BRANCH
+
+    monkeypatch.setattr(cluster, "read", read_cluster)
+    monkeypatch.setattr(branch, "read", read_branch)
+    record(here, preview=True)
+    files = tree.render(load.stack(here, "dev"), MANIFESTS)
+    assert asked == [(here / "kubeconfig", "k3d-dev"), files]
+
+
+def commits_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, after: Cluster | Unreachable, contained: set[str | None]
+) -> None:
+    """Give a run another cluster at its end, whose Flux has pulled these commits."""
+    answers = [after, agreeing_cluster()]
+    monkeypatch.setattr(cluster, "read", lambda *_: answers.pop())
+    monkeypatch.setattr(branch, "commits_since", lambda *_: contained)
+
+
+def test_a_run_fails_when_flux_has_not_pulled_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits_of_the_run(monkeypatch, agreeing_cluster(), set())
+    assert "which does not contain None of this run; run `pulumi up` again" in refusal(here)
+
+
+def test_an_error_of_github_at_the_end_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise FleetError("https://api.github.com/: cannot be fetched")
+
+    monkeypatch.setattr(branch, "commits_since", fail)
+    assert refusal(here) == "https://api.github.com/: cannot be fetched"
+
+
+def test_a_run_fails_when_its_cluster_is_another_one_at_its_end(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = dataclasses.replace(agreeing_cluster(), uid=OTHER)
+    commits_of_the_run(monkeypatch, other, {None})
+    assert f"leads to the cluster {OTHER} now, and led to {UID} before" in refusal(here)
+
+
+def test_a_run_that_commits_nothing_has_nothing_to_be_pulled(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = load.stack(here, "dev")
+    files = tree.render(stack, MANIFESTS) | {IDENTITY: identity_file.text(UID)}
+    blobs = {path: blob_sha(text) for path, text in files.items()}
+    monkeypatch.setattr(
+        branch, "read", lambda *_: dataclasses.replace(BRANCH, files=blobs, identity=UID)
+    )
+    commits_of_the_run(monkeypatch, agreeing_cluster(), set())
+    assert len(record(here).all(FILE)) == len(files)
+
+
+def test_a_preview_confirms_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits_of_the_run(monkeypatch, DOWN, set())
+    assert record(here, preview=True).one(STACK)
+
+
+def test_a_cluster_that_is_taken_over_loses_nothing(here: Path) -> None:
+    """The root Kustomization may not prune what it applied from its former place."""
+    text = stack_file("dev", infrastructure="namespaces/common policies/shared")
+    before = record(here)
+    write(here, {"Pulumi.dev.yaml": text.replace("k3d-dev", f"k3d-dev, adopts: {UID}")})
+    taking = record(here)
+    pull = "GitRepositoryPatch/flux-system/flux-system"
+    source = "GitRepository/flux-system/flux-system"
+    assert before.one(ROOT).inputs["spec"]["prune"] is True
+    assert {pull, source} <= before.before(before.one(ROOT))
+    assert taking.one(ROOT).inputs["spec"]["prune"] is False
+    assert not {pull, source} & taking.before(taking.one(ROOT))
+    assert taking.one(ROOT).name in taking.before(
+        next(r for r in taking.resources if r.name == source)
+    )
+    # The tree prunes, so Flux does from then on.
+    sync = taking.one(FILE, "clusters/dev/flux-system/gotk-sync.yaml").inputs["content"]
+    assert "prune: true" in sync
+    assert sorted(names(taking.resources)) == sorted(names(before.resources))
