@@ -7,7 +7,7 @@ TEST_WORKERS ?= 3
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox shell sandbox-down check-tools tools test test-unit lint format \
+.PHONY: help sandbox shell sandbox-down check-tools tools test test-long test-unit lint format \
 	golden schema schema-pins lock
 
 help: ## list the targets
@@ -31,6 +31,10 @@ tools: $(VENV)/installed ## build everything that the sandbox needs, once
 test: $(VENV)/installed ## run all tests, on sandboxes of their own
 	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-long: $(VENV)/installed ## run the tests that take too long for `make test`
+	@$(BIN)/python -m sandbox tools --tests
+	$(BIN)/python -m pytest -m long -n $(TEST_WORKERS)
 
 test-unit: check-tools ## run the tests that need no sandbox
 	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto

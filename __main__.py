@@ -11,17 +11,22 @@ from components.flux_installation import FluxInstallation, FluxInstallationArgs
 from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
-from components.verification import verify
+from components.verification import Verification, verify
+from fleet.check import moves_in_cluster
 from fleet.config import connection, engine, load, stack_files
-from fleet.errors import FleetError
+from fleet.errors import ConfigError, FleetError
 from fleet.identity import provider_kubeconfig
+from fleet.identity.inventories import Inventories
 from fleet.render import (
+    commit_order,
     commits,
     definition_build,
     flux,
     flux_release,
+    layout,
     moves,
     outputs,
+    place_moves,
     rendered_cluster,
     tree,
 )
@@ -39,13 +44,16 @@ def main() -> None:
     token = pulumi.Config("github").require("token")
     with definition_build.reader(root) as definitions:
         rendered = tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
-    # The engine has to run nothing before both sides are known to agree.
-    verified = verify(stack, to_cluster.path(), rendered, token)
-    verified.compare_definitions(root)
-    verified.warn_about_namespaces()
-    files = verified.files
+        # The engine has to run nothing before both sides are known to agree.
+        verified = verify(stack, to_cluster.path(), rendered, token)
+        verified.compare_definitions(root)
+        verified.warn_about_namespaces()
+        _refuse_moves(root, verified)
+        commit_waves = commit_order.commit_waves(
+            stack, verified.files, verified.committed, definitions.objects
+        )
     # Without its former name, the engine would replace all that a renamed stack has.
-    aliases = [pulumi.Alias(name=name) for name in moves.former_names(stack)]
+    aliases = [pulumi.Alias(name=name) for name in place_moves.former_names(stack)]
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(
@@ -76,9 +84,9 @@ def main() -> None:
         ClusterTreeArgs(
             repository=repository.name,
             branch=repository.branch,
-            files=files,
-            messages=commits.commit_messages(stack, files),
-            waves=commits.commit_waves(stack, list(files)),
+            messages=commits.commit_messages(stack, verified.files),
+            waves=commit_waves,
+            entrypoint=f"{stack.path}/{layout.ENTRYPOINT}",
             needs=needs,
             existing=verified.existing,
             former=verified.former_tree,
@@ -99,6 +107,16 @@ def main() -> None:
     verified.confirm(cluster_tree, sync.resources)
     for key, value in outputs.stack_outputs(stack, to_cluster.path()).items():
         pulumi.export(key, value)
+
+
+def _refuse_moves(root: Path, verified: Verification) -> None:
+    """Raise ConfigError if Flux could delete an object that moves to another Kustomization."""
+    stack = verified.stack
+    if verified.is_reached and moves.takes_away(verified.committed, verified.files):
+        context = stack.config.cluster.context
+        inventories = Inventories(kubeconfig=verified.kubeconfig, context=context)
+        if problems := moves_in_cluster.problems(root, stack, inventories):
+            raise ConfigError(problems)
 
 
 if __name__ == "__main__":

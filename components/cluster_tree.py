@@ -11,26 +11,27 @@ import pulumi
 import pulumi_github as github
 
 from fleet.config.models import DEFAULT_BRANCH
-from fleet.render.moves import FormerTree
+from fleet.render.commit_order import Commit
+from fleet.render.place_moves import FormerTree
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterTreeArgs:
     """The files of one cluster, and the repository and branch that they are committed to.
 
-    `files` maps a path in the repository to its text, and `messages` maps it to its commit message,
-    which may change only when the text does. `waves` lists the paths in the order in which they may
-    be committed; the last path is the entrypoint. `needs` maps a path to the resources that must
-    exist before that file is committed. `existing` are the paths that the branch has already with
-    that text. `former` is the tree that the cluster moves from. No name can be an output: resource
-    names and import ids contain them.
+    `waves` lists the commits in the order in which they may be made. `messages` maps a path to its
+    commit message, which may change only when the text does. `entrypoint` is the path of the file
+    that lists everything else. `needs` maps a path to the resources that must exist before that
+    file is committed. `existing` are the paths that the branch has already as they will be.
+    `former` is the tree that the cluster moves from. No name can be an output: resource names and
+    import ids contain them.
     """
 
     repository: str
     branch: str
-    files: Mapping[str, str]
     messages: Mapping[str, str]
-    waves: Sequence[Sequence[str]]
+    waves: Sequence[Sequence[Commit]]
+    entrypoint: str
     needs: Mapping[str, Sequence[pulumi.Resource]] = field(default_factory=dict)
     existing: Container[str] = ()
     former: FormerTree | None = None
@@ -39,9 +40,9 @@ class ClusterTreeArgs:
 class ClusterTree(pulumi.ComponentResource):
     """One commit for each changed file, in an order in which every commit is a valid tree.
 
-    A file is created before the file that refers to it, and removed after that one. A cluster that
-    moves has two trees for a while: Flux is led from the former one to the new one when that is
-    complete, and the former one is removed by the run that no longer registers it.
+    A cluster that moves has two trees for a while: Flux is led from the former one to the new one
+    when that is complete, and the former one is removed by the run that no longer registers it.
+    Files that left the tree are removed at the end, when nothing refers to them any more.
     """
 
     files: list[github.RepositoryFile]
@@ -61,13 +62,15 @@ class ClusterTree(pulumi.ComponentResource):
     ) -> None:
         super().__init__("fleet:index:ClusterTree", name, None, opts)
         self.files = []
+        self._committed: set[str] = set()
         self.commits = {}
         earlier_wave: list[github.RepositoryFile] = []
         for wave in args.waves:
-            earlier_wave = [self._committed_file(args, path, earlier_wave) for path in wave]
+            earlier_wave = [self._committed_file(args, commit, earlier_wave) for commit in wave]
             self.files += earlier_wave
             self.commits |= {
-                path: file.commit_sha for path, file in zip(wave, earlier_wave, strict=True)
+                commit.path: file.commit_sha
+                for commit, file in zip(wave, earlier_wave, strict=True)
             }
         if args.former is not None:
             self.files += self._former_tree(args.repository, args.former)
@@ -77,27 +80,33 @@ class ClusterTree(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _committed_file(
-        self, args: ClusterTreeArgs, path: str, earlier: Sequence[pulumi.Resource]
+        self, args: ClusterTreeArgs, commit: Commit, earlier: Sequence[pulumi.Resource]
     ) -> github.RepositoryFile:
+        path = commit.path
+        is_second = path in self._committed
+        self._committed.add(path)
         # Earlier versions named the files of every branch by their paths alone.
         has_former_name = args.branch != DEFAULT_BRANCH and args.former is None
         # A state that is lost, or that an interrupted run did not write, does not know such a file.
         exists = path in args.existing
+        name = _resource_name(args.branch, path)
         return github.RepositoryFile(
-            _resource_name(args.branch, path),
+            # The next run sees the second text in the file itself, and knows no second resource.
+            f"{name} (second commit)" if is_second else name,
             repository=args.repository,
             branch=args.branch,
             file=path,
-            content=args.files[path],
+            content=commit.text,
             commit_message=args.messages[path],
             overwrite_on_create=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*earlier, *args.needs.get(path, ())],
-                aliases=[pulumi.Alias(name=path)] if has_former_name else None,
+                aliases=[pulumi.Alias(name=path)] if has_former_name and not is_second else None,
                 import_=_import_id(args.repository, args.branch, path) if exists else None,
                 ignore_changes=["*"] if exists else None,
-                deleted_with=self._entrypoint_owner(args.waves, path),
+                retain_on_delete=is_second,
+                deleted_with=self._entrypoint_owner(args.entrypoint, path),
             ),
         )
 
@@ -135,20 +144,18 @@ class ClusterTree(pulumi.ComponentResource):
                 # The file exists, also when the state was lost.
                 import_=_import_id(repository, former.branch, path),
                 ignore_changes=["overwriteOnCreate"] if is_redirect else ["*"],
-                deleted_with=self._entrypoint_owner(former.waves, path),
+                deleted_with=self._entrypoint_owner(former.waves[-1][-1], path),
             ),
         )
 
-    def _entrypoint_owner(
-        self, waves: Sequence[Sequence[str]], path: str
-    ) -> pulumi.Resource | None:
+    def _entrypoint_owner(self, entrypoint: str, path: str) -> pulumi.Resource | None:
         """Return the resource without which an entrypoint stays in Git, None for other files.
 
         When a whole stack is destroyed, the entrypoint stays. Without it Flux would generate one
         from the files that are left, and prune what they list as they go. With it the build only
         fails. When the cluster has moved, the former entrypoint goes with its tree.
         """
-        return self if path == waves[-1][-1] else None
+        return self if path == entrypoint else None
 
 
 def _resource_name(branch: str, path: str) -> str:

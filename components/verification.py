@@ -15,8 +15,8 @@ from fleet.errors import ConfigError, FleetError
 from fleet.identity import branch, cluster, definitions, judge, offboarding
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
-from fleet.render import definition_blobs, identity_file, moves, rendered_moves
-from fleet.render.moves import FormerTree
+from fleet.render import definition_blobs, identity_file, place_moves, rendered_moves
+from fleet.render.place_moves import FormerTree
 
 # Flux pulls twice and applies twice in a move.
 _MOVE_SECONDS = 180
@@ -68,7 +68,12 @@ class Verification:
         branch_of_former = self.reality.former
         if branch_of_former is None:
             return None
-        return moves.former_tree(self.stack, self.files, branch_of_former.files)
+        return place_moves.former_tree(self.stack, self.files, branch_of_former.files)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the cluster has answered."""
+        return isinstance(self.reality.cluster, Cluster)
 
     @property
     def takes_over(self) -> bool:
@@ -164,7 +169,7 @@ def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str)
 
 
 def _former_branch(stack: Stack, token: str) -> Branch | None:
-    former = moves.former_stack(stack)
+    former = place_moves.former_stack(stack)
     if former is None:
         return None
     return branch.read(GitHubApi(repository=former.config.repository, token=token), former, {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.check import (
@@ -18,6 +19,7 @@ from fleet.check import (
     crds,
     finished_moves,
     json_schemas,
+    moved_objects,
     schemas,
     tenant_findings,
     used_decisions,
@@ -30,22 +32,32 @@ from fleet.config.models import Stack
 from fleet.kube.manifest import Manifest
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The parts of a check that can be chosen.
+
+    With `clones`, a folder of clones of tenants' repositories, what these deploy is checked too.
+    Other `schema_locations` replace the schemas that `fleet fetch` made. `since` is the commit that
+    moves are looked for from; the last one if it is None.
+    """
+
+    clones: Path | None = None
+    schema_locations: Sequence[str] = ()
+    since: str | None = None
+
+
 def check_stacks(
     root: Path,
     stacks: Sequence[tuple[Stack, str | None]],
     progress: Callable[[str], None],
-    clones: Path | None = None,
-    schema_locations: Sequence[str] = (),
+    options: Options | None = None,
 ) -> Report:
-    """Check the clusters of all stacks, given as (stack, Flux's own manifests or None).
-
-    With `clones`, a folder of clones of tenants' repositories, check what these deploy as well.
-    Other `schema_locations` replace the schemas that `fleet fetch` made.
-    """
+    """Check the clusters of all stacks, given as (stack, Flux's own manifests or None)."""
+    options = options or Options()
     report = Report(clusters=len(stacks))
     acceptances = accepted.read(root)
     schemas.require_programs()
-    locations = schemas.locations(schema_locations)
+    locations = schemas.locations(options.schema_locations)
     of_checkout = [stack for stack, _ in stacks]
     report.findings += cluster_rules.folders_without_stack(root, of_checkout)
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
@@ -58,9 +70,12 @@ def check_stacks(
         objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
         report.findings += _cluster_findings(repository, builds, known_crds)
-        if clones is not None:
+        progress("comparing with the trees that are committed")
+        former = moved_objects.former_trees(root, options.since, Path(folder) / "former")
+        report.findings += moved_objects.findings_of_all(former, repository, builds)
+        if options.clones is not None:
             progress("building the tenants' folders")
-            tenants = tenant_findings.check_tenants(clones, [stack for stack, _ in stacks])
+            tenants = tenant_findings.check_tenants(options.clones, [stack for stack, _ in stacks])
             objects += tenants.objects
             report.findings += tenants.findings
             report.tenants, report.not_checked = tenants.checked, tenants.not_checked

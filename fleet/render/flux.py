@@ -26,6 +26,7 @@ PULL_SECRET = "flux-system"  # noqa: S105 - the name of a Secret
 PLATFORM_ACCOUNT = "platform"
 # The annotation of that account with the place that the cluster follows.
 CLAIM = "platform.example.com/follows"
+_TENANT_PREFIX = "tenant-"
 # Flux does not remove an object with this annotation when it leaves the tree.
 NEVER_PRUNED: Mapping[str, str] = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
 
@@ -163,7 +164,18 @@ def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage])
     # of all tenants would also be slow: its time grows with the square of its objects.
     earlier = [stage for stage in present if stage is not Stage.APPS]
     path = f"{stack.path}/{TENANTS}/{tenant.name}"
-    return _platform_kustomization(f"tenant-{tenant.name}", path, earlier, wait=False)
+    name = f"{_TENANT_PREFIX}{tenant.name}"
+    return _platform_kustomization(name, path, earlier, wait=False)
+
+
+def tenant_of(kustomization: str) -> str:
+    """Return the tenant whose folder a Flux Kustomization applies, empty if it is none's.
+
+    `kustomization` is its namespace/name.
+    """
+    namespace, _, name = kustomization.partition("/")
+    is_tenants = namespace == FLUX_NAMESPACE and name.startswith(_TENANT_PREFIX)
+    return name.removeprefix(_TENANT_PREFIX) if is_tenants else ""
 
 
 def _platform_kustomization(

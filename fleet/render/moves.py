@@ -1,76 +1,110 @@
-"""The move of a cluster from the place that its Flux followed so far to the stack's own."""
+"""Objects that move from one Flux Kustomization of a cluster to another.
+
+Flux deletes an object that leaves a Kustomization, unless another one has applied it before or the
+object says that it stays. Which Kustomization comes first is not certain, so a move is safe only if
+the object stays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from fleet.config.models import Stack
-from fleet.config.stack_files import own_file
-from fleet.render import commits, layout
+from fleet.render import flux
 
-
-def former_stack(stack: Stack) -> Stack | None:
-    """Return the stack as it was at the former place, None if the cluster does not move.
-
-    Only its name, its branch and what follows from them are those of the former place.
-    """
-    former = stack.config.cluster.moves_from
-    if former is None:
-        return None
-    repository = stack.config.repository
-    branch, name = former.branch or repository.branch, former.stack or stack.name
-    config = stack.config.model_copy(
-        update={"repository": repository.model_copy(update={"branch": branch})}
-    )
-    return replace(stack, name=name, file=own_file(name), config=config)
-
-
-def former_names(stack: Stack) -> list[str]:
-    """Return the former name of a stack that was renamed, in a list that is empty otherwise."""
-    former = former_stack(stack)
-    return [former.name] if former and former.name != stack.name else []
-
-
-def has_tree(stack: Stack, paths: Container[str]) -> bool:
-    """Say whether a branch with these paths has the tree of a stack.
-
-    A tree is removed entrypoint first, so one without an entrypoint is no tree any more.
-    """
-    return f"{stack.path}/{layout.ENTRYPOINT}" in paths
+_ANNOTATION, _VALUE = next(iter(flux.NEVER_PRUNED.items()))
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormerTree:
-    """The tree that a cluster followed so far: it stays as it is, except for one file.
+class Delivery:
+    """An object, or all objects of another repository, and the Flux Kustomization of it.
 
-    `branch` has the paths that `waves` lists, in the order in which they may be committed; the last
-    one is the entrypoint. The file `redirect`, one of them, gets a `text` with which Flux follows
-    the new tree.
+    It is pruned if Flux deletes it when it leaves the Kustomization, and replaceable if nothing is
+    lost then because it is made again. `tenant` is the tenant that it belongs to, if any.
     """
 
-    branch: str
-    waves: Sequence[Sequence[str]]
-    redirect: str
-    text: str
-    message: str
+    name: str
+    kustomization: str
+    is_pruned: bool
+    group: str = ""
+    is_replaceable: bool = False
+    tenant: str = ""
 
 
-def former_tree(stack: Stack, files: Mapping[str, str], paths: Container[str]) -> FormerTree | None:
-    """Return the tree that a cluster moves from, None if it moves from none or has none there.
+@dataclass(frozen=True, kw_only=True, order=True)
+class Move:
+    """Objects that leave one Flux Kustomization and come to another one."""
 
-    `files` are the texts of the stack's own tree. `paths` are all that the former branch has; those
-    below the former tree that the own tree has not are somebody else's.
-    """
-    former = former_stack(stack)
-    if former is None or not has_tree(former, paths):
-        return None
-    moved = (former.path + path.removeprefix(stack.path) for path in files)
-    return FormerTree(
-        branch=former.config.repository.branch,
-        waves=commits.commit_waves(former, [path for path in moved if path in paths]),
-        redirect=f"{former.path}/{layout.SYNC_FILE}",
-        text=files[f"{stack.path}/{layout.SYNC_FILE}"],
-        message=f"{stack.name}: {layout.SYNC_FILE} of {former.path} leads to {stack.path} of "
-        f"{stack.config.repository.branch}",
+    source: str
+    target: str
+    names: tuple[str, ...]
+    tenant: str
+
+    @property
+    def problem(self) -> str:
+        """The problem, with the safe way to make the change."""
+        first = (
+            f"set keep: true for tenant {self.tenant}"
+            if self.tenant
+            else f"annotate it with {_ANNOTATION}: {_VALUE}"
+        )
+        return (
+            f"moves from Flux Kustomization {self.source} to {self.target}, so Flux may delete it "
+            f"and make it again; first {first}, and move it when the clusters have that"
+        )
+
+
+def moves(former: Iterable[Delivery], new: Iterable[Delivery]) -> list[Move]:
+    """Return the moves that could lose something, sorted."""
+    before, after = _by_object(former), _by_object(new)
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for key in sorted(before.keys() & after.keys()):
+        left, reached = before[key], after[key]
+        stays = {item.kustomization for item in left} & {item.kustomization for item in reached}
+        if not stays and left[0].is_pruned and not reached[0].is_replaceable:
+            move = (left[0].kustomization, reached[0].kustomization, left[0].tenant)
+            found.setdefault(move, []).append(left[0].name)
+    return sorted(
+        Move(source=source, target=target, names=tuple(sorted(names)), tenant=tenant)
+        for (source, target, tenant), names in found.items()
     )
+
+
+def of_other_repository(
+    kustomization: str, spec: Mapping[str, Any], labels: Mapping[str, Any]
+) -> Delivery | None:
+    """Return one delivery for all that a Flux Kustomization puts into its targetNamespace.
+
+    It stands for a tenant's objects, which are in no file of this repository. `spec` and `labels`
+    are the Kustomization's.
+    """
+    namespace = spec.get("targetNamespace")
+    if namespace is None:
+        return None
+    return Delivery(
+        name=f"what is in namespace {namespace}",
+        kustomization=kustomization,
+        is_pruned=spec.get("prune") is True and spec.get("deletionPolicy") != "Orphan",
+        tenant=str(labels.get(flux.TENANT_LABEL, "")),
+    )
+
+
+def takes_away(former: Mapping[str, str], files: Mapping[str, str]) -> bool:
+    """Tell whether a tree lacks a line that the `former` one has; nothing moves otherwise."""
+    return any(
+        not _lines(text) <= _lines(files.get(path, ""))
+        for path, text in former.items()
+        if path.endswith(".yaml")
+    )
+
+
+def _lines(text: str) -> set[str]:
+    return {line for line in text.splitlines() if not line.lstrip().startswith("#")}
+
+
+def _by_object(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], list[Delivery]]:
+    found: dict[tuple[str, str], list[Delivery]] = {}
+    for delivery in deliveries:
+        found.setdefault((delivery.group, delivery.name), []).append(delivery)
+    return found

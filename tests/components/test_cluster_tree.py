@@ -9,7 +9,8 @@ import pulumi
 import pytest
 
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
-from fleet.render.moves import FormerTree
+from fleet.render.commit_order import Commit
+from fleet.render.place_moves import FormerTree
 from tests.components.helpers import (
     FILE,
     GITHUB,
@@ -31,6 +32,7 @@ class TestClusterTree:
         ("clusters/dev/apps.yaml",),
         ("clusters/dev/kustomization.yaml",),
     )
+    ENTRYPOINT = "clusters/dev/kustomization.yaml"
 
     def record(
         self,
@@ -45,9 +47,9 @@ class TestClusterTree:
             args = ClusterTreeArgs(
                 repository="platform",
                 branch="main",
-                files=files,
                 messages={path: f"dev: {path}" for path in self.FILES},
-                waves=self.WAVES,
+                waves=[[Commit(path=path, text=files[path]) for path in w] for w in self.WAVES],
+                entrypoint=self.ENTRYPOINT,
             )
             tree = ClusterTree("dev", args, options_on_github())
             assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]
@@ -99,9 +101,9 @@ class TestClusterTree:
             args = ClusterTreeArgs(
                 repository="platform",
                 branch=branch,
-                files=self.FILES,
                 messages={path: f"dev: {path}" for path in self.FILES},
-                waves=self.WAVES,
+                waves=[[Commit(path=p, text=self.FILES[p]) for p in wave] for wave in self.WAVES],
+                entrypoint=self.ENTRYPOINT,
                 former=former,
             )
             ClusterTree("dev", args, options_on_github())
@@ -156,6 +158,40 @@ class TestClusterTree:
         entrypoint = recording.one(FILE, "clusters/old/kustomization.yaml")
         assert entrypoint.deleted_with == recording.one(TREE).urn
         assert recording.before(entrypoint) >= set(self.FORMER.waves[0])
+
+    def test_a_file_that_is_committed_twice_has_a_second_resource(self) -> None:
+        """The next run drops it from the state and leaves the file, which has its text."""
+        infra, entrypoint = (
+            "clusters/dev/infra/kustomization.yaml",
+            "clusters/dev/kustomization.yaml",
+        )
+        paths = [[infra], [entrypoint], [infra], [entrypoint]]
+
+        def program() -> None:
+            args = ClusterTreeArgs(
+                repository="platform",
+                branch="main",
+                messages={path: f"dev: {path}" for path in (infra, entrypoint)},
+                waves=[
+                    [Commit(path=path, text=str(number)) for path in wave]
+                    for number, wave in enumerate(paths)
+                ],
+                entrypoint=entrypoint,
+            )
+            ClusterTree("dev", args, options_on_github())
+
+        files = {file.name: file for file in run(program).all(FILE)}
+        assert {name: file.inputs["content"] for name, file in files.items()} == {
+            infra: "0",
+            entrypoint: "1",
+            f"{infra} (second commit)": "2",
+            f"{entrypoint} (second commit)": "3",
+        }
+        for path in (infra, entrypoint):
+            second = files[f"{path} (second commit)"]
+            assert second.inputs["file"] == path
+            assert second.inputs["commitMessage"] == files[path].inputs["commitMessage"]
+            assert (second.retain_on_delete, second.protect) == (True, False)
 
     COMMITS: Mapping[str, str] = {path: f"{number:040}" for number, path in enumerate(FILES)}
 

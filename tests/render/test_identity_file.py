@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from fleet.config.models import Stack
-from fleet.render import commits, identity_file, tree
+from fleet.render import commit_order, identity_file, tree
+from fleet.render.commit_order import Commit
+from tests.render.support import no_objects
 
 UID = "8c2b3c9a-1f00-4a2e-9d11-0242ac120002"
 TEXT = identity_file.text(UID)
@@ -27,4 +29,5 @@ def test_it_is_committed_first_and_never_rendered(shipped: Stack) -> None:
     assert path == f"clusters/{shipped.name}/flux-system/cluster-identity.yaml"
     files = tree.render(shipped, None)
     assert not any(path in text for text in (*files, *files.values()))
-    assert path in commits.commit_waves(shipped, [*files, path])[0]
+    waves = commit_order.commit_waves(shipped, {**files, path: TEXT}, {}, no_objects)
+    assert Commit(path=path, text=TEXT) in waves[0]

@@ -1,72 +1,63 @@
-"""The place that a cluster moves from, and its tree there."""
+"""Moves between Flux Kustomizations, from plain values."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from fleet.config import load
-from fleet.config.models import Stack
-from fleet.render import moves, tree
-from tests.support import INSTALL_MANIFESTS, stack_file, write
+from fleet.render.moves import Delivery, moves, takes_away
+
+INFRA = Delivery(name="Namespace team", kustomization="flux-system/infra", is_pruned=True)
+APPS = replace(INFRA, kustomization="flux-system/apps")
 
 
-def moving(checkout: Path, key: str) -> Stack:
-    cluster = f", environment: dev, movesFrom: {{{key}}}" if key else ""
-    write(checkout, {"Pulumi.dev.yaml": stack_file("dev", cluster=cluster)})
-    return load.stack(checkout, "dev")
-
-
-@pytest.mark.parametrize(
-    ("key", "expected", "names"),
-    [
-        ("branch: release", ("release", "clusters/dev", "Pulumi.dev.yaml"), []),
-        ("stack: old", ("main", "clusters/old", "Pulumi.old.yaml"), ["old"]),
-        ("branch: a, stack: old", ("a", "clusters/old", "Pulumi.old.yaml"), ["old"]),
-    ],
-)
-def test_the_former_stack(
-    key: str, expected: tuple[str, ...], names: list[str], checkout: Path
-) -> None:
-    stack = moving(checkout, key)
-    former = moves.former_stack(stack)
-    assert former is not None
-    assert (former.config.repository.branch, former.path, former.file) == expected
-    assert former.environment == stack.environment
-    assert moves.former_names(stack) == names
-
-
-def test_a_cluster_that_stays(checkout: Path) -> None:
-    stack = moving(checkout, "")
-    assert moves.former_stack(stack) is None
-    assert moves.former_names(stack) == []
-    assert moves.former_tree(stack, {}, ["clusters/dev/kustomization.yaml"]) is None
-
-
-def test_the_former_tree_leads_to_the_new_one(checkout: Path) -> None:
-    """Files that are nobody's but a person's are left alone, and so is what is not there."""
-    stack = moving(checkout, "stack: old")
-    files = tree.render(stack, INSTALL_MANIFESTS)
-    of_former = {path.replace("/dev/", "/old/") for path in files}
-    absent = "clusters/old/infra.yaml"
-    on_branch = (of_former - {absent}) | {"clusters/old/note.yaml", *files}
-    former = moves.former_tree(stack, files, on_branch)
-    assert former is not None
-    assert {path for wave in former.waves for path in wave} == of_former - {absent}
-    assert former.waves[-1] == ["clusters/old/kustomization.yaml"]
-    assert former.branch == "main"
-    assert former.redirect == "clusters/old/flux-system/gotk-sync.yaml"
-    assert former.text == files["clusters/dev/flux-system/gotk-sync.yaml"]
-    assert "path: ./clusters/dev\n" in former.text
-    assert former.message == (
-        "dev: flux-system/gotk-sync.yaml of clusters/old leads to clusters/dev of main"
+def test_an_object_that_moves() -> None:
+    (move,) = moves([INFRA], [APPS])
+    assert (move.source, move.target, move.names) == (
+        "flux-system/infra",
+        "flux-system/apps",
+        ("Namespace team",),
     )
 
 
-def test_a_tree_without_an_entrypoint_was_being_removed(checkout: Path) -> None:
-    stack = moving(checkout, "stack: old")
-    files = tree.render(stack, INSTALL_MANIFESTS)
-    on_branch = {path.replace("/dev/", "/old/") for path in files}
-    on_branch.remove("clusters/old/kustomization.yaml")
-    assert moves.former_tree(stack, files, on_branch) is None
+@pytest.mark.parametrize(
+    ("former", "new"),
+    [
+        ([INFRA], [INFRA]),
+        ([INFRA], []),
+        ([], [APPS]),
+        ([INFRA], [INFRA, APPS]),
+        ([INFRA, APPS], [APPS]),
+        ([replace(INFRA, is_pruned=False)], [APPS]),
+        ([INFRA], [replace(APPS, is_replaceable=True)]),
+        ([INFRA], [replace(APPS, group="example.com")]),
+    ],
+)
+def test_what_is_no_move_that_loses_something(former: list[Delivery], new: list[Delivery]) -> None:
+    assert moves(former, new) == []
+
+
+def test_the_way_on_is_the_tenants_for_a_tenant() -> None:
+    (move,) = moves([replace(INFRA, tenant="billing")], [APPS])
+    assert move.problem == (
+        "moves from Flux Kustomization flux-system/infra to flux-system/apps, so Flux may delete "
+        "it and make it again; first set keep: true for tenant billing, and move it when the "
+        "clusters have that"
+    )
+
+
+@pytest.mark.parametrize(
+    ("former", "new", "expected"),
+    [
+        ({}, {"a.yaml": "x\n"}, False),
+        ({"a.yaml": "# one\nx\n"}, {"a.yaml": "# two\nx\ny\n"}, False),
+        ({"a.yaml": "x\ny\n"}, {"a.yaml": "x\n"}, True),
+        ({"a.yaml": "x\n"}, {}, True),
+        ({"README.md": "x\n"}, {}, False),
+    ],
+)
+def test_whether_a_tree_takes_something_away(
+    former: dict[str, str], new: dict[str, str], expected: bool
+) -> None:
+    assert takes_away(former, new) is expected
