@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fleet.kube import yaml_reader
+from fleet.kube import kubeconfig
 
 _HTTPS = 443
 
@@ -47,22 +47,22 @@ def addresses(root: Path, contexts: Mapping[str, tuple[str, str] | None]) -> dic
 
 def _content(file: Path) -> Mapping[str, Any]:
     try:
-        documents = yaml_reader.documents(file.read_bytes())
+        return kubeconfig.read(file)
     except (OSError, ValueError):
         return {}  # `pulumi up` reports it, and another machine may have the file.
-    return _mapping(documents[0] if documents else None)
 
 
 def _server(content: Mapping[str, Any], context: str) -> tuple[str, ...] | None:
-    pair = _named(content, "contexts", context, "context")
-    cluster = _named(content, "clusters", pair.get("cluster"), "cluster")
-    user = _named(content, "users", pair.get("user"), "user")
+    pair = kubeconfig.find(content, "context", context) or {}
+    cluster = kubeconfig.find(content, "cluster", pair.get("cluster")) or {}
+    user = kubeconfig.find(content, "user", pair.get("user")) or {}
     url = cluster.get("server")
     if not isinstance(url, str):
         return None
     # A proxy can serve many clusters under one URL, and learn from the credential which one.
-    plugin = _mapping(user.get("exec")).get("args", "")
-    return (_plain(url), str(cluster.get("tls-server-name", "")), str(plugin))
+    plugin = user.get("exec")
+    args = plugin.get("args", "") if isinstance(plugin, dict) else ""
+    return (_plain(url), str(cluster.get("tls-server-name", "")), str(args))
 
 
 def _plain(url: str) -> str:
@@ -73,16 +73,3 @@ def _plain(url: str) -> str:
     except ValueError:
         return url
     return f"{parts.hostname}:{port}{parts.path.rstrip('/')}"
-
-
-def _named(content: Mapping[str, Any], key: str, name: object, inner: str) -> Mapping[str, Any]:
-    """Return the item of this name in one of a kubeconfig's lists, empty if there is none."""
-    items = content.get(key)
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict) and item.get("name") == name:
-            return _mapping(item.get(inner))
-    return {}
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
