@@ -132,9 +132,9 @@ class Sandbox:
         self.clusters.start(names)
         say(f"the clusters run: {', '.join(names)}")
 
-    def _up(self, names: Sequence[str], say: Say) -> list[Outcome]:
+    def _up(self, names: Sequence[str], say: Say, *options: str) -> list[Outcome]:
         """Run `pulumi up` for all stacks at once; return the outcomes."""
-        running = [self.stacks.start_up(name) for name in names]
+        running = [self.stacks.start_up(name, *options) for name in names]
         try:
             self._start_flux_controllers(names, running, say)
             return [up.outcome() for up in running]

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fleet.kube import kubeconfig
-from fleet.kube.fields import mapping_at
 
 _HTTPS = 443
 
@@ -42,9 +41,7 @@ def addresses(root: Path, contexts: Mapping[str, tuple[str, str] | None]) -> dic
         file, context = os.path.realpath(root / pair[0]), pair[1]
         if file not in contents:
             contents[file] = _content(Path(file))
-        found[name] = Address(
-            file=file, context=context, server=_server(file, contents[file], context)
-        )
+        found[name] = Address(file=file, context=context, server=_server(contents[file], context))
     return found
 
 
@@ -55,17 +52,17 @@ def _content(file: Path) -> Mapping[str, Any]:
         return {}  # `pulumi up` reports it, and another machine may have the file.
 
 
-def _server(file: str, content: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    try:
-        context = kubeconfig.context(Path(file), content, name)
-    except ValueError:
-        return None
-    url = context.cluster.get("server")
+def _server(content: Mapping[str, Any], context: str) -> tuple[str, ...] | None:
+    pair = kubeconfig.find(content, "context", context) or {}
+    cluster = kubeconfig.find(content, "cluster", pair.get("cluster")) or {}
+    user = kubeconfig.find(content, "user", pair.get("user")) or {}
+    url = cluster.get("server")
     if not isinstance(url, str):
         return None
     # A proxy can serve many clusters under one URL, and learn from the credential which one.
-    plugin = mapping_at(context.user, "exec").get("args", "")
-    return (_plain(url), str(context.cluster.get("tls-server-name", "")), str(plugin))
+    plugin = user.get("exec")
+    args = plugin.get("args", "") if isinstance(plugin, dict) else ""
+    return (_plain(url), str(cluster.get("tls-server-name", "")), str(args))
 
 
 def _plain(url: str) -> str:

@@ -1,9 +1,9 @@
 """The credential plugin of the provider's kubeconfig: it signs in to one cluster and no other.
 
 Kubernetes clients run it as `python -m fleet.identity.credential STACK UID` in the folder of the
-project. It prints the credential of the stack's context when that context leads to the cluster with
-this UID, at the address that the client uses. Otherwise it prints one line and fails, so the client
-can neither read nor write anything.
+project. It gives the credential of the stack's context when that context leads to the cluster with
+this UID, at the address that the client uses. Otherwise it gives none, so the client can neither
+read nor write anything.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from fleet.identity import cluster, sign_in
 from fleet.kube.kubeconfig import Context
 
 
-def main() -> int:
-    """Print the credential and return 0, or print the reason and return 1."""
+def main() -> None:
+    """Print an ExecCredential, or an answer of a kind that no client knows: the reason."""
     _, stack, uid = sys.argv
     try:
         answer = credential(Path.cwd(), stack, uid, os.environ)
     except FleetError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        # The engine hides what a provider's plugin writes to standard error, and a client repeats
+        # nothing of an answer but a kind that it cannot read.
+        answer = {"apiVersion": sign_in.API_VERSION, "kind": f"refusal: {error}"}
     sys.stdout.write(json.dumps(answer))
-    return 0
 
 
 def credential(root: Path, stack: str, uid: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -54,14 +54,15 @@ def _refuse_another_cluster(connection: Connection, stack: str, uid: str) -> Non
     try:
         found = cluster.uid(connection.path(), connection.cluster.context)
     except CommandError as error:
-        text = f"leads to no cluster that answers ({error}); make cluster {uid} reachable"
+        text = f"cannot be reached: {error}; repair the connection and run the same command again"
         raise ConfigError([connection.problem(text)]) from None
     if found != uid:
         raise ConfigError(
             [
                 connection.problem(
-                    f"leads to cluster {found}, but stack {stack} is cluster {uid}; "
-                    "point the context to that cluster (if it was rebuilt: docs/operations.md)"
+                    f"leads to the cluster {found}, but the state of {stack} is for the cluster "
+                    f"{uid}; correct the context, or run `pulumi up --run-program -s {stack}` if "
+                    "it was rebuilt"
                 )
             ]
         )
@@ -76,13 +77,13 @@ def _refuse_another_address(
         raise ConfigError(
             [
                 connection.problem(
-                    f"reaches the cluster at {context.cluster.get('server')}; its address or "
-                    f"certificate authority is not that of the last `pulumi up` "
-                    f"({used.get('server')}); run `pulumi up --run-program --stack {stack}` once"
+                    f"reaches the cluster at {context.cluster.get('server')}, but the state of "
+                    f"{stack} has another address ({used.get('server')}), certificate authority "
+                    f"or proxy; run `pulumi up --run-program -s {stack}`"
                 )
             ]
         )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

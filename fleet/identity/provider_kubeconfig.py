@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from fleet.config import stack_files
@@ -16,6 +17,7 @@ from fleet.config.connection import Connection
 from fleet.errors import ConfigError
 from fleet.identity import sign_in
 from fleet.kube import yaml_reader
+from fleet.kube.kubeconfig import Context
 
 _PLUGIN = "fleet.identity.credential"
 # Kubernetes has these beside a credential, and they are no secret.
@@ -32,13 +34,6 @@ def render(root: Path, stack: str, connection: Connection, uid: str) -> str:
     sign_in.refuse_unsupported(connection, context)
     name = connection.cluster.context
     user = {key: context.user[key] for key in _IMPERSONATION if context.user.get(key)}
-    try:
-        cluster = context.cluster_fields()
-    except (OSError, ValueError) as error:
-        raise ConfigError([connection.problem(f"cannot be used: {error}; correct it")]) from None
-    if urlsplit(str(cluster.get("proxy-url", ""))).password:
-        text = "has a proxy-url with a password, which the state would show; use HTTPS_PROXY"
-        raise ConfigError([connection.problem(text)])
     user["exec"] = {
         "apiVersion": sign_in.API_VERSION,
         # The engine runs a provider in the folder of the project.
@@ -51,11 +46,22 @@ def render(root: Path, stack: str, connection: Connection, uid: str) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": cluster}],
+        "clusters": [{"name": name, "cluster": _cluster(connection, context)}],
         "users": [{"name": name, "user": user}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }
     return json.dumps(document, sort_keys=True)
+
+
+def _cluster(connection: Connection, context: Context) -> dict[str, Any]:
+    try:
+        cluster = context.cluster_fields()
+    except (OSError, ValueError) as error:
+        raise ConfigError([connection.problem(f"cannot be used: {error}; correct it")]) from None
+    if urlsplit(str(cluster.get("proxy-url", ""))).password:
+        text = "has a proxy-url with a password, which the state would show; use HTTPS_PROXY"
+        raise ConfigError([connection.problem(text)])
+    return cluster
 
 
 def _python(root: Path) -> str:

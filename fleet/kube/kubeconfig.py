@@ -67,21 +67,23 @@ def context_names(content: Mapping[str, Any]) -> list[str]:
 
 def context(file: Path, content: Mapping[str, Any], name: str) -> Context:
     """Return one context of a file; raises ValueError when it lacks its cluster or its user."""
-    named = _named(content, "contexts", "context", name)
-    return Context(
-        file=file,
-        name=name,
-        cluster=_named(content, "clusters", "cluster", named.get("cluster")),
-        user=_named(content, "users", "user", named.get("user")),
-    )
+    named = find(content, "context", name) or {}
+    sides: dict[str, dict[str, Any]] = {}
+    for kind in ("cluster", "user"):
+        found = find(content, kind, named.get(kind))
+        if found is None:
+            raise ValueError(f"has no {kind} {named.get(kind)!r} below {kind}s")
+        sides[kind] = found
+    return Context(file=file, name=name, **sides)
 
 
-def _named(content: Mapping[str, Any], section: str, key: str, name: object) -> dict[str, Any]:
-    for item in _items(content, section):
-        if item.get("name") == name and isinstance(item.get(key), dict):
-            found: dict[str, Any] = item[key]
+def find(content: Mapping[str, Any], kind: str, name: object) -> dict[str, Any] | None:
+    """Return the context, the cluster or the user of a name, None if there is none."""
+    for item in _items(content, f"{kind}s"):
+        if item.get("name") == name and isinstance(item.get(kind), dict):
+            found: dict[str, Any] = item[kind]
             return found
-    raise ValueError(f"has no {key} {name!r} below {section}")
+    return None
 
 
 def _items(content: Mapping[str, Any], section: str) -> list[dict[str, Any]]:

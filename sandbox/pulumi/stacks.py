@@ -92,12 +92,12 @@ class Stacks:
     certificates: Certificates
     working_copy: Path
 
-    def start_up(self, stack: str) -> Running:
-        """Set the secrets of a stack that are missing, and start its `pulumi up`."""
+    def start_up(self, stack: str, *options: str) -> Running:
+        """Set the secrets of a stack that are missing, and start its `pulumi up` with options."""
         log = self.state / "logs" / f"pulumi-{stack}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "sandbox.pulumi", str(self.state), stack],
+                [sys.executable, "-m", "sandbox.pulumi", str(self.state), stack, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -154,6 +154,21 @@ class TestKubeconfig:
     def test_no_contexts(self, text: str, checkout: Path) -> None:
         assert self.refused(checkout, text).endswith("has no contexts; name another kubeconfig")
 
+    @pytest.mark.parametrize(
+        ("text", "missing"),
+        [
+            ("clusters: [{name: c, cluster: {}}]", "has no user 'u' below users"),
+            ("users: [{name: u, user: {}}]", "has no cluster 'c' below clusters"),
+        ],
+    )
+    def test_half_a_context(self, text: str, missing: str, checkout: Path) -> None:
+        """Such a context would make kubectl ask the server on localhost:8080."""
+        context = "contexts: [{name: k3d-dev, context: {cluster: c, user: u}}]"
+        assert self.refused(checkout, f"{context}\n{text}") == (
+            f"Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' in {checkout}/kubeconfig "
+            f"{missing}; name a complete context"
+        )
+
     def test_no_file(self, checkout: Path) -> None:
         assert self.refused(checkout, None) == (
             f"Pulumi.dev.yaml: fleet:cluster.kubeconfig: {checkout}/kubeconfig: "

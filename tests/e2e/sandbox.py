@@ -100,8 +100,11 @@ class Sandbox(BaseSandbox):
         return outcomes
 
     def up_with_flux(self, *names: str) -> list[Outcome]:
-        """Run `up` for stacks whose clusters have no running Flux yet."""
-        return self._up(names, lambda _: None)
+        """Run `up` for stacks whose clusters were rebuilt and have no running Flux yet.
+
+        A refresh before the program would ask for the former cluster.
+        """
+        return self._up(names, lambda _: None, "--run-program")
 
     def start_flux(self, cluster: str) -> None:
         """Start Flux's controllers, which a cluster has no kubelet to start."""

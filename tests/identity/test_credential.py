@@ -138,8 +138,8 @@ class TestRefusals:
     def test_another_cluster(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cluster, "uid", lambda kubeconfig, context: OTHER)
         assert refused(here) == (
-            f"leads to cluster {OTHER}, but stack dev is cluster {UID}; "
-            "point the context to that cluster (if it was rebuilt: docs/operations.md)"
+            f"leads to the cluster {OTHER}, but the state of dev is for the cluster {UID}; "
+            "correct the context, or run `pulumi up --run-program -s dev` if it was rebuilt"
         )
 
     def test_no_answer(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +148,8 @@ class TestRefusals:
 
         monkeypatch.setattr(cluster, "uid", unreachable)
         assert refused(here) == (
-            "leads to no cluster that answers (kubectl: exit 1: refused); "
-            f"make cluster {UID} reachable"
+            "cannot be reached: kubectl: exit 1: refused; "
+            "repair the connection and run the same command again"
         )
 
     @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ class TestRefusals:
     def test_an_address_of_the_past(self, used: dict[str, Any], here: Path) -> None:
         """The address could by now be that of another cluster, or of nobody who may know it."""
         assert refused(here, used) == (
-            "reaches the cluster at https://dev.example.com; its address or certificate authority "
-            f"is not that of the last `pulumi up` ({used['server']}); "
-            "run `pulumi up --run-program --stack dev` once"
+            "reaches the cluster at https://dev.example.com, but the state of dev has another "
+            f"address ({used['server']}), certificate authority or proxy; "
+            "run `pulumi up --run-program -s dev`"
         )
 
     @pytest.mark.parametrize(
@@ -319,7 +319,10 @@ class TestProgram:
         assert json.loads(done.stdout)["status"] == {"token": "hunter2"}
 
     def test_another_cluster(self, here: Path) -> None:
+        """A client cannot use the answer, and shows its kind, which is the reason."""
         done = self.run(here, OTHER)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.count("\n") == 1
-        assert f"leads to cluster {UID}, but stack dev is cluster {OTHER}" in done.stderr
+        assert (done.returncode, done.stderr) == (0, "")
+        answer = json.loads(done.stdout)
+        assert answer.keys() == {"apiVersion", "kind"}
+        assert answer["kind"].startswith(f"refusal: {LINE.format(here)}")
+        assert f"{UID}, but the state of dev is for the cluster {OTHER}" in answer["kind"]
