@@ -73,11 +73,12 @@ class ClusterTree(pulumi.ComponentResource):
         self, args: ClusterTreeArgs, commit: Commit, earlier: Sequence[pulumi.Resource]
     ) -> github.RepositoryFile:
         path = commit.path
-        is_second = path in self._committed
+        is_again = path in self._committed
         self._committed.add(path)
         return github.RepositoryFile(
-            # The next run sees the second text in the file itself, and knows no second resource.
-            f"{path} (second commit)" if is_second else path,
+            # The next run finds this text in the file, and drops the resource of its commit. The
+            # name has the text, because an update would need the file as the engine knows it.
+            f"{path} ({_digest([commit.text])})" if is_again else path,
             repository=args.repository,
             branch=args.branch,
             file=path,
@@ -89,10 +90,10 @@ class ClusterTree(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[*earlier, *args.needs.get(path, ())],
                 # The user has to unprotect the entrypoint before `pulumi destroy` goes on.
-                protect=path == args.entrypoint and not is_second,
+                protect=path == args.entrypoint and not is_again,
                 # The entrypoint stays even then. Without it Flux generates one from the files that
                 # are left, and prunes what they list as they go. With it the build only fails.
-                retain_on_delete=path == args.entrypoint or is_second,
+                retain_on_delete=path == args.entrypoint or is_again,
             ),
         )
 
