@@ -83,7 +83,7 @@ class ClusterTree(pulumi.ComponentResource):
         self, args: ClusterTreeArgs, commit: Commit, earlier: Sequence[pulumi.Resource]
     ) -> github.RepositoryFile:
         path = commit.path
-        is_second = path in self._committed
+        is_again = path in self._committed
         self._committed.add(path)
         # Earlier versions named the files of every branch by their paths alone.
         has_former_name = args.branch != DEFAULT_BRANCH and args.former is None
@@ -91,8 +91,9 @@ class ClusterTree(pulumi.ComponentResource):
         exists = path in args.existing
         name = _resource_name(args.branch, path)
         return github.RepositoryFile(
-            # The next run sees the second text in the file itself, and knows no second resource.
-            f"{name} (second commit)" if is_second else name,
+            # The next run finds this text in the file, and drops the resource of its commit. The
+            # name has the text, because an update would need the file as the engine knows it.
+            f"{name} ({_digest([commit.text])})" if is_again else name,
             repository=args.repository,
             branch=args.branch,
             file=path,
@@ -102,10 +103,10 @@ class ClusterTree(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*earlier, *args.needs.get(path, ())],
-                aliases=[pulumi.Alias(name=path)] if has_former_name and not is_second else None,
+                aliases=[pulumi.Alias(name=path)] if has_former_name and not is_again else None,
                 import_=_import_id(args.repository, args.branch, path) if exists else None,
                 ignore_changes=["*"] if exists else None,
-                retain_on_delete=is_second,
+                retain_on_delete=is_again,
                 deleted_with=self._entrypoint_owner(args.entrypoint, path),
             ),
         )

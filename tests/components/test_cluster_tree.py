@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 
@@ -180,17 +182,18 @@ class TestClusterTree:
             )
             ClusterTree("dev", args, options_on_github())
 
-        files = {file.name: file for file in run(program).all(FILE)}
-        assert {name: file.inputs["content"] for name, file in files.items()} == {
-            infra: "0",
-            entrypoint: "1",
-            f"{infra} (second commit)": "2",
-            f"{entrypoint} (second commit)": "3",
-        }
-        for path in (infra, entrypoint):
-            second = files[f"{path} (second commit)"]
-            assert second.inputs["file"] == path
-            assert second.inputs["commitMessage"] == files[path].inputs["commitMessage"]
+        first, listing, *again = run(program).all(FILE)
+        assert [(file.name, file.inputs["content"]) for file in (first, listing)] == [
+            (infra, "0"),
+            (entrypoint, "1"),
+        ]
+        for before, second, text in zip((first, listing), again, "23", strict=True):
+            # Another text is another resource, also when two runs in a row commit a file twice.
+            digest = hashlib.sha256(json.dumps([text]).encode()).hexdigest()[:12]
+            assert second.name == f"{before.name} ({digest})"
+            assert second.inputs["content"] == text
+            assert second.inputs["file"] == before.name
+            assert second.inputs["commitMessage"] == before.inputs["commitMessage"]
             assert (second.retain_on_delete, second.protect) == (True, False)
 
     COMMITS: Mapping[str, str] = {path: f"{number:040}" for number, path in enumerate(FILES)}

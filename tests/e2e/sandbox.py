@@ -80,13 +80,13 @@ class Sandbox(BaseSandbox):
         entry |= changes
         self.configure(stack, tenants=entries)
 
-    def _up(self, names: Sequence[str], say: Say) -> list[Outcome]:
+    def _up(self, names: Sequence[str], say: Say, *options: str) -> list[Outcome]:
         if self._left_out is not None:
             for name in names:
                 entries = self.entries(name, "infrastructure")
                 kept = [entry for entry in entries if self._left_out not in str(entry)]
                 self.configure(name, infrastructure=kept)
-        return super()._up(names, say)
+        return super()._up(names, say, *options)
 
     def _config(self, stack: str) -> dict[str, Any]:
         content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())

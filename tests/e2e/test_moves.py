@@ -9,7 +9,7 @@ import yaml
 
 from fleet.render import flux
 from tests.e2e.sandbox import Sandbox, Tenant
-from tests.e2e.support import eventually
+from tests.e2e.support import eventually, kill_tree
 from tests.support import config_map, definition, manifest, namespace
 
 CLUSTER = "dev"
@@ -108,7 +108,16 @@ def test_what_is_needed_comes_before_and_goes_after(
     assert commits_of(green) == [infra, apps, infra]
     eventually(lambda: "red" not in sandbox.namespaces(CLUSTER))
     assert "green" in sandbox.namespaces(CLUSTER)
-    # The second commit's resource leaves the state, and its file stays.
+    # The same again at once, in a run that is killed after its first commit.
+    head = sandbox.head()
+    lists(red)
+    running = sandbox.stacks.start_up(CLUSTER)
+    eventually(lambda: sandbox.head() != head)
+    kill_tree(running.process)
+    sandbox.up(CLUSTER)
+    assert [line.partition(" (")[0] for line in sandbox.commits(head)] == [infra, apps, infra]
+    assert commits_of(green) == [infra, apps, infra]
+    # The resource of the second commit leaves the state, and its file stays.
     assert commits_of(green) == []
     assert [outcome.unchanged for outcome in sandbox.up(CLUSTER)] == [True]
     assert commits_of(([], [])) == [apps, infra]
