@@ -46,12 +46,12 @@ class FormerTree:
 
     `branch` has the paths that `waves` lists, in the order in which they may be committed; the last
     one is the entrypoint. The file `redirect`, one of them, gets a `text` with which Flux follows
-    the new tree.
+    the new tree; it is None when the branch has that text already.
     """
 
     branch: str
     waves: Sequence[Sequence[str]]
-    redirect: str
+    redirect: str | None
     text: str
     message: str
 

@@ -233,6 +233,29 @@ def test_a_renamed_stack_keeps_its_resources_and_registers_both_trees(
     assert set(former) <= set(names(recording.all(FILE)))
 
 
+@pytest.mark.parametrize("is_done", [False, True])
+def test_the_file_that_leads_flux_on_is_committed_once(
+    is_done: bool, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider would commit it again after a run that was interrupted."""
+    cluster_keys = ", environment: dev, movesFrom: {stack: old}"
+    write(here, {"Pulumi.dev.yaml": stack_file("dev", cluster=cluster_keys)})
+    text = tree.render(load.stack(here, "dev"), MANIFESTS)[
+        "clusters/dev/flux-system/gotk-sync.yaml"
+    ]
+    redirect = "clusters/old/flux-system/gotk-sync.yaml"
+    files = {
+        "clusters/old/kustomization.yaml": "0" * 40,
+        redirect: blob_sha(text if is_done else "former\n"),
+    }
+    pushed = agreeing_branch()
+    on_branch = dataclasses.replace(pushed, files={**pushed.files, **files}, identity=UID)
+    monkeypatch.setattr(branch, "read", lambda *_: on_branch)
+    file = record(here, preview=True).one(FILE, redirect)
+    assert file.ignore_changes == (("*",) if is_done else ("overwriteOnCreate",))
+    assert file.inputs["content"] == ("" if is_done else text)
+
+
 def test_a_file_that_the_branch_has_already_is_taken_over(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import yaml
 from fleet.kube import namespaces
 from fleet.process import run
 from fleet.render import flux
+from sandbox.platform_repository import OWNER
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, kill_tree
 from tests.support import kustomization
@@ -65,11 +66,11 @@ class Moves:
         if branch is not None:
             former["branch"] = self.branch
             self.branch = branch
-        self._configure(moves_from=former)
+        self.configure({"branch": self.branch}, {"movesFrom": former})
 
     def finish(self) -> None:
         """Remove the key, so that the next run removes the former tree."""
-        self._configure(moves_from=None)
+        self.configure({"branch": self.branch}, {})
 
     def up(self) -> None:
         """Run `up` and wait until the cluster follows the present place."""
@@ -154,16 +155,18 @@ class Moves:
                 args = ("diff-tree", "--no-commit-id", "--name-only", "-r", commit)
                 assert self._git(*args), self._git("show", commit)
 
-    def _configure(self, moves_from: dict[str, str] | None) -> None:
+    def configure(self, repository: Mapping[str, str], cluster: Mapping[str, object]) -> None:
+        """Set keys of the repository and the cluster in the stack file; the others are as usual."""
         file = self.sandbox.root / f"Pulumi.{self.stack}.yaml"
         content = yaml.safe_load(file.read_text())
-        cluster = content["config"]["fleet:cluster"] | {"environment": "dev"}
-        cluster.pop("movesFrom", None)
-        if moves_from is not None:
-            cluster["movesFrom"] = moves_from
+        usual = content["config"]["fleet:cluster"]
+        connection = {key: usual[key] for key in ("kubeconfig", "context")}
         project = yaml.safe_load((self.sandbox.root / "Pulumi.yaml").read_text())
-        repository = project["config"]["fleet:repository"]["value"] | {"branch": self.branch}
-        content["config"] |= {"fleet:cluster": cluster, "fleet:repository": repository}
+        shared = project["config"]["fleet:repository"]["value"]
+        content["config"] |= {
+            "fleet:cluster": {**connection, "environment": "dev", **cluster},
+            "fleet:repository": {**shared, **repository},
+        }
         file.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def _object(self, kind: str) -> dict[str, Any]:
@@ -211,12 +214,14 @@ def test_a_branch_is_refused_without_the_key(moves: Moves) -> None:
 
 
 def test_to_another_branch_and_back(moves: Moves) -> None:
+    """The engine is killed when the former tree leads on, before the cluster follows."""
     before, start = moves.running(), moves.heads()
     moves.start(branch="release")
+    moves.interrupted(ENGINE, lambda: moves.heads()["main"] != start["main"])
     moves.up()
     assert moves.follows() == ("release", "clusters/dev")
-    assert moves.running() == before
-    assert len(moves.files("main")) == len(moves.files("release"))
+    assert moves.files("main") == moves.files("release")
+    # The key may stay for a while.
     moves.preview()
     moves.finish()
     moves.up()
@@ -229,7 +234,6 @@ def test_to_another_branch_and_back(moves: Moves) -> None:
     moves.up()
     assert moves.files("release") == set()
     assert moves.running() == before
-    moves.preview()
     moves.expect_no_duplicates(start)
 
 
@@ -237,29 +241,14 @@ def test_to_another_stack_name_and_back(moves: Moves) -> None:
     before, start = moves.running(), moves.heads()
     for name, former in (("edge", "dev"), ("dev", "edge")):
         moves.start(stack=name)
+        assert not (moves.sandbox.root / f"Pulumi.{former}.yaml").exists()
         moves.up()
         assert moves.follows() == ("main", f"clusters/{name}")
-        moves.preview()
         moves.finish()
         moves.up()
         assert {path.split("/")[1] for path in moves.files("main")} == {name}
-        assert not (moves.sandbox.root / f"Pulumi.{former}.yaml").exists()
-        moves.preview()
         assert moves.running() == before
-    moves.expect_no_duplicates(start)
-
-
-def test_a_killed_move_goes_on(moves: Moves) -> None:
-    """Kill the engine when the former tree leads to the new one, before the cluster follows."""
-    before, start = moves.running(), moves.heads()
-    moves.start(branch="release")
-    moves.interrupted(ENGINE, lambda: moves.heads()["main"] != start["main"])
-    moves.up()
-    assert moves.follows() == ("release", "clusters/dev")
-    moves.finish()
-    moves.up()
-    assert moves.files("main") == set()
-    assert moves.running() == before
+    moves.preview()
     moves.expect_no_duplicates(start)
 
 
@@ -295,3 +284,26 @@ def test_a_move_that_is_killed_at_each_step(moves: Moves, part: str, first_victi
     assert {path for path in moves.files(former[0]) if path.startswith(former[1])} == set()
     assert moves.running() == before
     moves.expect_no_duplicates(start)
+
+
+@pytest.mark.long
+def test_to_another_repository(moves: Moves) -> None:
+    """Another repository is refused; the way on forgets the state and adopts the cluster."""
+    sandbox, before = moves.sandbox, moves.running()
+    uid = sandbox.kubectl("dev", "get", "namespace", "kube-system", "-o=jsonpath={.metadata.uid}")
+    sandbox.github.create_repository(OWNER, "other")
+    url = sandbox.github.repository_url(OWNER, "other")
+    sandbox.platform_repository.git(
+        "push", "--quiet", url, f"origin/{moves.branch}:refs/heads/main"
+    )
+    moves.branch = "main"
+    moves.configure({"name": "other", "url": url}, {})
+    assert f"set fleet:cluster.adopts: {uid}" in moves.refusal()
+    assert moves.running() == before
+
+    moves.configure({"name": "other", "url": url}, {"adopts": uid})
+    sandbox.stacks.run_pulumi("stack", "rm", moves.stack, "--force", "--preserve-config", "--yes")
+    moves.up()
+    moves.configure({"name": "other", "url": url}, {})
+    moves.preview()
+    assert moves.running() == before
