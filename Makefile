@@ -36,8 +36,8 @@ test-long: $(VENV)/installed ## run the tests that take too long for `make test`
 	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest -m long -n $(TEST_WORKERS)
 
-test-unit: check-tools ## run the tests that need no sandbox
-	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto
+test-unit: check-tools ## run the quick tests, which need no sandbox
+	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto -m "not slow and not long"
 
 lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
 	$(BIN)/ruff format --check $(SOURCES)

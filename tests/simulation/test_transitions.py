@@ -18,6 +18,8 @@ from tests.simulation import repository
 from tests.simulation.trees import Trees, cached
 from tests.support import INSTALL_MANIFESTS
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
