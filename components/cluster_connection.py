@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 # The engine shows this name when it refuses.
-DESTROY_HOOK = "compare the stack with its cluster"
+DESTROY_HOOK = "compare the stack with its cluster (use --run-program)"
 
 
 @dataclass(frozen=True, kw_only=True)

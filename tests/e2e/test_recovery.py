@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from components.cluster_connection import DESTROY_HOOK
 from fleet.kube import namespaces
 from fleet.render import flux
 from sandbox.build.parts import program
@@ -57,7 +58,7 @@ def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
     before = sandbox.workloads("dev")
     head = sandbox.head()
     destroy = ("destroy", "--yes", "--stack", "dev")
-    for options, reason in (((), "--run-program"), (("--run-program",), "it is protected")):
+    for options, reason in (((), DESTROY_HOOK), (("--run-program",), "it is protected")):
         assert reason in sandbox.stacks.run_pulumi(*destroy, *options, accept=FAILED)
         assert sandbox.head() == head
 

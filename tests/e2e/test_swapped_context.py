@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.cluster_connection import DESTROY_HOOK
 from tests.e2e.rebuilding import uid
 from tests.e2e.sandbox import Sandbox, Tenant
 
@@ -17,8 +18,6 @@ CLUSTERS = ["dev", "prod"]
 YES = ("--yes", "--skip-preview", "--color", "never")
 DESTROY = ("destroy", *YES, "--ignore-protect")
 FAILED = (1, 255)
-# The engine's own line: without the program, it would begin with the tree in Git.
-WITHOUT_THE_PROGRAM = "You must run with the `--run-program` flag"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,13 +102,16 @@ def state(sandbox: Sandbox) -> list[dict[str, Any]]:
     ids=" ".join,
 )
 def test_nothing_changes(sandbox: Sandbox, command: tuple[str, ...]) -> None:
-    """With and without a refresh, with and without the program, the command fails and says why."""
+    """With and without a refresh, with and without the program, the command fails and says why.
+
+    Without the program, `destroy` would begin with the tree in Git, so the engine refuses.
+    """
     before = everything(sandbox)
     with changed_kubeconfig(sandbox, lead_to_prod):
         said = sandbox.stacks.run_pulumi(*command, "--stack", "dev", accept=FAILED)
     assert everything(sandbox) == before
     if command[0] == "destroy" and "--run-program" not in command:
-        assert WITHOUT_THE_PROGRAM in said
+        assert f"the program is not running. Hooks: {DESTROY_HOOK}" in said
     else:
         assert f"'k3d-dev' leads to the cluster {uid(sandbox, 'prod')}" in plain(sandbox, said)
         assert f"for the cluster {uid(sandbox, 'dev')}; correct the context" in said
