@@ -18,8 +18,9 @@ from sandbox.host.lock import locked
 from sandbox.host.ports import Ports, is_free
 from sandbox.sandbox_error import SandboxError
 
-# The environment of a program that must not depend on the caller's variables.
-CLEAN_ENVIRONMENT: Mapping[str, str] = {"PATH": os.defpath}
+# The environment of a program that must not depend on the caller's variables. An API server takes a
+# fifth less CPU time when Go collects its garbage less often, and 400 MiB more memory.
+CLEAN_ENVIRONMENT: Mapping[str, str] = {"PATH": os.defpath, "GOGC": "200"}
 
 _SETTLE_SECONDS = 0.2
 # No program here loses data by SIGKILL, and an API server with an open watch needs a minute to end

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from sandbox.build.tools import Say
 from sandbox.pulumi.stacks import Outcome
 from sandbox.sandbox import Sandbox as BaseSandbox
 from sandbox.tenant_repository import TenantRepository
@@ -28,9 +29,11 @@ _EXCLUDED_KINDS = (
 class Sandbox(BaseSandbox):
     """A running sandbox with what tests do in it."""
 
-    def __init__(self, state: Path, clusters: Sequence[str]) -> None:
+    def __init__(self, state: Path, clusters: Sequence[str], left_out: str | None = None) -> None:
+        """Leave out the entries of infrastructure whose path contains `left_out`."""
         super().__init__(state, clusters)
         self.names = tuple(clusters)
+        self._left_out = left_out
         self._apis = {name: Api(cluster=self.clusters.cluster(name)) for name in clusters}
 
     @property
@@ -76,6 +79,14 @@ class Sandbox(BaseSandbox):
         (entry,) = (entry for entry in entries if entry["name"] == tenant.name)
         entry |= changes
         self.configure(stack, tenants=entries)
+
+    def _up(self, names: Sequence[str], say: Say) -> list[Outcome]:
+        if self._left_out is not None:
+            for name in names:
+                entries = self.entries(name, "infrastructure")
+                kept = [entry for entry in entries if self._left_out not in str(entry)]
+                self.configure(name, infrastructure=kept)
+        return super()._up(names, say)
 
     def _config(self, stack: str) -> dict[str, Any]:
         content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())

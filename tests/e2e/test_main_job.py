@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import time
@@ -17,8 +18,10 @@ from fleet.process import run
 from fleet.render import flux
 from tests.e2e.sandbox import KUSTOMIZATIONS, NAMES, Sandbox, Tenant
 from tests.e2e.support import eventually
+from tests.e2e.terminal import Terminal
 
-CLUSTERS = NAMES
+# The sandbox that people get has the tenant billing in every cluster.
+CLUSTERS, SPOKE = NAMES, True
 
 
 def test_the_expected_result(sandbox: Sandbox) -> None:
@@ -53,13 +56,29 @@ def test_a_second_up_changes_nothing(sandbox: Sandbox) -> None:
     assert sandbox.head() == before
 
 
-def test_make_sandbox_again_changes_nothing(sandbox: Sandbox) -> None:
+def test_make_sandbox_again_changes_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second start changes nothing; its table has the tenant's namespaces and app."""
     before, ports = sandbox.head(), sandbox.processes.ports()
     pids = {file.name: file.read_text() for file in (sandbox.state / "processes").iterdir()}
-    assert sandbox.start(lambda _: None)
+    lines: list[str] = []
+    assert sandbox.start(lines.append, spoke=True)
     assert sandbox.head() == before
     assert sandbox.processes.ports() == ports
     assert pids == {file.name: file.read_text() for file in (sandbox.state / "processes").iterdir()}
+    ups = [line for line in lines if line.startswith("pulumi up -s ")]
+    assert len(ups) == 3
+    assert all(re.fullmatch(r"pulumi up -s \w+: \d+ same", line) for line in ups)
+    table = capsys.readouterr().out
+    for environment, replicas in (("dev", 1), ("test", 1), ("prod", 2)):
+        assert f"Namespace billing-{environment} " in table
+        (row,) = (
+            line
+            for line in table.splitlines()
+            if line.startswith(f"Deployment billing in billing-{environment} ")
+        )
+        assert f"{replicas}/{replicas}" in row
 
 
 def test_foo_app_is_promoted_to_dev_only_and_removed_again(
@@ -197,20 +216,20 @@ def test_a_new_stack_file_is_a_new_cluster(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def billing(sandbox: Sandbox) -> Iterator[Tenant]:
+def payments(sandbox: Sandbox) -> Iterator[Tenant]:
     """Create a tenant with an app for all three clusters, not registered in any of them."""
-    tenant = Tenant(sandbox=sandbox, name="billing")
+    tenant = Tenant(sandbox=sandbox, name="payments")
     tenant.create(NAMES)
     yield tenant
     tenant.delete()
 
 
-def test_onboarding_in_three_clusters(sandbox: Sandbox, billing: Tenant) -> None:
+def test_onboarding_in_three_clusters(sandbox: Sandbox, payments: Tenant) -> None:
     """A small edit in each stack file and one `up` run the app in <tenant>-<environment>."""
     head = sandbox.head()
     for name in NAMES:
         before = (sandbox.root / f"Pulumi.{name}.yaml").read_text().splitlines()
-        sandbox.register(name, billing)
+        sandbox.register(name, payments)
         after = (sandbox.root / f"Pulumi.{name}.yaml").read_text().splitlines()
         assert len(after) - len(before) <= 8
     started = time.monotonic()
@@ -219,7 +238,7 @@ def test_onboarding_in_three_clusters(sandbox: Sandbox, billing: Tenant) -> None
     waiting = {*NAMES}
     while waiting:
         for name in sorted(waiting):
-            if sandbox.replicas(name, billing.namespace(name)) == {"app": 1}:
+            if sandbox.replicas(name, payments.namespace(name)) == {"app": 1}:
                 waiting.discard(name)
                 print(f"\n{name}: applied {time.monotonic() - ended:.1f} s after the end of `up`")
         assert time.monotonic() - ended < 120, f"not in time: {waiting}"
@@ -228,35 +247,35 @@ def test_onboarding_in_three_clusters(sandbox: Sandbox, billing: Tenant) -> None
     print(*sandbox.commits(head), sep="\n")
     sandbox.converge()
     for name in NAMES:
-        billing.expect_app(name, "1")
+        payments.expect_app(name, "1")
 
 
-def test_a_second_up_with_tenants_changes_nothing(sandbox: Sandbox, billing: Tenant) -> None:
+def test_a_second_up_with_tenants_changes_nothing(sandbox: Sandbox, payments: Tenant) -> None:
     head, calls = sandbox.head(), sandbox.github_calls()
     assert all(outcome.unchanged for outcome in sandbox.up(*NAMES))
     assert sandbox.head() == head
     print(f"\nan `up` without a change: {(sandbox.github_calls() - calls) / 3:.0f} calls of GitHub")
 
 
-def test_a_push_of_a_tenant_is_applied(sandbox: Sandbox, billing: Tenant) -> None:
+def test_a_push_of_a_tenant_is_applied(sandbox: Sandbox, payments: Tenant) -> None:
     """A push to the folder of one environment changes only that one; the platform does nothing."""
     head = sandbox.head()
-    files = billing.files(NAMES, "1") | billing.files(["dev"], "2")
-    pushed = billing.push(files, "Version 2 in dev")
+    files = payments.files(NAMES, "1") | payments.files(["dev"], "2")
+    pushed = payments.push(files, "Version 2 in dev")
     for name in NAMES:
-        assert billing.wait(name, pushed)[0]
-        billing.expect_app(name, "2" if name == "dev" else "1")
+        assert payments.wait(name, pushed)[0]
+        payments.expect_app(name, "2" if name == "dev" else "1")
     assert sandbox.head() == head
 
 
-def test_the_credential_reads_one_repository_only(sandbox: Sandbox, billing: Tenant) -> None:
+def test_the_credential_reads_one_repository_only(sandbox: Sandbox, payments: Tenant) -> None:
     """A tenant's credential opens its own repository, but no other tenant's or the platform's."""
     other = Tenant(sandbox=sandbox, name="other")
     other.create(["dev"])
     try:
-        own = sandbox.tenant_repository("billing").token
+        own = sandbox.tenant_repository("payments").token
         for url, opens in (
-            (sandbox.tenant_repository("billing").url, True),
+            (sandbox.tenant_repository("payments").url, True),
             (sandbox.tenant_repository("other").url, False),
             (sandbox.platform_repository.url, False),
         ):
@@ -265,9 +284,9 @@ def test_the_credential_reads_one_repository_only(sandbox: Sandbox, billing: Ten
         other.delete()
 
 
-def test_tokens_of_tenants_are_nowhere_in_plain_text(sandbox: Sandbox, billing: Tenant) -> None:
+def test_tokens_of_tenants_are_nowhere_in_plain_text(sandbox: Sandbox, payments: Tenant) -> None:
     """The state, logs, stack files, Git and command lines have no token of a tenant."""
-    token = sandbox.tenant_repository("billing").token
+    token = sandbox.tenant_repository("payments").token
     places = [
         *(sandbox.state / "pulumi").rglob("*"),
         *(sandbox.state / "logs").rglob("*"),
@@ -282,19 +301,78 @@ def test_tokens_of_tenants_are_nowhere_in_plain_text(sandbox: Sandbox, billing: 
     assert token not in run(["ps", "-A", "-o", "args"], timeout=30)
 
 
-def test_offboarding_everywhere(sandbox: Sandbox, billing: Tenant) -> None:
+def test_offboarding_everywhere(sandbox: Sandbox, payments: Tenant) -> None:
     """Removed lines and one `up` leave nothing of the tenant and change nothing else."""
     kept = {name: sandbox.workloads(name) for name in NAMES}
     for name in NAMES:
-        sandbox.unregister(name, billing)
+        sandbox.unregister(name, payments)
     head = sandbox.head()
     sandbox.up(*NAMES)
     print("", *sandbox.commits(head), sep="\n")
     for name in NAMES:
-        billing.expect_gone(name)
-        own = billing.namespace(name)
+        payments.expect_gone(name)
+        own = payments.namespace(name)
         assert sandbox.workloads(name) == {
             key: version for key, version in kept[name].items() if own not in key
         }
-        assert not list((sandbox.root / "clusters" / name).rglob("*billing*"))
+        assert not list((sandbox.root / "clusters" / name).rglob("*payments*"))
     assert all(outcome.unchanged for outcome in sandbox.up(*NAMES))
+
+
+@pytest.fixture(scope="module")
+def terminal(sandbox: Sandbox) -> Iterator[Terminal]:
+    """A shell in the sandbox's working copy."""
+    terminal = Terminal(sandbox)
+    yield terminal
+    terminal.close()
+
+
+def test_kubectl_knows_the_contexts(terminal: Terminal) -> None:
+    contexts = terminal.type("kubectl config get-contexts --output name").split()
+    assert contexts == ["k3d-dev", "k3d-prod", "k3d-test"]
+    pods = terminal.type("kubectl --context k3d-prod get deployments -n billing-prod")
+    assert re.search(r"billing\s+2/2", pods)
+
+
+def test_git_pulls_and_pushes_with_tls_verified(terminal: Terminal) -> None:
+    assert "fatal" not in terminal.type("git pull")
+    assert terminal.type("git status --short") == ""
+    assert "billing" in terminal.type("ls clusters/dev/tenants")
+    terminal.type("echo '# A note' >> apps/common/kustomization.yaml")
+    terminal.type("git commit --quiet --all --message 'Add a note'")
+    assert "fatal" not in terminal.type("git push")
+    assert terminal.type("git fetch && git status --short --branch") == "## main...origin/main"
+
+
+def test_fleet_and_pulumi_agree(terminal: Terminal, sandbox: Sandbox) -> None:
+    """A stack file is edited, checked, previewed and applied; then nothing is left to do."""
+    file = sandbox.platform_repository.folder / "Pulumi.dev.yaml"
+    assert " 0 findings" in terminal.type("fleet check")
+    assert "k3d-dev" in terminal.type("pulumi config get fleet:cluster -s dev")
+    assert "dev" in terminal.type("pulumi stack ls")
+
+    file.write_text(file.read_text().replace("podinfo/overlays/dev", "podinfo/base"))
+    assert " 0 findings" in terminal.type("fleet check")
+    preview = terminal.type("pulumi preview -s dev --diff")
+    assert "podinfo/base" in preview
+    assert re.search(r"~ \d+ to update", preview)
+    assert re.search(r"~ \d+ updated", terminal.type("pulumi up -s dev --yes --skip-preview"))
+    assert not re.search(
+        r"\d+ to (create|update|delete|replace)", terminal.type("pulumi preview -s dev")
+    )
+    assert "podinfo/base" in terminal.type(
+        "git pull --quiet; cat clusters/dev/apps/kustomization.yaml"
+    )
+
+
+def test_an_invalid_stack_file_is_one_line(terminal: Terminal, sandbox: Sandbox) -> None:
+    file = sandbox.platform_repository.folder / "Pulumi.test.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("podinfo/overlays/test", "podinfo/overlays/prod"))
+    try:
+        output = terminal.type("pulumi preview -s test")
+        assert "Pulumi.test.yaml: fleet:apps[1]: 'podinfo/overlays/prod' is for prod" in output
+        assert "Traceback" not in output
+        assert terminal.type("echo code $?") != "code 0"
+    finally:
+        file.write_text(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -12,53 +12,50 @@ from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
 from tests.e2e.support import eventually, kill_tree, watching
 
 CLUSTER = "test"
-CLUSTERS = [CLUSTER]
-HEALTHY = 9
+CLUSTERS, LEFT_OUT = [CLUSTER], "kyverno"
+HEALTHY = [f"healthy-{number}" for number in range(5)]
+NAMES = ["billing", "broken", *HEALTHY, "nomad", "mover", "fleeting", "fickle"]
 
 
 @pytest.fixture(scope="module")
-def billing(sandbox: Sandbox) -> Iterator[Tenant]:
-    """Register a tenant whose app the others must not disturb."""
-    tenant = Tenant(sandbox=sandbox, name="billing")
-    tenant.create([CLUSTER])
-    sandbox.register(CLUSTER, tenant)
-    sandbox.up(CLUSTER)
-    tenant.expect_app(CLUSTER, "1")
-    yield tenant
-    sandbox.unregister(CLUSTER, tenant)
-    sandbox.up(CLUSTER)
-    tenant.expect_gone(CLUSTER)
-    tenant.delete()
-
-
-def test_a_broken_tenant_fails_alone(sandbox: Sandbox, billing: Tenant) -> None:
-    """A broken folder, a missing folder and a deleted repository disturb none of nine others."""
-    healthy = [Tenant(sandbox=sandbox, name=f"healthy-{number}") for number in range(HEALTHY)]
-    broken = Tenant(sandbox=sandbox, name="broken")
-    for tenant in (*healthy, broken):
+def tenants(sandbox: Sandbox) -> Iterator[Mapping[str, Tenant]]:
+    """Register every tenant of this file by one `up`; billing is the one that stays to the end."""
+    tenants = {name: Tenant(sandbox=sandbox, name=name) for name in NAMES}
+    for tenant in tenants.values():
         tenant.create([CLUSTER])
     calls, head, started = sandbox.github_calls(), sandbox.head(), time.monotonic()
-    sandbox.register(CLUSTER, *healthy, broken)
+    sandbox.register(CLUSTER, *tenants.values())
     sandbox.stacks.up([CLUSTER])
     print(
-        f"\n`up` with {HEALTHY + 1} more tenants: {time.monotonic() - started:.1f} s, "
+        f"\n`up` with {len(NAMES)} more tenants: {time.monotonic() - started:.1f} s, "
         f"{sandbox.github_calls() - calls} calls of GitHub, {len(sandbox.commits(head))} commits"
     )
     sandbox.converge()
-    for tenant in (*healthy, broken):
+    for tenant in tenants.values():
         tenant.expect_app(CLUSTER, "1")
+    yield tenants
+    billing = tenants["billing"]
+    sandbox.unregister(CLUSTER, billing)
+    sandbox.up(CLUSTER)
+    billing.expect_gone(CLUSTER)
 
+
+def test_a_broken_tenant_fails_alone(sandbox: Sandbox, tenants: Mapping[str, Tenant]) -> None:
+    """A broken folder, a missing folder and a deleted repository disturb none of the others."""
+    broken = tenants["broken"]
+    healthy = [tenants[name] for name in HEALTHY]
+    others = [tenant for tenant in tenants.values() if tenant is not broken]
     pushed = broken.push(
         {f"deploy/{CLUSTER}/kustomization.yaml": "resources: [nothing.yaml]\n"}, "Break"
     )
     assert not broken.wait(CLUSTER, pushed)[0]
-    _expect_only_broken(sandbox, broken, [billing, *healthy])
+    _expect_only_broken(sandbox, broken, others)
 
     pushed = broken.push(
         {"deploy/elsewhere/kustomization.yaml": "resources: []\n"}, "No such folder"
     )
     eventually(lambda: not _kustomization_is_ready(sandbox, broken))
-    _expect_only_broken(sandbox, broken, [billing, *healthy])
+    _expect_only_broken(sandbox, broken, others)
 
     broken.delete()
     sandbox.reconcile(CLUSTER, "gitrepository", broken.namespace(CLUSTER), broken.source)
@@ -70,7 +67,7 @@ def test_a_broken_tenant_fails_alone(sandbox: Sandbox, billing: Tenant) -> None:
             )
         )
     )
-    _expect_only_broken(sandbox, broken, [billing, *healthy])
+    _expect_only_broken(sandbox, broken, others)
 
     # All of them are removed at once, one of them with its repository already deleted.
     started = time.monotonic()
@@ -81,20 +78,14 @@ def test_a_broken_tenant_fails_alone(sandbox: Sandbox, billing: Tenant) -> None:
     for tenant in (*healthy, broken):
         tenant.expect_gone(CLUSTER)
     print(f"all of them gone after {time.monotonic() - started:.1f} s")
-    for tenant in healthy:
-        tenant.delete()
-    billing.expect_app(CLUSTER, "1")
+    tenants["billing"].expect_app(CLUSTER, "1")
 
 
 def test_a_renamed_namespace_is_there_before_the_old_one_goes(
-    sandbox: Sandbox, billing: Tenant
+    sandbox: Sandbox, tenants: Mapping[str, Tenant]
 ) -> None:
     """The app stays in the old namespace until the new one has its Kustomization."""
-    tenant = Tenant(sandbox=sandbox, name="nomad")
-    tenant.create([CLUSTER])
-    sandbox.register(CLUSTER, tenant)
-    sandbox.up(CLUSTER)
-    tenant.expect_app(CLUSTER, "1")
+    tenant = tenants["nomad"]
     sandbox.change_tenant(CLUSTER, tenant, namespace="nomad-abroad")
     seen: list[tuple[bool, bool]] = []
     with watching(
@@ -132,20 +123,15 @@ def test_a_renamed_namespace_is_there_before_the_old_one_goes(
     assert limits == {"tenant", "no-critical-pods", "default-deny", "own-namespace"}
     sandbox.kubectl(CLUSTER, "delete", "namespace", f"nomad-{CLUSTER}")
     tenant.expect_gone(CLUSTER)
-    tenant.delete()
 
 
 def test_a_tenant_that_moves_to_another_repository_keeps_its_app(
-    sandbox: Sandbox, billing: Tenant
+    sandbox: Sandbox, tenants: Mapping[str, Tenant]
 ) -> None:
     """The Deployment stays the same one, and a missing repository changes nothing."""
-    tenant, other = Tenant(sandbox=sandbox, name="mover"), Tenant(sandbox=sandbox, name="moved")
-    for one in (tenant, other):
-        one.create([CLUSTER])
+    tenant, other = tenants["mover"], Tenant(sandbox=sandbox, name="moved")
+    other.create([CLUSTER])
     other.push(other.files([CLUSTER], "2"), "Version 2")
-    sandbox.register(CLUSTER, tenant)
-    sandbox.up(CLUSTER)
-    tenant.expect_app(CLUSTER, "1")
     before = sandbox.get(CLUSTER, "deployment", f"mover-{CLUSTER}", "app")
     missing = sandbox.tenant_repository("nowhere").url
     sandbox.change_tenant(CLUSTER, tenant, repository={"url": missing})
@@ -165,33 +151,25 @@ def test_a_tenant_that_moves_to_another_repository_keeps_its_app(
     sandbox.unregister(CLUSTER, tenant)
     sandbox.up(CLUSTER)
     tenant.expect_gone(CLUSTER)
-    for one in (tenant, other):
-        one.delete()
+    other.delete()
 
 
-def test_offboarding_with_a_broken_account(sandbox: Sandbox, billing: Tenant) -> None:
+def test_offboarding_with_a_broken_account(sandbox: Sandbox, tenants: Mapping[str, Tenant]) -> None:
     """Flux's service account is deleted before the tenant is; still nothing is left."""
-    tenant = Tenant(sandbox=sandbox, name="fleeting")
-    tenant.create([CLUSTER])
-    sandbox.register(CLUSTER, tenant)
-    sandbox.up(CLUSTER)
-    tenant.expect_app(CLUSTER, "1")
+    tenant = tenants["fleeting"]
     sandbox.kubectl(
         CLUSTER, "delete", "serviceaccounts,rolebindings", "--all", "-n", f"fleeting-{CLUSTER}"
     )
     sandbox.unregister(CLUSTER, tenant)
     sandbox.up(CLUSTER)
     tenant.expect_gone(CLUSTER)
-    tenant.delete()
 
 
-def test_an_interrupted_offboarding_is_completed(sandbox: Sandbox, billing: Tenant) -> None:
+def test_an_interrupted_offboarding_is_completed(
+    sandbox: Sandbox, tenants: Mapping[str, Tenant]
+) -> None:
     """An `up` is killed after its first commit; the next one completes the removal."""
-    tenant = Tenant(sandbox=sandbox, name="fickle")
-    tenant.create([CLUSTER])
-    sandbox.register(CLUSTER, tenant)
-    sandbox.up(CLUSTER)
-    tenant.expect_app(CLUSTER, "1")
+    tenant = tenants["fickle"]
     sandbox.unregister(CLUSTER, tenant)
     head = sandbox.head()
     running = sandbox.stacks.start_up(CLUSTER)
@@ -199,7 +177,6 @@ def test_an_interrupted_offboarding_is_completed(sandbox: Sandbox, billing: Tena
     kill_tree(running.process)
     sandbox.up(CLUSTER)
     tenant.expect_gone(CLUSTER)
-    tenant.delete()
 
 
 def _app_in(sandbox: Sandbox, namespace: str) -> bool:

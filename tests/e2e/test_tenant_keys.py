@@ -22,6 +22,7 @@ from tests.e2e.support import eventually, watching
 
 TENANT, REPOSITORY, GITHUB_TEAM = "ledger", "ledger-apps", "ledger-devs"
 CLUSTERS = NAMES = ("dev", "prod")
+LEFT_OUT = "kyverno"
 
 
 @pytest.fixture(scope="module")
