@@ -14,7 +14,7 @@ from components.tenants import register_tenants
 from components.verification import verify
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
-from fleet.render import commits, flux, flux_release, moves, outputs, tree
+from fleet.render import commits, flux, flux_release, outputs, place_moves, tree
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     verified = verify(stack, kubeconfig, tree.render(stack, manifests), token)
     files = verified.files
     # Without its former name, the engine would replace all that a renamed stack has.
-    aliases = [pulumi.Alias(name=name) for name in moves.former_names(stack)]
+    aliases = [pulumi.Alias(name=name) for name in place_moves.former_names(stack)]
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_github as github
 
 from fleet.config.models import DEFAULT_BRANCH
-from fleet.render.moves import FormerTree
+from fleet.render.place_moves import FormerTree
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ from fleet.errors import ConfigError, FleetError
 from fleet.identity import branch, cluster, judge
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
-from fleet.render import identity_file, moves
-from fleet.render.moves import FormerTree
+from fleet.render import identity_file, place_moves
+from fleet.render.place_moves import FormerTree
 
 # Flux pulls twice and applies twice in a move.
 _MOVE_SECONDS = 180
@@ -54,7 +54,7 @@ class Verification:
     def former_tree(self) -> FormerTree | None:
         """The tree that the cluster moves from, None if it moves from none."""
         there = self.reality.former
-        former = moves.former_tree(self.stack, self.files, there.files) if there else None
+        former = place_moves.former_tree(self.stack, self.files, there.files) if there else None
         # The provider would commit a file again whose last commit the state does not know.
         if there and former and there.files.get(former.redirect or "") == blob_sha(former.text):
             return dataclasses.replace(former, redirect=None)
@@ -130,7 +130,7 @@ def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str)
 
 
 def _former_branch(stack: Stack, token: str) -> Branch | None:
-    former = moves.former_stack(stack)
+    former = place_moves.former_stack(stack)
     if former is None:
         return None
     return branch.read(GitHubApi(repository=former.config.repository, token=token), former, {})

@@ -14,7 +14,7 @@ from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube import namespaces
-from fleet.render import moves, stages
+from fleet.render import place_moves, stages
 
 _NAMESPACES_OF_EVERY_CLUSTER = namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}
 
@@ -24,7 +24,7 @@ def folders_without_stack(root: Path, stacks: Sequence[Stack]) -> Iterator[Findi
     folder = root / "clusters"
     stack_names = {stack.name for stack in stacks}
     for stack in stacks:
-        stack_names.update(moves.former_names(stack))
+        stack_names.update(place_moves.former_names(stack))
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_dir() and path.name not in stack_names:
             yield Finding(

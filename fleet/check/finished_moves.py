@@ -8,7 +8,7 @@ from pathlib import Path
 from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
-from fleet.render import layout, moves, tree
+from fleet.render import layout, place_moves, tree
 
 
 def lines(root: Path, stacks: Iterable[Stack]) -> Iterator[str]:
@@ -18,7 +18,7 @@ def lines(root: Path, stacks: Iterable[Stack]) -> Iterator[str]:
     has not followed, so a line that comes too early does no harm.
     """
     for stack in stacks:
-        former = moves.former_stack(stack)
+        former = place_moves.former_stack(stack)
         if former is None:
             continue
         text = tree.render(stack, None)[f"{stack.path}/{layout.SYNC_FILE}"]

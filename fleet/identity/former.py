@@ -9,7 +9,7 @@ from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
 from fleet.identity.reality import Branch, Cluster
-from fleet.render import layout, moves, place
+from fleet.render import layout, place, place_moves
 from fleet.render.place import Place
 
 _KEY = key_at(("cluster", "movesFrom"))
@@ -21,7 +21,7 @@ def places(stack: Stack) -> list[Place]:
 
     Flux changes the branch and the path one after the other, so it can follow one new part only.
     """
-    former = moves.former_stack(stack)
+    former = place_moves.former_stack(stack)
     if former is None:
         return []
     here, there = place.of_stack(stack), place.of_stack(former)
@@ -38,14 +38,14 @@ def stack_files(stack: Stack) -> list[str]:
 
     A cluster that moves back finds the tree that it left, which leads to the one it comes from.
     """
-    former = moves.former_stack(stack)
+    former = place_moves.former_stack(stack)
     return [former.file] if former else []
 
 
 def problems(branch: Branch | None, cluster: Cluster, stack: Stack) -> Iterator[str]:
     """Yield the reason why a cluster cannot move from the tree that `branch` has."""
-    former = moves.former_stack(stack)
-    if former is None or branch is None or not moves.has_tree(former, branch.files):
+    former = place_moves.former_stack(stack)
+    if former is None or branch is None or not place_moves.has_tree(former, branch.files):
         return
     tree = f"{former.path} on {branch.name}"
     if branch.identity is None:

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components.cluster_tree import ClusterTree, ClusterTreeArgs
-from fleet.render.moves import FormerTree
+from fleet.render.place_moves import FormerTree
 from tests.components.helpers import (
     FILE,
     GITHUB,

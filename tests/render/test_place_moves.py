@@ -8,7 +8,7 @@ import pytest
 
 from fleet.config import load
 from fleet.config.models import Stack
-from fleet.render import moves, tree
+from fleet.render import place_moves, tree
 from tests.support import INSTALL_MANIFESTS, stack_file, write
 
 
@@ -30,18 +30,18 @@ def test_the_former_stack(
     key: str, expected: tuple[str, ...], names: list[str], checkout: Path
 ) -> None:
     stack = moving(checkout, key)
-    former = moves.former_stack(stack)
+    former = place_moves.former_stack(stack)
     assert former is not None
     assert (former.config.repository.branch, former.path, former.file) == expected
     assert former.environment == stack.environment
-    assert moves.former_names(stack) == names
+    assert place_moves.former_names(stack) == names
 
 
 def test_a_cluster_that_stays(checkout: Path) -> None:
     stack = moving(checkout, "")
-    assert moves.former_stack(stack) is None
-    assert moves.former_names(stack) == []
-    assert moves.former_tree(stack, {}, ["clusters/dev/kustomization.yaml"]) is None
+    assert place_moves.former_stack(stack) is None
+    assert place_moves.former_names(stack) == []
+    assert place_moves.former_tree(stack, {}, ["clusters/dev/kustomization.yaml"]) is None
 
 
 def test_the_former_tree_leads_to_the_new_one(checkout: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_former_tree_leads_to_the_new_one(checkout: Path) -> None:
     of_former = {path.replace("/dev/", "/old/") for path in files}
     absent = "clusters/old/infra.yaml"
     on_branch = (of_former - {absent}) | {"clusters/old/note.yaml", *files}
-    former = moves.former_tree(stack, files, on_branch)
+    former = place_moves.former_tree(stack, files, on_branch)
     assert former is not None
     assert {path for wave in former.waves for path in wave} == of_former - {absent}
     assert former.waves[-1] == ["clusters/old/kustomization.yaml"]
@@ -69,4 +69,4 @@ def test_a_tree_without_an_entrypoint_was_being_removed(checkout: Path) -> None:
     files = tree.render(stack, INSTALL_MANIFESTS)
     on_branch = {path.replace("/dev/", "/old/") for path in files}
     on_branch.remove("clusters/old/kustomization.yaml")
-    assert moves.former_tree(stack, files, on_branch) is None
+    assert place_moves.former_tree(stack, files, on_branch) is None
