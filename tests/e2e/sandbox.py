@@ -200,6 +200,12 @@ class Sandbox(BaseSandbox):
                 objects[f"{kind.name}.{kind.group} {name}"] = item
         return objects
 
+    def answers(self, cluster: str) -> bool:
+        """Return whether a cluster lists the objects of every kind that it has."""
+        admin = self.clusters.cluster(cluster).admin
+        kinds = self._apis[cluster].listable()
+        return all(admin.try_get(kind.path()) is not None for kind in kinds)
+
     def replicas(self, cluster: str, namespace: str) -> dict[str, int]:
         """Return the available replicas of each Deployment in a namespace."""
         return {
