@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -211,6 +212,26 @@ def test_a_branch_is_refused_without_the_key(moves: Moves) -> None:
         moves.branch = "main"
         moves.finish()
     assert moves.running() == before
+
+
+def test_a_state_of_an_earlier_version_can_move(moves: Moves) -> None:
+    """Earlier versions protected the entrypoint, and the next tests move it."""
+    pulumi = moves.sandbox.stacks.run_pulumi
+    state = json.loads(pulumi("stack", "export", "--stack", "dev"))
+    by_name = {item["urn"].rpartition("::")[2]: item for item in state["deployment"]["resources"]}
+    entrypoint = by_name["clusters/dev/kustomization.yaml"]
+    entrypoint |= {"protect": True, "retainOnDelete": True}
+    del entrypoint["deletedWith"]
+    del by_name["GitRepositoryPatch/flux-system/flux-system"]["protect"]
+    pulumi("stack", "import", "--stack", "dev", stdin=json.dumps(state))
+    before = moves.heads()
+    moves.up()
+    assert moves.heads() == before
+    state = json.loads(pulumi("stack", "export", "--stack", "dev"))
+    protected = [item["urn"] for item in state["deployment"]["resources"] if item.get("protect")]
+    assert [urn.rpartition("::")[2] for urn in protected] == [
+        "GitRepositoryPatch/flux-system/flux-system"
+    ]
 
 
 def test_to_another_branch_and_back(moves: Moves) -> None:
