@@ -63,19 +63,19 @@ class ClusterTree(pulumi.ComponentResource):
         super().__init__("fleet:index:ClusterTree", name, None, opts)
         self.files = []
         self._committed: set[str] = set()
-        self.commits = {}
+        latest: dict[str, github.RepositoryFile] = {}
         earlier_wave: list[github.RepositoryFile] = []
         for wave in args.waves:
             earlier_wave = [self._committed_file(args, commit, earlier_wave) for commit in wave]
             self.files += earlier_wave
-            self.commits |= {
-                commit.path: file.commit_sha
-                for commit, file in zip(wave, earlier_wave, strict=True)
-            }
-        if args.former is not None:
-            self.files += self._former_tree(args.repository, args.former)
+            latest |= {commit.path: file for commit, file in zip(wave, earlier_wave, strict=True)}
+        self.commits = {path: file.commit_sha for path, file in latest.items()}
+        former = self._former_tree(args.repository, args.former) if args.former else []
+        self.files += former
+        # The order of commits depends on what was committed before, and the digest must not.
+        digested = [*(latest[path] for path in sorted(latest)), *former]
         self.digest = pulumi.Output.all(
-            *(text for file in self.files for text in (file.content, file.commit_sha))
+            *(text for file in digested for text in (file.content, file.commit_sha))
         ).apply(_digest)
         self.register_outputs({})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pytest
@@ -42,6 +42,7 @@ class TestClusterTree:
         preview: bool = False,
         files: Mapping[str, str] = FILES,
         commits: Mapping[str, str] | None = None,
+        waves: Sequence[Sequence[str]] = WAVES,
     ) -> Recording:
         """Record a tree; `commits` are the commits that the provider knows, by path."""
 
@@ -50,11 +51,11 @@ class TestClusterTree:
                 repository="platform",
                 branch="main",
                 messages={path: f"dev: {path}" for path in self.FILES},
-                waves=[[Commit(path=path, text=files[path]) for path in w] for w in self.WAVES],
+                waves=[[Commit(path=path, text=files[path]) for path in w] for w in waves],
                 entrypoint=self.ENTRYPOINT,
             )
             tree = ClusterTree("dev", args, options_on_github())
-            assert [f._name for f in tree.files] == [path for wave in self.WAVES for path in wave]
+            assert [f._name for f in tree.files] == [path for wave in waves for path in wave]
             pulumi.export("digest", tree.digest)
 
         computed = {path: {"commitSha": sha} for path, sha in (commits or {}).items()}
@@ -204,8 +205,10 @@ class TestClusterTree:
         preview: bool = False,
         files: Mapping[str, str] = FILES,
         commits: Mapping[str, str] = COMMITS,
+        waves: Sequence[Sequence[str]] = WAVES,
     ) -> str:
-        digest = self.record(preview=preview, files=files, commits=commits).outputs["digest"]
+        recording = self.record(preview=preview, files=files, commits=commits, waves=waves)
+        digest = recording.outputs["digest"]
         assert isinstance(digest, str)
         return digest
 
@@ -215,6 +218,10 @@ class TestClusterTree:
         assert self.digest() == digest
         # A preview knows the commits of files that do not change.
         assert self.digest(preview=True) == digest
+
+    def test_the_order_of_the_commits_makes_no_other_digest(self) -> None:
+        """The run after a change has another order, and nothing to commit."""
+        assert self.digest(waves=self.WAVES[::-1]) == self.digest()
 
     @pytest.mark.parametrize("path", FILES)
     def test_any_commit_is_another_digest(self, path: str) -> None:
