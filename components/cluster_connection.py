@@ -45,6 +45,9 @@ class ClusterConnection(pulumi.ComponentResource):
             cluster_identifier=args.cluster,
             # The state must keep the resources of a cluster that cannot be reached for a while.
             delete_unreachable=False,
+            # Such a cluster stops neither the refresh nor a preview. An `up` stops all the same: it
+            # asks the cluster before it registers anything, and again at its end.
+            skip_update_unreachable=True,
             # A run that was interrupted leaves objects that the state does not know. The next run
             # takes them over instead of failing.
             upsert_existing_objects=True,

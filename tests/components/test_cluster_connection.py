@@ -40,6 +40,7 @@ class TestClusterConnection:
             "context": "k3d-dev",
             "clusterIdentifier": "dev",
             "deleteUnreachable": "false",
+            "skipUpdateUnreachable": "true",
             "upsertExistingObjects": "true",
             "enablePatchForce": "true",
             "enableSecretMutable": "true",

@@ -25,6 +25,7 @@ from tests.e2e.support import eventually
 
 CLUSTERS = ["dev", "prod"]
 SPOKE = True
+LEFT_OUT = "kyverno"
 IDENTITY = "clusters/{}/flux-system/cluster-identity.yaml"
 APPS = "clusters/dev/apps.yaml"
 # Both commands refuse. A refresh is not the program's: it runs before.
@@ -196,25 +197,26 @@ def test_a_lost_state_is_taken_over_without_a_change(sandbox: Sandbox) -> None:
 
 
 def test_a_cluster_that_cannot_be_reached(sandbox: Sandbox) -> None:
-    """A preview goes on and says so; `up` refuses, with and without a refresh."""
+    """A preview goes on and says so; `up` refuses. With and without a refresh."""
+    unverified = "'k3d-dev' cannot be reached, so its identity is not verified"
+    sandbox.configure("dev", apps=list(reversed(entries := sandbox.entries("dev", "apps"))))
+    head, state = sandbox.head(), resources(sandbox, "dev")
     with kubeconfig(sandbox) as content:
-        for cluster in content["clusters"]:
-            cluster["cluster"]["server"] = "https://127.0.0.1:1"
+        for item in content["clusters"]:
+            if item["name"] == "k3d-dev":
+                item["cluster"]["server"] = "https://127.0.0.1:1"
         write_kubeconfig(sandbox, content)
-        head, state = sandbox.head(), resources(sandbox, "dev")
-        previewed = sandbox.stacks.run_pulumi(
-            "preview", "--refresh=false", "--stack", "dev", accept=(0, *FAILED)
-        )
-        assert "'k3d-dev' cannot be reached, so its identity is not verified" in previewed
-        assert "error:" not in previewed, previewed
         for options in ((), ("--refresh=false",)):
+            said = sandbox.stacks.run_pulumi("preview", *options, "--stack", "dev")
+            assert unverified in said
+            assert "clusters/dev/apps/kustomization.yaml" in said
             refused = sandbox.stacks.run_pulumi(
                 "up", "--yes", "--skip-preview", *options, "--stack", "dev", accept=FAILED
             )
-            assert "127.0.0.1:1" in refused
-        assert "'k3d-dev' cannot be reached, so its identity is not verified" in refused
-        assert sandbox.head() == head
-        assert resources(sandbox, "dev") == state
+            assert f"error: Pulumi.dev.yaml: fleet:cluster.context: {unverified}" in refused
+    assert sandbox.head() == head
+    assert resources(sandbox, "dev") == state
+    sandbox.configure("dev", apps=entries)
     assert [outcome.unchanged for outcome in sandbox.up("dev")] == [True]
 
 
