@@ -13,7 +13,7 @@ import pulumi
 from components.cluster_tree import ClusterTree
 from fleet.config.models import Stack
 from fleet.errors import ConfigError, FleetError
-from fleet.identity import branch, cluster, definitions, judge, offboarding
+from fleet.identity import branch, cluster, definitions, former, judge, offboarding
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
 from fleet.render import definition_blobs, identity_file, place_moves, rendered_moves
@@ -67,11 +67,11 @@ class Verification:
     def former_tree(self) -> FormerTree | None:
         """The tree that the cluster moves from, None if it moves from none."""
         there = self.reality.former
-        former = place_moves.former_tree(self.stack, self.files, there.files) if there else None
+        tree = place_moves.former_tree(self.stack, self.files, there.files) if there else None
         # The provider would commit a file again whose last commit the state does not know.
-        if there and former and there.files.get(former.redirect or "") == blob_sha(former.text):
-            return dataclasses.replace(former, redirect=None)
-        return former
+        if there and tree and there.files.get(tree.redirect or "") == blob_sha(tree.text):
+            return dataclasses.replace(tree, redirect=None)
+        return tree
 
     @property
     def is_reached(self) -> bool:
@@ -153,7 +153,7 @@ def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str)
         branch=branch.read(api, stack, files),
         former=_former_branch(stack, token),
     )
-    problems = judge.judge(reality, stack, files)
+    problems = [*judge.judge(reality, stack, files), *former.changes(reality, stack, files)]
     if isinstance(reality.cluster, Unreachable):
         text = judge.unverified(reality.cluster, stack)
         if pulumi.runtime.is_dry_run():
@@ -172,10 +172,10 @@ def verify(stack: Stack, kubeconfig: Path, files: Mapping[str, str], token: str)
 
 
 def _former_branch(stack: Stack, token: str) -> Branch | None:
-    former = place_moves.former_stack(stack)
-    if former is None:
+    there = place_moves.former_stack(stack)
+    if there is None:
         return None
-    return branch.read(GitHubApi(repository=former.config.repository, token=token), former, {})
+    return branch.read(GitHubApi(repository=there.config.repository, token=token), there, {})
 
 
 def _identity_file(stack: Stack, reality: Reality) -> dict[str, str]:

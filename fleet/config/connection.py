@@ -66,9 +66,9 @@ def of(stack: Stack) -> Connection:
 def read(root: Path, stack: str) -> Connection:
     """Read only the connection of a stack, so the rest of its file may be wrong.
 
-    Raises ConfigError.
+    A state has the former name of a renamed stack until the next `up`. Raises ConfigError.
     """
-    file = stack_files.own_file(stack)
+    file = stack_files.own_file(_present_name(root, stack))
     own = stack_files.own(root, file)
     if own.values is None:
         raise ConfigError(own.problems)
@@ -78,3 +78,15 @@ def read(root: Path, stack: str) -> Connection:
         about = f"{file}: {key_at(('cluster',))}"
         raise ConfigError([line for line in found.problems if line.startswith(about)])
     return Connection(file=file, cluster=cluster)
+
+
+def _present_name(root: Path, stack: str) -> str:
+    """Return the name of a stack, which is another one when a stack file says that it moves."""
+    if not (root / stack_files.own_file(stack)).is_file():
+        for name in stack_files.names(root):
+            values = stack_files.own(root, stack_files.own_file(name)).values or {}
+            cluster = values.get("cluster")
+            former = cluster.get("movesFrom") if isinstance(cluster, dict) else None
+            if isinstance(former, dict) and former.get("stack") == stack:
+                return name
+    return stack

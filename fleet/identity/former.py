@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fleet.config.git_urls import same_repository
 from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
-from fleet.identity.reality import Branch, Cluster
-from fleet.render import layout, place, place_moves
+from fleet.identity.reality import Branch, Cluster, Reality
+from fleet.render import header, layout, place, place_moves
 from fleet.render.place import Place
 
 _KEY = key_at(("cluster", "movesFrom"))
@@ -62,6 +62,41 @@ def problems(branch: Branch | None, cluster: Cluster, stack: Stack) -> Iterator[
             f"{tree} is for the cluster {branch.identity}, but {stack.config.cluster.context!r} "
             f"leads to the cluster {cluster.uid}; name the place that this one follows",
         )
+
+
+def changes(reality: Reality, stack: Stack, files: Mapping[str, str]) -> Iterator[str]:
+    """Yield the problem of a tree that changes while its cluster moves.
+
+    Flux follows the new tree in one step, so no order of commits could keep what moves from one
+    stage to another.
+    """
+    former, there = place_moves.former_stack(stack), reality.former
+    follows = reality.cluster.follows if isinstance(reality.cluster, Cluster) else None
+    if former is None or there is None or follows is None:
+        return
+    if not any(follows.is_same(place_before) for place_before in places(stack)):
+        return
+    of_place = (layout.SYNC_FILE, layout.ACCOUNT_FILE, layout.IDENTITY_FILE)
+    left_out = {f"{stack.path}/{name}" for name in of_place}
+    generated = header.first_line(former.file)
+    before = {
+        _moved(path, former, stack): _moved(header.body(text), former, stack)
+        for path, text in there.texts.items()
+        if text.startswith(generated)
+    }
+    after = {path: header.body(text) for path, text in files.items()}
+    changed = {path for path in before | after if before.get(path) != after.get(path)} - left_out
+    if changed:
+        yield problem(
+            stack.file,
+            _KEY,
+            f"{min(changed)} differs from the tree that the cluster follows, {former.path} on "
+            f"{there.name}; move the cluster first, and make the change in a later run",
+        )
+
+
+def _moved(text: str, former: Stack, stack: Stack) -> str:
+    return text.replace(f"{former.path}/", f"{stack.path}/")
 
 
 def way_on(cluster: Cluster, stack: Stack) -> str | None:

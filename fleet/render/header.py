@@ -33,5 +33,10 @@ def fits(text: str) -> bool:
     return line == f"{_CHECKSUM}{_checksum(body)}"
 
 
+def body(text: str) -> str:
+    """Return a generated text without its header."""
+    return text.split("\n", 2)[2] if has_checksum(text) else text
+
+
 def _checksum(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()

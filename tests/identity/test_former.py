@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from fleet.config import load
 from fleet.config.models import Stack
-from fleet.identity import judge
+from fleet.identity import former, judge
 from fleet.identity.reality import Branch, Cluster, Reality
+from fleet.render import header, place_moves, tree
 from fleet.render.place import Place
 from tests.identity.test_judge import HERE, LEADS, OURS, A, B, judged, trees
 from tests.support import stack_file, write
@@ -53,26 +55,26 @@ def test_a_cluster_may_follow_the_place_that_it_moves_from(
         assert len(judged(stack, dataclasses.replace(OURS, follows=place), trees())) == 1
 
 
-def judged_move(stack: Stack, former: Branch, cluster: Cluster = OURS) -> list[str]:
-    reality = Reality(cluster=cluster, branch=trees(), former=former)
+def judged_move(stack: Stack, there: Branch, cluster: Cluster = OURS) -> list[str]:
+    reality = Reality(cluster=cluster, branch=trees(), former=there)
     return judge.judge(reality, stack, [])
 
 
 def test_the_former_tree_has_to_be_of_this_cluster(checkout: Path) -> None:
     stack = moving(checkout, "stack: old")
-    former = trees(old=B)
-    assert judged_move(stack, dataclasses.replace(former, identity=A)) == []
-    assert judged_move(stack, dataclasses.replace(former, identity=B)) == [
+    there = trees(old=B)
+    assert judged_move(stack, dataclasses.replace(there, identity=A)) == []
+    assert judged_move(stack, dataclasses.replace(there, identity=B)) == [
         f"{KEY}clusters/old on main is for the cluster {B}, but 'k3d-dev' leads to the cluster "
         f"{A}; name the place that this one follows"
     ]
-    assert judged_move(stack, dataclasses.replace(former, identity=None)) == [
+    assert judged_move(stack, dataclasses.replace(there, identity=None)) == [
         f"{KEY}clusters/old on main does not name its cluster, because an earlier version wrote "
         "it; run `pulumi up` there once with this version, and move then"
     ]
     # A former tree without an entrypoint was being removed, and leads nobody.
-    del former.files["clusters/old/kustomization.yaml"]  # type: ignore[attr-defined]
-    assert judged_move(stack, dataclasses.replace(former, identity=None)) == []
+    del there.files["clusters/old/kustomization.yaml"]  # type: ignore[attr-defined]
+    assert judged_move(stack, dataclasses.replace(there, identity=None)) == []
 
 
 def test_a_tree_that_was_left_is_no_second_stack(checkout: Path) -> None:
@@ -110,3 +112,36 @@ def test_a_move_ends_when_flux_has_applied_the_new_place(
         f"{applied or 'nothing'}; run `pulumi up` again"
     )
     assert found == (None if arrived else expected)
+
+
+@pytest.mark.parametrize("key", ["stack: old", "branch: release"])
+def test_a_tree_does_not_change_while_its_cluster_moves(key: str, checkout: Path) -> None:
+    stack = moving(checkout, key)
+    before = place_moves.former_stack(stack)
+    assert before is not None
+    files = tree.render(stack, None)
+    texts = {**tree.render(before, None), f"{before.path}/note.yaml": "somebody's own\n"}
+    apps = f"{before.path}/apps/kustomization.yaml"
+    (there,) = former.places(stack)
+
+    def judged_with(texts: Mapping[str, str], follows: Place = there) -> list[str]:
+        reality = Reality(
+            cluster=dataclasses.replace(OURS, follows=follows),
+            branch=trees(),
+            former=dataclasses.replace(trees(), texts=texts),
+        )
+        return [*former.changes(reality, stack, files)]
+
+    assert judged_with(texts) == []
+    changed = {**texts, apps: header.with_header(before.file, "resources: []\n")}
+    expected = (
+        f"{KEY}clusters/dev/apps/kustomization.yaml differs from the tree that the cluster "
+        f"follows, {before.path} on main; move the cluster first, and make the change in a later "
+        "run"
+    )
+    assert judged_with(changed) == [expected]
+    assert judged_with({path: text for path, text in texts.items() if path != apps}) == [expected]
+    stale = {**texts, f"{before.path}/tenants.yaml": header.with_header(before.file, "kind: A\n")}
+    assert len(judged_with(stale)) == 1
+    # Once the cluster follows the new tree, it changes as usual.
+    assert judged_with(changed, HERE) == []
