@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +14,7 @@ from fleet.errors import FleetError
 from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.kube.yaml_writer import to_yaml
 from fleet.render.layout import TENANTS
 from fleet.render.stages import Stage
 
@@ -23,6 +26,16 @@ PLATFORM_ACCOUNT = "platform"
 # Flux does not remove an object with this annotation when it leaves the tree.
 NEVER_PRUNED: Mapping[str, str] = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
 
+# Each object of a tenant has this label, and so has the Flux Kustomization of its repository.
+TENANT_LABEL = "platform.example.com/tenant"
+# The tenants' repositories have a kustomize-controller of their own. A controller builds one
+# Kustomization after the other, and a small file with many YAML aliases ends it. So a tenant could
+# stop all changes of the platform, also the one that suspends this tenant.
+KUSTOMIZE_CONTROLLER = "kustomize-controller"
+TENANTS_CONTROLLER = f"{KUSTOMIZE_CONTROLLER}-tenants"
+_NO_TENANTS = f"--watch-label-selector=!{TENANT_LABEL}"
+_ONLY_TENANTS = f"--watch-label-selector={TENANT_LABEL}"
+
 # Flags that Flux's controllers get in addition to their release's, each with its controllers.
 # The first three keep tenants apart: a custom resource may refer to its own namespace only, a
 # kustomization builds from its own repository only, and an object that names no account is
@@ -30,17 +43,18 @@ NEVER_PRUNED: Mapping[str, str] = {"kustomize.toolkit.fluxcd.io/prune": "disable
 # because no source can refer to another namespace.
 FLAGS: Mapping[str, Sequence[str]] = {
     "--no-cross-namespace-refs=true": (
-        "kustomize-controller",
+        KUSTOMIZE_CONTROLLER,
         "helm-controller",
         "notification-controller",
         "image-reflector-controller",
         "image-automation-controller",
     ),
-    "--no-remote-bases=true": ("kustomize-controller",),
-    "--default-service-account=default": ("kustomize-controller", "helm-controller"),
+    "--no-remote-bases=true": (KUSTOMIZE_CONTROLLER,),
+    "--default-service-account=default": (KUSTOMIZE_CONTROLLER, "helm-controller"),
     # Flux checks a dependency every 30 s by default, so a commit would take minutes to pass
     # through all stages and the tenants.
-    "--requeue-dependency=5s": ("kustomize-controller", "helm-controller"),
+    "--requeue-dependency=5s": (KUSTOMIZE_CONTROLLER, "helm-controller"),
+    _NO_TENANTS: (KUSTOMIZE_CONTROLLER,),
 }
 # Each of Flux's Deployments has its controller as the only container.
 _ARGS = "/spec/template/spec/containers/0/args"
@@ -160,8 +174,34 @@ def _platform_kustomization(
     return kustomization({"name": name, "namespace": FLUX_NAMESPACE}, spec)
 
 
+@functools.cache
+def components(install_manifests: str) -> str:
+    """Return Flux's install manifests and the kustomize-controller for tenants, as YAML."""
+    for manifest in _objects(install_manifests):
+        if (
+            manifest["kind"] == "Deployment"
+            and manifest["metadata"]["name"] == KUSTOMIZE_CONTROLLER
+        ):
+            return f"{install_manifests.rstrip()}\n---\n{to_yaml(_for_tenants(manifest))}"
+    return install_manifests
+
+
+def _for_tenants(controller: Manifest) -> Manifest:
+    copied = copy.deepcopy(controller)
+    copied["metadata"]["name"] = TENANTS_CONTROLLER
+    spec = copied["spec"]
+    # Two Deployments must not select each other's pods.
+    for labels in (spec["selector"]["matchLabels"], spec["template"]["metadata"]["labels"]):
+        labels["app"] = TENANTS_CONTROLLER
+    # A patch would come with the next commit only, and until then nothing would keep tenants apart.
+    flags = [flag for flag, names in FLAGS.items() if KUSTOMIZE_CONTROLLER in names]
+    flags[flags.index(_NO_TENANTS)] = _ONLY_TENANTS
+    spec["template"]["spec"]["containers"][0]["args"].extend(flags)
+    return copied
+
+
 def flag_patches() -> list[dict[str, Any]]:
-    """Return kustomize patches that add FLAGS to the install manifests in the tree."""
+    """Return kustomize patches that add FLAGS to the components in the tree."""
     return [
         {
             "target": {"kind": "Deployment", "name": f"({'|'.join(controllers)})"},
@@ -172,8 +212,8 @@ def flag_patches() -> list[dict[str, Any]]:
 
 
 def with_flags(install_manifests: str) -> list[Manifest]:
-    """Return the objects of the install manifests, with the FLAGS that `flag_patches` adds."""
-    objects = _objects(install_manifests)
+    """Return the objects of the components, with the FLAGS that `flag_patches` adds."""
+    objects = _objects(components(install_manifests))
     for manifest in objects:
         for flag, controllers in FLAGS.items():
             if manifest["kind"] == "Deployment" and manifest["metadata"]["name"] in controllers:

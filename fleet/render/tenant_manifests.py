@@ -13,7 +13,6 @@ from fleet.config.tenant import Tenant
 from fleet.kube.manifest import Manifest
 from fleet.render import flux
 
-LABEL = "platform.example.com/tenant"
 # What the roles allow, by API group. ServiceAccounts are missing, because a cloud may give them
 # rights outside the cluster.
 _WORKLOADS = (
@@ -52,7 +51,7 @@ def namespace(tenant: Tenant) -> Manifest:
         "metadata": {
             "name": tenant.namespace,
             "labels": {
-                LABEL: tenant.name,
+                flux.TENANT_LABEL: tenant.name,
                 "pod-security.kubernetes.io/enforce": tenant.pod_security,
                 "pod-security.kubernetes.io/warn": "restricted",
             },
@@ -206,7 +205,7 @@ def _role_and_binding(tenant: Tenant) -> list[Manifest]:
 
 
 def _metadata(tenant: Tenant, name: str) -> dict[str, Any]:
-    return {"name": name, "namespace": tenant.namespace, "labels": {LABEL: tenant.name}}
+    return {"name": name, "namespace": tenant.namespace, "labels": {flux.TENANT_LABEL: tenant.name}}
 
 
 def _flux_metadata(tenant: Tenant, name: str) -> dict[str, Any]:

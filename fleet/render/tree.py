@@ -52,7 +52,7 @@ def _flux_files(stack: Stack, install_manifests: str | None) -> dict[str, str]:
         layout.ACCOUNT_FILE: to_yaml(*flux.platform_account()),
     }
     if install_manifests is not None:
-        files[layout.COMPONENTS_FILE] = install_manifests
+        files[layout.COMPONENTS_FILE] = flux.components(install_manifests)
     listed = (layout.COMPONENTS_FILE, layout.ACCOUNT_FILE, layout.SYNC_FILE)
     resources = [path.removeprefix(f"{layout.FLUX}/") for path in listed]
     files[layout.FLUX_LIST] = to_yaml({**_kustomization(resources), "patches": flux.flag_patches()})

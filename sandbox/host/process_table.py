@@ -1,4 +1,4 @@
-"""The processes of this machine, with their groups and start times.
+"""The start and the end of processes of this machine, with their groups.
 
 A process is identified by its pid and the kernel's start time of that pid. A pid that the kernel
 has given to another program since is therefore never mistaken for ours and never signalled.
@@ -10,11 +10,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
-from fleet.process import run
+import psutil
+
 from sandbox.sandbox_error import SandboxError
 
 _PROC = Path("/proc")
@@ -23,84 +23,69 @@ _PROC = Path("/proc")
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Process:
-    """A process that runs: its process group and its start time."""
-
-    group: int
-    started: str
-
-
 def add_child(child: subprocess.Popen[bytes]) -> None:
     """Remember a child of this Python process, so that it does not stay a zombie."""
     _children[child.pid] = child
 
 
+def start_time(pid: int) -> str | None:
+    """Return the start time of a process that runs, or None if there is none; a zombie is none."""
+    try:
+        process = psutil.Process(pid)
+        if not _runs(process):
+            return None
+        if not _PROC.joinpath("self/stat").exists():
+            return str(process.create_time())
+        # The time that psutil returns moves when the machine's clock is set; Linux's own count
+        # does not. It is field 22 in proc(5), and the name in parentheses is field 2.
+        boot = _PROC.joinpath("sys/kernel/random/boot_id").read_text().strip()
+        stat = _PROC.joinpath(str(pid), "stat").read_text(errors="replace")
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return None
+    return f"{boot} {stat.rpartition(')')[2].split()[19]}"
+
+
 def is_alive(pid: int, started: str) -> bool:
     """Return whether the process with this pid and start time still runs."""
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        _children.pop(pid, None)
-    found = read(pid).get(pid)
-    return found is not None and found.started == started
+    return start_time(pid) == started
 
 
 def end(pid: int, started: str, grace: float) -> None:
     """End a process and its group: SIGTERM, then SIGKILL for those alive after `grace` seconds."""
-    # The members are found before the first signal: when the leader is gone, the kernel may give
-    # its number to another group.
-    table = read()
-    if pid not in table or table[pid].started != started:
+    if not is_alive(pid, started):
         return
-    members = {member: found for member, found in table.items() if found.group == pid}
+    # The members are found before the first signal: when the leader is gone, the kernel may give
+    # its number to another group. psutil signals no process that has the pid of a former one.
+    members = _members(pid)
     for signal_number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        for member in _alive(members):
-            try:
-                os.kill(member, signal_number)
-            except ProcessLookupError:
-                continue
+        for member in members:
+            with suppress(psutil.NoSuchProcess):
+                member.send_signal(signal_number)
         deadline = time.monotonic() + seconds
-        while (alive := _alive(members)) and time.monotonic() < deadline:
+        while (members := [m for m in members if _runs(m)]) and time.monotonic() < deadline:
             time.sleep(0.01)
-        if not alive:
+        if not members:
             return
-    raise SandboxError(f"process {alive[0]}: still runs after SIGKILL; try again later")
+    raise SandboxError(f"process {members[0].pid}: still runs after SIGKILL; try again later")
 
 
-def read(pid: int | None = None) -> dict[int, Process]:
-    """Return all processes of the machine by pid, or only the given one; zombies do not count."""
-    if not _PROC.joinpath("self/stat").exists():
-        return _read_by_ps(pid)
-    boot = _PROC.joinpath("sys/kernel/random/boot_id").read_text().strip()
-    pids = [pid] if pid else [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
-    found = {}
-    for number in pids:
-        try:
-            stat = _PROC.joinpath(str(number), "stat").read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        # See proc(5). After the name in parentheses, field 3 is the state, 5 the group, 20 the
-        # number of threads and 22 the start time. A process whose main thread was killed keeps
-        # its ports until its last thread has ended, so it still counts.
-        fields = stat.rpartition(")")[2].split()
-        if fields[0] not in "ZX" or int(fields[17]) > 1:
-            found[number] = Process(group=int(fields[2]), started=f"{boot} {fields[19]}")
+def _runs(process: psutil.Process) -> bool:
+    child = _children.get(process.pid)
+    if child is not None and child.poll() is not None:
+        _children.pop(process.pid, None)
+    try:
+        # A process whose main thread was killed keeps its ports until its last thread has ended,
+        # so it still counts.
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return process.is_running() and (not ended or process.num_threads() > 1)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _members(group: int) -> list[psutil.Process]:
+    found = []
+    for pid in psutil.pids():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(pid) == group:
+                found.append(psutil.Process(pid))
     return found
-
-
-def _read_by_ps(pid: int | None) -> dict[int, Process]:
-    listing = run(
-        ["ps", "-A", "-o", "pid=,pgid=,stat=,lstart="],
-        timeout=20,
-        env={"PATH": os.defpath, "LC_ALL": "C"},
-    )
-    found = {}
-    for line in listing.splitlines():
-        number, group, status, started = line.split(maxsplit=3)
-        if not status.startswith("Z") and pid in (None, int(number)):
-            found[int(number)] = Process(group=int(group), started=started.strip())
-    return found
-
-
-def _alive(members: Mapping[int, Process]) -> list[int]:
-    return [pid for pid, found in members.items() if is_alive(pid, found.started)]

@@ -90,9 +90,9 @@ class Processes:
             process_table.end(record.pid, record.started, _GRACE_SECONDS)
         child = self._start(name, command)
         process_table.add_child(child)
-        running = process_table.read(child.pid).get(child.pid)
-        if running is not None:
-            self._save(name, pid=child.pid, started=running.started, digest=digest)
+        started = process_table.start_time(child.pid)
+        if started is not None:
+            self._save(name, pid=child.pid, started=started, digest=digest)
         settled = time.monotonic() + _SETTLE_SECONDS
         while time.monotonic() < settled and child.poll() is None:
             time.sleep(0.02)

@@ -44,7 +44,7 @@ class Cluster:
     @property
     def admin(self) -> Access:
         """The access of its administrator."""
-        return self._access(_ADMIN, ("system:masters",))
+        return self._access(_ADMIN, "system:masters")
 
     def process(self, program_name: str) -> str:
         """Return the name under which a program of this cluster runs."""
@@ -87,11 +87,11 @@ class Cluster:
         items: list[dict[str, Any]] = json.loads(out)["items"]
         return items
 
-    def _access(self, user: str, groups: Sequence[str] = ()) -> Access:
+    def _access(self, user: str, group: str | None = None) -> Access:
         return Access(
             server=self.server,
             authority=self.authority,
-            client=self.certificates.client_certificate(self.name, user, groups),
+            client=self.certificates.client_certificate(self.name, user, group),
         )
 
     def _kubeconfig_file(self, user: str) -> Path:

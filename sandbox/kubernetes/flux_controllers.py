@@ -18,12 +18,19 @@ from typing import Any
 
 from fleet import files
 from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.render.flux import KUSTOMIZE_CONTROLLER, TENANTS_CONTROLLER
 from sandbox.build.parts import program
 from sandbox.host.processes import CLEAN_ENVIRONMENT, Command
 from sandbox.kubernetes.access import Access, write_kubeconfig
 from sandbox.kubernetes.cluster import Cluster
 
-CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller")
+# The program of each controller, by the name of its Deployment.
+CONTROLLERS: Mapping[str, str] = {
+    "source-controller": "source-controller",
+    KUSTOMIZE_CONTROLLER: "kustomize-controller",
+    TENANTS_CONTROLLER: "kustomize-controller",
+    "helm-controller": "helm-controller",
+}
 _TOKEN_SECONDS = 30 * 24 * 3600
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
@@ -88,7 +95,7 @@ class FluxControllers:
         if name == "source-controller":
             env["HTTPS_PROXY"] = self.https_proxy
         argv: list[str | Path] = [
-            program(name),
+            program(CONTROLLERS[name]),
             *arguments(container, env, self._flags(name, folder)),
         ]
         command = Command(argv, env, (self.ca_bundle, kubeconfig), folder)

@@ -11,11 +11,12 @@ import pytest
 from fleet.config import load
 from fleet.process import run
 from sandbox.host.checkout import CHECKOUT
+from sandbox.kubernetes.flux_controllers import CONTROLLERS
 from tests.e2e.sandbox import NAMES, Sandbox
 from tests.e2e.support import eventually
 
 # GitHub, the internet and etcd; and of a cluster the control plane, kwok and Flux's controllers.
-SHARED_PROCESSES, CLUSTER_PROCESSES = 3, 4 + 3
+SHARED_PROCESSES, CLUSTER_PROCESSES = 3, 4 + len(CONTROLLERS)
 
 
 @pytest.fixture(scope="module")

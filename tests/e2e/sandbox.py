@@ -171,6 +171,10 @@ class Sandbox(BaseSandbox):
             f"reconcile.fluxcd.io/requestedAt={time.time()}",
         )  # fmt: skip
 
+    def start_controllers(self, cluster: str) -> None:
+        """Start the controllers of Flux that do not run, as a kubelet does."""
+        self._start_flux_controllers([cluster], [], print)
+
     def snapshot(self, cluster: str) -> dict[str, Any]:
         """Return every object of a cluster by "Kind.group namespace/name".
 

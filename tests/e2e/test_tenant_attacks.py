@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,12 @@ from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
 from fleet.process import run
+from fleet.render.flux import TENANTS_CONTROLLER
 from tests.e2e.attacks import (
     ACCOUNT,
     ATTACKS,
@@ -39,8 +42,9 @@ from tests.e2e.attacks import (
 )
 from tests.e2e.batches import Batches, comparison
 from tests.e2e.flux_attacks import ATTACKS_WITH_FLUX_KINDS, EVIL, EVIL_FILES, PLURALS
-from tests.e2e.sandbox import Sandbox, Tenant
+from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
 from tests.e2e.support import eventually
+from tests.kube.test_yaml_reader import aliases
 
 CLUSTERS = [CLUSTER]
 SIDE_BY_SIDE = len(ATTACKS_WITH_FLUX_KINDS)
@@ -62,7 +66,7 @@ def tenants(sandbox: Sandbox) -> Iterator[dict[str, Tenant]]:
 
     The Flux objects of those named trudy are in flux-system, next to the platform's.
     """
-    names = [VICTIM, *(f"{HOSTILE}-{number}" for number in range(SIDE_BY_SIDE)), "wendy"]
+    names = [VICTIM, *(f"{HOSTILE}-{number}" for number in range(SIDE_BY_SIDE)), "wendy", "oscar"]
     inside = [f"trudy-{number}" for number in range(len(FROM_FLUX_SYSTEM))]
     everybody = [
         *(Tenant(sandbox=sandbox, name=name) for name in names),
@@ -216,6 +220,32 @@ def test_a_manifest_of_100_mb(hostile: list[Tenant]) -> None:
     assert re.search("too large|too long|limit is", message), message
 
 
+def test_yaml_aliases_stop_no_change_of_the_platform(tenants: Mapping[str, Tenant]) -> None:
+    """Some 600 bytes end the controller that builds them, and that is the tenants' own one.
+
+    So the platform can suspend this tenant as it does every change, by Git.
+    """
+    tenant, victim = tenants["oscar"], tenants[VICTIM]
+    sandbox = tenant.sandbox
+    controller = f"{CLUSTER}-{TENANTS_CONTROLLER}"
+    pid = sandbox.processes.pid(controller)
+    # Here nothing enforces the limit of the container, which is 1 Gi.
+    limit = psutil.Process(pid).memory_info().vms + 1024 * MEBIBYTE
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+    manifest = attack_files(tenant, Attack(name="", resources=("aliases.yaml",)))
+    text = yaml.safe_dump(thing("v1", "ConfigMap", "aliases")) + aliases(9)
+    tenant.push(manifest | {f"{FOLDER}/aliases.yaml": text}, "Aliases")
+    started = time.monotonic()
+    sandbox.reconcile(CLUSTER, "gitrepository", tenant.namespace(CLUSTER), tenant.source)
+    eventually(lambda: not sandbox.processes.is_running(controller), 180)
+    print(f"\nthe tenants' controller ended after {time.monotonic() - started:.1f} s")
+    sandbox.change_tenant(CLUSTER, tenant, suspend=True)
+    sandbox.stacks.up([CLUSTER])
+    eventually(lambda: _is_suspended(tenant), 60)
+    sandbox.start_controllers(CLUSTER)
+    assert victim.wait(CLUSTER, victim.push(victim.files([CLUSTER], "1"), "After"), 120)[0]
+
+
 def test_a_platform_object_in_the_inventory(
     hostile: list[Tenant], tenants: Mapping[str, Tenant]
 ) -> None:
@@ -308,7 +338,7 @@ def _expect_only_time(hostile: list[Tenant], files: Mapping[str, Content], *, ap
         print(f"\nanother tenant's push took {time.monotonic() - started:.1f} s meanwhile")
         done, message = tenant.wait(CLUSTER, big, 240)
         print(f"100 MB: {time.monotonic() - started:.1f} s: {_short(message)}")
-    for controller in ("source-controller", "kustomize-controller"):
+    for controller in ("source-controller", TENANTS_CONTROLLER):
         status = Path(
             f"/proc/{sandbox.processes.pid(f'{CLUSTER}-{controller}')}/status"
         ).read_text()
@@ -318,6 +348,12 @@ def _expect_only_time(hostile: list[Tenant], files: Mapping[str, Content], *, ap
     assert differences == []
     assert cleaned[0], cleaned[1]
     return message
+
+
+def _is_suspended(tenant: Tenant) -> bool:
+    namespace = tenant.namespace(CLUSTER)
+    found = tenant.sandbox.get(CLUSTER, KUSTOMIZATIONS, namespace, tenant.kustomization) or {}
+    return bool(found["spec"].get("suspend"))
 
 
 def _short(message: str) -> str:

@@ -112,18 +112,50 @@ def test_with_flags(tmp_path: Path) -> None:
         for item in flux.with_flags(manifests)
         if item not in upstream
     }
-    assert {name: args[-4:] for name, args in changed.items()} == {
-        "kustomize-controller": list(flux.FLAGS),
+    flags = list(flux.FLAGS)
+    assert {name: args[-5:] for name, args in changed.items()} == {
+        "kustomize-controller": flags,
+        "kustomize-controller-tenants": [*flags[:-1], flags[-1].replace("!", "")],
         "helm-controller": [
+            "--log-encoding=json",
             "--enable-leader-election",
             "--no-cross-namespace-refs=true",
             "--default-service-account=default",
             "--requeue-dependency=5s",
         ],
         "notification-controller": [
+            "--watch-all-namespaces=true",
             "--log-level=info",
             "--log-encoding=json",
             "--enable-leader-election",
             "--no-cross-namespace-refs=true",
         ],
     }
+
+
+def test_tenants_have_a_kustomize_controller_of_their_own(tenancy: Stack) -> None:
+    """Each Flux Kustomization has exactly one controller, and the platform has the first."""
+    manifests = flux_release.read_for_review(tenancy.config.flux, REPOSITORY)
+    files = tree.render(tenancy, manifests)
+    components = manifests_in(files[f"{tenancy.path}/{layout.COMPONENTS_FILE}"])
+    deployments = {
+        item["metadata"]["name"]: item["spec"]
+        for item in components
+        if item is not None and item["kind"] == "Deployment"
+    }
+    platform = deployments["kustomize-controller"]
+    tenants = deployments["kustomize-controller-tenants"]
+    for spec in (platform, tenants):
+        selected = spec["selector"]["matchLabels"].items()
+        assert selected <= spec["template"]["metadata"]["labels"].items()
+    assert platform["selector"] != tenants["selector"]
+    (container,) = tenants["template"]["spec"]["containers"]
+    # Without a patch it has all flags, so no commit on the way lets a tenant out of its fence.
+    assert set(flux.FLAGS) - set(container["args"]) == {
+        "--watch-label-selector=!platform.example.com/tenant"
+    }
+    for path, text in files.items():
+        for item in manifests_in(text):
+            if item is not None and item["apiVersion"].startswith("kustomize.toolkit"):
+                labelled = "platform.example.com/tenant" in item["metadata"].get("labels", {})
+                assert labelled is path.endswith(layout.TENANT_FILE)

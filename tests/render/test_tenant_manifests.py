@@ -10,7 +10,7 @@ from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
 from fleet.kube.manifest import Manifest
-from fleet.render import commits, tenant_manifests, tree
+from fleet.render import commits, flux, tenant_manifests, tree
 from tests.render.support import TENANCY_STACK, manifest_in, resources_in
 from tests.support import TENANCY
 
@@ -82,7 +82,7 @@ def test_all_objects_are_in_the_namespace_of_the_tenant(tenant: Tenant) -> None:
     """Flux's objects of a tenant with `inFluxSystem` are the exception."""
     for_flux = {"ServiceAccount", "GitRepository", "Kustomization"}
     for item in tenant_manifests.manifests_of(tenant):
-        assert item["metadata"]["labels"][tenant_manifests.LABEL] == tenant.name
+        assert item["metadata"]["labels"][flux.TENANT_LABEL] == tenant.name
         if item["kind"] == "Namespace":
             assert item["metadata"]["name"] == tenant.namespace
         else:
