@@ -50,6 +50,8 @@ golden: $(VENV)/installed ## render the golden trees again; review their diff
 	$(BIN)/fleet render --out tests/fixtures/golden
 	rm -rf tests/fixtures/tenancy/clusters
 	$(BIN)/fleet render --root tests/fixtures/tenancy --out tests/fixtures/tenancy
+	rm -rf tests/fixtures/rendered/clusters
+	$(BIN)/fleet render --root tests/fixtures/rendered --out tests/fixtures/rendered
 	find tests/fixtures -name gotk-components.yaml -delete # upstream's manifests are not committed
 
 schema: $(VENV)/installed ## generate stack.schema.json again

@@ -13,7 +13,15 @@ from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
 from fleet.config import engine, load, stack_files
 from fleet.errors import FleetError
-from fleet.render import commits, flux, flux_release, outputs, tree
+from fleet.render import (
+    commits,
+    definition_build,
+    flux,
+    flux_release,
+    outputs,
+    rendered_cluster,
+    tree,
+)
 
 
 def main() -> None:
@@ -25,7 +33,8 @@ def main() -> None:
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
-    files = tree.render(stack, manifests)
+    with definition_build.reader(root) as definitions:
+        files = tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import posixpath
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet.check import artifact, flux_build, variables
-from fleet.check.artifact import ArtifactFolder
+from fleet.check import variables
 from fleet.check.built_object import Build, BuiltObject
-from fleet.check.fields import Fields, mapping_at
 from fleet.check.findings import Finding
 from fleet.config.models import Stack
-from fleet.errors import CommandError
+from fleet.errors import CommandError, ConfigError
+from fleet.kube import artifact, flux_build
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import flux, layout, tree
+from fleet.render import flux_paths, layout, rendered_cluster, tree
+from fleet.render.definition_build import Definitions
 
 # The folder of all trees. A cluster's artifact has only its own tree there, so that a reference to
 # another cluster's folder is found.
@@ -36,16 +37,18 @@ _BUILD_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A checkout, and a copy of the files that Flux fetches from it."""
+    """A checkout, a copy of the files that Flux fetches from it, and its definitions."""
 
     root: Path
     copy: Path
+    definitions: Definitions
 
 
 def pack(root: Path, copy: Path) -> Repository:
     """Copy the files of a checkout that Flux fetches for every cluster to the new folder `copy`."""
     artifact.pack(root, copy, left_out=_TREES)
-    return Repository(root=root, copy=copy.resolve())
+    definitions = Definitions(root=root, copy=copy.with_name(f"{copy.name}-definitions"))
+    return Repository(root=root, copy=copy.resolve(), definitions=definitions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +68,13 @@ class _Step:
 
 @dataclass(kw_only=True)
 class ClusterBuild:
-    """The build of one cluster. It is complete if each of its paths builds."""
+    """The build of one cluster. It is complete if each of its paths builds.
+
+    `tree` is the cluster's tree, empty if its definitions cannot be rendered.
+    """
 
     repository: Repository
+    tree: Mapping[str, str] = field(default_factory=dict)
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     is_complete: bool = True
@@ -131,12 +138,13 @@ class ClusterBuild:
                 for manifest in manifests
             ]
         except CommandError as error:
-            return Build([], [folder.finding("", f"does not build: {error}")])
+            problem = f"does not build: {error}"
+            return Build([], [Finding(file=step.path, object="", problem=problem)])
         return Build(objects, [])
 
     def _next_step(self, built: BuiltObject) -> _Step | None:
         """Return the path of this repository that an object makes Flux apply, if any."""
-        path = _applied_path(built)
+        path = flux_paths.applied_path(built.manifest)
         if path is None:
             return None
         if not os.path.isdir(self.repository.copy / path):  # noqa: PTH112 - accepts any name
@@ -157,15 +165,21 @@ def build_in(repository: Repository, stack: Stack, components: str | None) -> Cl
     The build starts at the entrypoint and follows every Flux Kustomization of this repository.
     `components` are Flux's own manifests, None if they are missing.
     """
-    cluster = ClusterBuild(repository=repository)
-    with _written(repository.copy, _tree(stack, components)):
+    try:
+        rendered = rendered_cluster.render(repository.definitions, stack)
+    except ConfigError as error:
+        findings = [Finding.of_line(line) for line in error.problems]
+        return ClusterBuild(repository=repository, findings=findings, is_complete=False)
+    files = tree.render(stack, components, rendered)
+    cluster = ClusterBuild(repository=repository, tree=files)
+    with _written(repository.copy, _buildable(stack, components, files)):
         cluster.run(_Step(path=stack.path, spec={}))
     return cluster
 
 
-def _tree(stack: Stack, components: str | None) -> dict[str, str]:
+def _buildable(stack: Stack, components: str | None, whole: Mapping[str, str]) -> dict[str, str]:
     """Return the tree of a cluster, without a reference to components that are not at hand."""
-    files = tree.render(stack, components)
+    files = dict(whole)
     if components is None:
         listing = f"{stack.path}/{layout.FLUX_LIST}"
         name = layout.COMPONENTS_FILE.rpartition("/")[2]
@@ -185,26 +199,6 @@ def _written(copy: Path, files: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(copy / _TREES)
-
-
-def resolved_path(path: str) -> str:
-    """Return the folder of the repository that Flux builds for `spec.path`.
-
-    For Flux the root of the repository is the root of all paths, and `..` does not leave it.
-    """
-    return posixpath.normpath("/" + path.lstrip("/"))[1:] or "."
-
-
-def _applied_path(built: BuiltObject) -> str | None:
-    """Return the path that a Flux Kustomization applies; None for one of another repository."""
-    source = mapping_at(built.spec, "sourceRef")
-    names = (source.get("kind"), source.get("namespace", built.namespace), source.get("name"))
-    path = built.spec.get("path") or "."
-    if not built.is_flux_kustomization or not isinstance(path, str):
-        return None
-    if names != ("GitRepository", FLUX_NAMESPACE, flux.SYNC_NAME):
-        return None
-    return resolved_path(path)
 
 
 def _missing_path(built: BuiltObject) -> Finding:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleet.check.fields import Fields, mapping_at
 from fleet.check.findings import Finding
-from fleet.kube.manifest import Manifest
+from fleet.kube.fields import Fields, mapping_at
+from fleet.kube.manifest import Manifest, object_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,7 @@ class BuiltObject:
     @property
     def display_name(self) -> str:
         """The object's kind, namespace and name as findings show them: `ConfigMap apps/a`."""
-        parts = [str(self.metadata[key]) for key in ("namespace", "name") if self.metadata.get(key)]
-        return f"{self.kind or 'object without kind'} {'/'.join(parts)}"
+        return str(object_id(self.manifest))
 
     @property
     def plural(self) -> str:

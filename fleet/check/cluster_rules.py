@@ -8,12 +8,12 @@ from pathlib import Path
 from fleet.check import flux_rules
 from fleet.check.built_object import BuiltObject
 from fleet.check.durations import too_long_durations
-from fleet.check.fields import mapping_at
 from fleet.check.findings import Finding
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube import namespaces
+from fleet.kube.fields import mapping_at
 from fleet.render import stages
 
 _NAMESPACES_OF_EVERY_CLUSTER = namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}

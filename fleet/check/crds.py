@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleet.check import json_schemas
 from fleet.check.built_object import BuiltObject
-from fleet.check.fields import mapping_at
+from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest
 
 _KIND = "CustomResourceDefinition"

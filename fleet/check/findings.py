@@ -18,6 +18,12 @@ class Finding:
     object: str
     problem: str
 
+    @classmethod
+    def of_line(cls, line: str) -> Finding:
+        """Return the finding of an error, one line, which starts with a file or a program."""
+        file, colon, text = line.partition(": ")
+        return cls(file=file if colon else "", object="", problem=text if colon else line)
+
     def __str__(self) -> str:
         text = f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
         # Names come from the files that are checked, and a finding is always one line.
@@ -52,6 +58,8 @@ class Report:
     objects: int = 0
     findings: list[Finding] = field(default_factory=list)
     accepted: list[AcceptedFinding] = field(default_factory=list)
+    # One line for each rendered tree that its definitions have left behind.
+    behind: list[str] = field(default_factory=list)
     # One line for each acceptance that no finding needs.
     unused: list[str] = field(default_factory=list)
     # The number of objects by apiVersion and kind.
@@ -77,6 +85,7 @@ class Report:
             **({} if self.tenants is None else tenants),
             "objects": self.objects,
             "findings": [vars(finding) for finding in self.findings],
+            "behind": self.behind,
             "accepted": [vars(finding) for finding in self.accepted],
             "withoutSchema": dict(sorted(self.without_schema.items())),
         }

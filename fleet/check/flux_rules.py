@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.check.built_object import BuiltObject
-from fleet.check.fields import Fields, mapping_at, mappings_in
 from fleet.check.findings import Finding
 from fleet.kube import namespaces
+from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.render import flux
 
 # The mappings in the spec of a Flux object that name another object of its own namespace.

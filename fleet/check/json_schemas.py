@@ -20,8 +20,8 @@ from typing import Any
 
 from fleet import cache, files
 from fleet.check import schema_sources
-from fleet.check.fields import mapping_at, mappings_in
 from fleet.kube import yaml_reader
+from fleet.kube.fields import mapping_at, mappings_in
 
 Schema = dict[str, Any]
 

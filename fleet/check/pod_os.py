@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.check.fields import mapping_at, mappings_in, values_at
 from fleet.check.findings import Finding
 from fleet.check.pods import Pods
+from fleet.kube.fields import mapping_at, mappings_in, values_at
 
 # These paths hold for the pod and for each container.
 _NOT_ON_WINDOWS = tuple(

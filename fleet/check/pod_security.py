@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.check.fields import Fields, mapping_at, mappings_in, values_at
 from fleet.check.findings import Finding
 from fleet.check.pods import Pods
+from fleet.kube.fields import Fields, mapping_at, mappings_in, values_at
 
 # The values that are allowed at a path, as `values_at` takes it. An absent value is allowed too.
 Allowed = Mapping[str, Sequence[Any]]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet.check.built_object import BuiltObject
-from fleet.check.fields import Fields, mapping_at, mappings_in
 from fleet.check.findings import Finding
+from fleet.kube.fields import Fields, mapping_at, mappings_in
 
 # The path of the pod template in each kind that makes pods, by API group and kind.
 _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {

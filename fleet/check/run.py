@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fleet.check import (
     accepted,
+    behind,
     build,
     cluster_rules,
     crds,
@@ -51,6 +52,7 @@ def check_stacks(
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")
             builds.append((stack, build.build_in(repository, stack, components)))
+        report.behind = list(_trees_behind(root, builds))
         objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
         report.findings += _cluster_findings(repository, builds, known_crds)
@@ -70,6 +72,14 @@ def check_stacks(
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
     return report
+
+
+def _trees_behind(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> Iterator[str]:
+    for stack, cluster in builds:
+        if stack.is_rendered and cluster.tree:
+            committed = behind.read_tree(root, stack)
+            if found := behind.line(stack, committed, cluster.tree):
+                yield found
 
 
 def _cluster_findings(

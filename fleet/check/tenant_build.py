@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fleet.check import flux_build
-from fleet.check.artifact import ArtifactFolder
 from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
-from fleet.check.references import ReferenceProblem
 from fleet.errors import CommandError, LimitError
+from fleet.kube import flux_build
+from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization_file
 from fleet.kube.manifest import Manifest
+from fleet.kube.references import ReferenceProblem
 
 
 def build_folder(cloned: ArtifactFolder, namespace: str) -> Build:
@@ -23,21 +23,25 @@ def build_folder(cloned: ArtifactFolder, namespace: str) -> Build:
     if not folder.is_dir():
         path = folder.relative_to(cloned.copy)
         problem = f"{path} {cloned.absence(path)}, or ask the platform for another path"
-        return Build([], [cloned.finding("", problem)])
+        return Build([], [_finding(cloned, "", problem)])
     if not kustomization_file(folder) and (folder / KUSTOMIZATION_FILES[0]).exists():
         problem = f"does not build: {KUSTOMIZATION_FILES[0]} is not a file; make it one"
-        return Build([], [cloned.finding("", problem)])
+        return Build([], [_finding(cloned, "", problem)])
     if problems := flux_build.reference_problems(cloned, {}):
         return Build([], [_reference_finding(cloned, found) for found in problems])
     try:
         return _build(cloned, namespace)
     except CommandError as error:
-        return Build([], [cloned.finding("", f"does not build: {error}")])
+        return Build([], [_finding(cloned, "", f"does not build: {error}")])
+
+
+def _finding(cloned: ArtifactFolder, name: str, problem: str) -> Finding:
+    return Finding(file=cloned.file, object=name, problem=problem)
 
 
 def _reference_finding(cloned: ArtifactFolder, found: ReferenceProblem) -> Finding:
     name = f"{found.file}: {found.reference}" if found.reference else found.file
-    return cloned.finding(name, found.problem)
+    return _finding(cloned, name, found.problem)
 
 
 def _build(cloned: ArtifactFolder, namespace: str) -> Build:
@@ -64,7 +68,7 @@ def _namespace_findings(
     """Yield a finding for each other namespace that is named, as Flux replaces it silently."""
     if configured not in (None, "", namespace):
         problem = f"Flux puts all objects into {namespace} instead; remove it"
-        yield cloned.finding(f"namespace: {configured}", problem)
+        yield _finding(cloned, f"namespace: {configured}", problem)
     for built in objects:
         if built.namespace not in (None, namespace):
             yield built.finding(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from fleet.check.built_object import BuiltObject
-from fleet.check.fields import Fields, mapping_at
 from fleet.config.tenant import Tenant
 from fleet.config.tenant_models import ExtraKinds
+from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest
 from fleet.render import tenant_manifests
 

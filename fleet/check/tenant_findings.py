@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from fleet.check import artifact, pod_os, pod_security, quotas
-from fleet.check.artifact import ArtifactFolder
+from fleet.check import pod_os, pod_security, quotas
 from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
 from fleet.check.pods import Pods, pods_of
@@ -22,6 +21,8 @@ from fleet.check.tenant_fence import Fence, fence
 from fleet.config.models import Stack
 from fleet.config.tenant import tenants_of
 from fleet.errors import CommandError
+from fleet.kube import artifact
+from fleet.kube.artifact import ArtifactFolder
 
 
 @dataclass(kw_only=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fleet.check.built_object import BuiltObject
-from fleet.check.fields import Fields, mapping_at, mappings_in
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
+from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.manifest import Manifest
 from fleet.kube.yaml_writer import to_yaml
 

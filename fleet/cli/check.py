@@ -44,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
     except FleetError as error:
         if not args.json:
             raise
-        report = Report(findings=[_finding(line) for line in str(error).splitlines()])
+        report = Report(findings=[Finding.of_line(line) for line in str(error).splitlines()])
     _print_report(report, as_json=args.json)
     return 1 if report.findings else 0
 
@@ -65,14 +65,8 @@ def _check(args: argparse.Namespace) -> Report:
     )
 
 
-def _finding(line: str) -> Finding:
-    """Return the finding of an error, one line, which starts with a file or a program."""
-    file, colon, text = line.partition(": ")
-    return Finding(file=file if colon else "", object="", problem=text if colon else line)
-
-
 def _print_report(report: Report, *, as_json: bool) -> None:
-    for line in (*report.not_checked, *report.unused):
+    for line in (*report.not_checked, *report.behind, *report.unused):
         print(line, file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))

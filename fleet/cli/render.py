@@ -12,7 +12,7 @@ from fleet.cli import install_manifests, options
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import FleetError
-from fleet.render import layout, tree
+from fleet.render import definition_build, layout, rendered_cluster, tree
 
 
 def register(commands: options.Commands) -> None:
@@ -31,8 +31,10 @@ def _run(args: argparse.Namespace) -> int:
         [load.stack(args.root, args.stack)] if args.stack is not None else load.stacks(args.root)
     )
     manifests = install_manifests.by_stack(stacks, args.root)
-    for stack in stacks:
-        files = tree.render(stack, manifests[stack.name])
+    with definition_build.reader(args.root) as definitions:
+        rendered = [rendered_cluster.render(definitions, stack) for stack in stacks]
+    for stack, found in zip(stacks, rendered, strict=True):
+        files = tree.render(stack, manifests[stack.name], found)
         if args.out is not None:
             _write_tree(args.out, stack, files)
         else:

@@ -166,6 +166,11 @@ class StackConfig(Strict):
     apps: Annotated[tuple[EntryOrPath, ...], Scope.CLUSTER] = Field(
         strict=False, description="folders below apps/, in order"
     )
+    definitions: Annotated[Literal["referenced", "rendered"], Scope.SHARED] = Field(
+        default="referenced",
+        description="referenced: a change of a shared definition reaches the cluster when it is "
+        "merged; rendered: only by `pulumi up`, which commits what kustomize makes of it",
+    )
     tenants: Annotated[tuple[TenantConfig, ...], Scope.CLUSTER] = Field(
         default=(), strict=False, description="tenants, each with a repository of its own"
     )
@@ -211,6 +216,11 @@ class Stack:
     def environment(self) -> str:
         """The environment of this cluster, which selects its overlays."""
         return environment_of(self.name, self.config.cluster.environment)
+
+    @property
+    def is_rendered(self) -> bool:
+        """True if the tree has the definitions' objects, and not references to the folders."""
+        return self.config.definitions == "rendered"
 
     @property
     def path(self) -> str:

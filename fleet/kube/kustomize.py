@@ -29,18 +29,22 @@ def command() -> list[str]:
     )
 
 
-def build(root: Path, path: str, *options: str) -> list[Manifest]:
-    """Return the manifests that kustomize builds from the folder `path` below `root`.
+def build(root: Path, path: str, *options: str) -> str:
+    """Return the text that kustomize builds from the folder `path` below `root`.
 
     Raises CommandError with kustomize's message, in which paths are relative to `root`, and
     LimitError if the build takes too much time or memory.
     """
     try:
-        text = process.run(
+        return process.run(
             [*command(), *options, path], timeout=BUILD_TIMEOUT, cwd=root, memory=BUILD_MEMORY
         )
     except CommandError as error:
         raise type(error)(str(error).replace(f"{root.resolve()}/", "")) from None
+
+
+def manifests(text: str) -> list[Manifest]:
+    """Return the manifests in a text that kustomize built. Raises CommandError."""
     try:
         return [content for content in yaml_reader.documents(text) if content is not None]
     except ValueError as error:

@@ -34,7 +34,7 @@ def commit_waves(stack: Stack, paths: Iterable[str]) -> list[list[str]]:
 
     A file is in a later wave than all files that it refers to, so Flux can build every commit.
     """
-    waves: tuple[list[str], ...] = ([], [], [], [])
+    waves: tuple[list[str], ...] = ([], [], [], [], [])
     for path in sorted(paths):
         waves[_wave_number(path.removeprefix(f"{stack.path}/"))].append(path)
     return [wave for wave in waves if wave]
@@ -42,9 +42,11 @@ def commit_waves(stack: Stack, paths: Iterable[str]) -> list[list[str]]:
 
 def _wave_number(name: str) -> int:
     if name == layout.ENTRYPOINT:
-        return 3
+        return 4
     if "/" not in name:  # A stage's Flux Kustomization refers to the stage's folder.
+        return 3
+    file = name.partition("/")[2]
+    if file == layout.KUSTOMIZATION:  # It lists the files of its folder.
         return 2
-    if name in (layout.FLUX_LIST, layout.TENANTS_LIST):
-        return 1
-    return 0
+    # A rendered Flux Kustomization refers to the folder of what it builds, which has its own list.
+    return 0 if file.startswith(f"{layout.NESTED}/") else 1

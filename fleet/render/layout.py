@@ -19,6 +19,8 @@ TENANTS = "tenants"
 TENANTS_LIST = f"{TENANTS}/{KUSTOMIZATION}"
 # Each tenant has a folder of its own below TENANTS, with this one file.
 TENANT_FILE = "tenant.yaml"
+# The folder, below a stage's, of what Flux Kustomizations of a rendered stage build.
+NESTED = "kustomizations"
 
 
 def tenant_path(stack: Stack, tenant: str) -> str:

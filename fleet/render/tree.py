@@ -1,29 +1,33 @@
 """The tree of one cluster, as {path in the repository: text}.
 
-Every text depends on the stack alone, to the byte, so a diff in Git always comes from a changed
-config.
+Every text depends on the stack alone, to the byte, and in a rendered cluster on its
+definitions. So a diff in Git always comes from a changed config or definition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from fleet.config.models import Entry, Stack
+from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
-from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.yaml_writer import comment, to_yaml
-from fleet.render import flux, layout, stages, tenant_manifests
+from fleet.render import entry_lists, flux, layout, rendered, stages, tenant_manifests
+from fleet.render.entry_lists import Pairs, kustomization
+from fleet.render.rendered import Rendered
 from fleet.render.stages import Stage
 
 # Entries of each stage, with their shared folders.
-StageEntries = Mapping[Stage, Sequence[tuple[str, Entry]]]
+StageEntries = Mapping[Stage, Pairs]
 
 
-def render(stack: Stack, install_manifests: str | None) -> dict[str, str]:
+def render(
+    stack: Stack, install_manifests: str | None, definitions: Rendered = rendered.NOTHING
+) -> dict[str, str]:
     """Return all files of clusters/<stack>, sorted by path.
 
-    Without Flux's install manifests, the one file that holds them is left out.
+    Without Flux's install manifests, the one file that holds them is left out. A rendered cluster
+    needs its `definitions`, which `definition_build` makes.
     """
     entries = stages.entries_by_stage(stack)
     tenants = tenants_of(stack)
@@ -31,9 +35,10 @@ def render(stack: Stack, install_manifests: str | None) -> dict[str, str]:
     if tenants:
         resources.append(f"./{layout.TENANTS}")
     files = {
-        layout.ENTRYPOINT: to_yaml(_kustomization(resources)),
+        layout.ENTRYPOINT: to_yaml(kustomization(resources)),
         **_flux_files(stack, install_manifests),
-        **_stage_files(stack, entries),
+        **_stage_files(stack, entries, definitions),
+        **definitions.files,
         **_tenant_files(stack, tenants, entries),
     }
     return {
@@ -55,29 +60,22 @@ def _flux_files(stack: Stack, install_manifests: str | None) -> dict[str, str]:
         files[layout.COMPONENTS_FILE] = flux.components(install_manifests)
     listed = (layout.COMPONENTS_FILE, layout.ACCOUNT_FILE, layout.SYNC_FILE)
     resources = [path.removeprefix(f"{layout.FLUX}/") for path in listed]
-    files[layout.FLUX_LIST] = to_yaml({**_kustomization(resources), "patches": flux.flag_patches()})
+    files[layout.FLUX_LIST] = to_yaml({**kustomization(resources), "patches": flux.flag_patches()})
     return files
 
 
-def _stage_files(stack: Stack, entries: StageEntries) -> dict[str, str]:
+def _stage_files(stack: Stack, entries: StageEntries, definitions: Rendered) -> dict[str, str]:
     files: dict[str, str] = {}
     earlier: list[Stage] = []
     for stage, pairs in entries.items():
         files[f"{stage.value}.yaml"] = to_yaml(flux.stage_kustomization(stack, stage, earlier))
-        files[f"{stage.value}/{layout.KUSTOMIZATION}"] = _entry_list(stack, pairs)
+        files[f"{stage.value}/{layout.KUSTOMIZATION}"] = (
+            entry_lists.rendered(pairs, definitions.resources)
+            if stack.is_rendered
+            else entry_lists.referenced(stack, pairs)
+        )
         earlier.append(stage)
     return files
-
-
-def _entry_list(stack: Stack, pairs: Sequence[tuple[str, Entry]]) -> str:
-    # The list is in clusters/<stack>/<stage>, and its paths lead to the root of the repository.
-    up = "../" * (stack.path.count("/") + 2)
-    text = to_yaml(_kustomization([f"{up}{folder}/{entry.path}" for folder, entry in pairs]))
-    for folder, entry in pairs:
-        if entry.because:
-            line = f"  - {up}{folder}/{entry.path}\n"
-            text = text.replace(line, f"  {comment(entry.because)}{line}")
-    return text
 
 
 def _tenant_files(
@@ -91,7 +89,7 @@ def _tenant_files(
         files[f"{layout.TENANTS}/{tenant.name}/{layout.TENANT_FILE}"] = _tenant_file(tenant)
     if tenants:
         resources = [f"{tenant.name}.yaml" for tenant in tenants]
-        files[layout.TENANTS_LIST] = to_yaml(_kustomization(resources))
+        files[layout.TENANTS_LIST] = to_yaml(kustomization(resources))
     return files
 
 
@@ -100,11 +98,3 @@ def _tenant_file(tenant: Tenant) -> str:
     if tenant.in_flux_system is not None:
         return comment(f"In {FLUX_NAMESPACE}: {tenant.in_flux_system.because}") + text
     return text
-
-
-def _kustomization(resources: Sequence[str]) -> Manifest:
-    return {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": resources,
-    }

@@ -11,6 +11,7 @@ import pytest
 
 from fleet.config.models import Stack
 from fleet.render import tree
+from fleet.render.rendered import Rendered
 from tests.check.support import APPS, CRD, check, flux_kustomization
 from tests.support import (
     config_map,
@@ -211,9 +212,9 @@ def test_the_copy_that_is_checked_is_the_tree_that_is_committed(
     rendered: list[str] = []
     render = tree.render
 
-    def record(stack: Stack, components: str | None) -> dict[str, str]:
+    def record(stack: Stack, components: str | None, definitions: Rendered) -> dict[str, str]:
         rendered.append(stack.name)
-        return render(stack, components)
+        return render(stack, components, definitions)
 
     monkeypatch.setattr(tree, "render", record)
     assert check(checkout, {}) == []

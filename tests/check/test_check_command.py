@@ -36,6 +36,7 @@ def test_without_the_option_nothing_is_different(checkout: Path, fleet: Run) -> 
         "objects",
         "findings",
         "accepted",
+        "behind",
         "withoutSchema",
     }
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fleet.check.artifact import ArtifactFolder
 from fleet.check.built_object import Build
 from fleet.check.tenant_build import build_folder
+from fleet.kube.artifact import ArtifactFolder
 from tests.check.peers import answers
 from tests.check.random_repository import FOLDER, random_files
 from tests.check.tenant_support import UNCHECKED, Files, write_clone

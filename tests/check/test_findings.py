@@ -22,6 +22,7 @@ def test_for_people_and_programs() -> None:
         "clusters": 2,
         "objects": 3,
         "findings": [{"file": "clusters/dev", "object": "ConfigMap a", "problem": "is wrong"}],
+        "behind": [],
         "accepted": [],
         "withoutSchema": {},
     }

@@ -11,15 +11,17 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.check import artifact, build, cluster_rules, flux_build, variables
-from fleet.check.artifact import ArtifactFolder
+from fleet.check import cluster_rules, variables
 from fleet.check.built_object import BuiltObject
 from fleet.check.findings import Finding
-from fleet.check.references import ReferenceProblem
 from fleet.check.scopes import Scopes
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import CommandError
+from fleet.kube import artifact, flux_build
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.references import ReferenceProblem
+from fleet.render import flux_paths
 from tests.support import FILES, config_map, kustomization, write
 
 KEYS = (
@@ -140,6 +142,6 @@ def test_objects(manifests: list[dict[str, Any]], stack: Stack) -> None:
 
 @given(texts | st.lists(st.sampled_from(["..", ".", "", "a", "/"])).map("/".join))
 def test_a_path_of_flux(path: str) -> None:
-    resolved = build.resolved_path(path)
+    resolved = flux_paths.resolved_path(path)
     assert not resolved.startswith("/")
     assert ".." not in resolved.split("/")

@@ -37,7 +37,7 @@ def test_prints_json(checkout: Path, fleet: Run) -> None:
     ended = fleet("check", "--root", checkout, "--json")
     assert (ended.code, ended.err) == (1, "")
     report = json.loads(ended.out)
-    assert set(report) == {"clusters", "objects", "findings", "accepted", "withoutSchema"}
+    assert set(report) == {"clusters", "objects", "findings", "behind", "accepted", "withoutSchema"}
     assert report["clusters"] == 2
     assert report["withoutSchema"] == {}
     (finding,) = report["findings"]
@@ -80,7 +80,7 @@ def test_prints_json_for_an_invalid_stack(checkout: Path, fleet: Run) -> None:
     ended = fleet("check", "--root", checkout, "--json")
     assert (ended.code, ended.err) == (1, "")
     report = json.loads(ended.out)
-    assert set(report) == {"clusters", "objects", "findings", "accepted", "withoutSchema"}
+    assert set(report) == {"clusters", "objects", "findings", "behind", "accepted", "withoutSchema"}
     assert [(found["file"], found["object"]) for found in report["findings"]] == [
         ("Pulumi.prod.yaml", "")
     ] * 2

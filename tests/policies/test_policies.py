@@ -18,6 +18,7 @@ import yaml
 
 from fleet.errors import CommandError
 from fleet.kube import kustomize
+from fleet.kube.manifest import Manifest
 from fleet.process import run
 from sandbox.build.parts import program
 from sandbox.sandbox_error import SandboxError
@@ -53,14 +54,15 @@ NAMES = sorted(
 JUDGED_WHEN_CREATED = [name for name in NAMES if name != "disallow-privileged-debug-containers"]
 
 
+def _built(folder: Path) -> list[Manifest]:
+    return kustomize.manifests(kustomize.build(REPOSITORY, str(folder.relative_to(REPOSITORY))))
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Shipped:
     """Returns the policies of each rollout folder by name."""
     return {
-        folder.name: {
-            policy["metadata"]["name"]: policy
-            for policy in kustomize.build(REPOSITORY, str(folder.relative_to(REPOSITORY)))
-        }
+        folder.name: {policy["metadata"]["name"]: policy for policy in _built(folder)}
         for folder in ROLLOUT.iterdir()
     }
 

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fleet.check import references
-from fleet.check.artifact import ArtifactFolder
-from fleet.check.fields import Fields, mappings_in
-from fleet.check.references import ReferenceProblem
 from fleet.errors import CommandError
-from fleet.kube import kustomize, yaml_writer
+from fleet.kube import kustomize, references, yaml_writer
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.fields import Fields, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.manifest import Manifest
+from fleet.kube.references import ReferenceProblem
 from fleet.kube.yaml_reader import Loader
 
 # Flux sets the key on the right to the text that its Kustomization has at the key on the left.
@@ -31,7 +30,7 @@ _TYPE = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization
 
 def reference_problems(built: ArtifactFolder, spec: Fields) -> list[ReferenceProblem]:
     """Return the references that a build must not follow, for a Kustomization with `spec`."""
-    return sorted(set(references.problems(built, _components(built, spec))))
+    return sorted(set(references.problems(built, components(built, spec))))
 
 
 def changes_files(built: ArtifactFolder, spec: Fields) -> bool:
@@ -41,26 +40,38 @@ def changes_files(built: ArtifactFolder, spec: Fields) -> bool:
 
 
 def manifests(built: ArtifactFolder, spec: Fields) -> list[Manifest]:
-    """Return what Flux builds from a folder for a Kustomization with `spec`.
+    """Return the objects that Flux builds from a folder for a Kustomization with `spec`.
+
+    Raises CommandError.
+    """
+    return kustomize.manifests(text(built, spec))
+
+
+def manifests_of(built: ArtifactFolder, content: Mapping[str, Any]) -> list[Manifest]:
+    """Return what kustomize builds from a folder whose kustomization has `content` instead."""
+    return kustomize.manifests(_text_of(built, content))
+
+
+def text(built: ArtifactFolder, spec: Fields) -> str:
+    """Return the text that Flux builds from a folder for a Kustomization with `spec`.
 
     The build follows all references, so `reference_problems` must have found none. The files of
     the copy are the same afterwards. Raises CommandError.
     """
     if changes_files(built, spec):
-        return manifests_of(built, _kustomization_for(built, spec))
-    return _build(built)
+        return _text_of(built, _kustomization_for(built, spec))
+    return base(built)
 
 
-def manifests_of(built: ArtifactFolder, content: Mapping[str, Any]) -> list[Manifest]:
-    """Return what kustomize builds from a folder whose kustomization has `content` instead."""
+def _text_of(built: ArtifactFolder, content: Mapping[str, Any]) -> str:
     file = kustomization_file(built.folder) or built.folder / KUSTOMIZATION_FILES[0]
     try:
-        text = yaml_writer.untrusted_to_yaml(content).encode()
+        written = yaml_writer.untrusted_to_yaml(content).encode()
     except UnicodeEncodeError:
         raise CommandError("the name of a file is not UTF-8; rename it") from None
     with _restored(file):
-        file.write_bytes(text)
-        return _build(built)
+        file.write_bytes(written)
+        return base(built)
 
 
 def kustomization(folder: Path) -> dict[str, Any]:
@@ -78,7 +89,12 @@ def _read(file: Path) -> dict[str, Any]:
     return {_KEYS.get(key.casefold(), key): value for key, value in content.items()}
 
 
-def _build(built: ArtifactFolder) -> list[Manifest]:
+def base(built: ArtifactFolder) -> str:
+    """Return the text that kustomize builds from a folder that another kustomization lists.
+
+    The build follows all references, so `reference_problems` must have found none. Raises
+    CommandError.
+    """
     # Flux allows references to all of the repository; `reference_problems` has found any other.
     options = ("--load-restrictor", "LoadRestrictionsNone")
     path = built.folder.relative_to(built.copy).as_posix()
@@ -86,15 +102,15 @@ def _build(built: ArtifactFolder) -> list[Manifest]:
 
 
 def _kustomization_for(built: ArtifactFolder, spec: Fields) -> dict[str, Any]:
-    return with_flux_fields(kustomization(built.folder), spec, _components(built, spec))
+    return with_flux_fields(kustomization(built.folder), spec, components(built, spec))
 
 
 def with_flux_fields(
-    content: Mapping[str, Any], spec: Fields, components: Sequence[str] = ()
+    content: Mapping[str, Any], spec: Fields, named: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return a kustomization with the fields that Flux takes from its own Kustomization."""
     texts = {key: spec[name] for name, key in _TEXTS.items() if isinstance(spec.get(name), str)}
-    added = {"patches": mappings_in(spec.get("patches")), "components": components}
+    added = {"patches": mappings_in(spec.get("patches")), "components": named}
     lists = {key: [*_list(content.get(key)), *items] for key, items in added.items() if items}
     images = mappings_in(spec.get("images"))
     if images:
@@ -108,7 +124,7 @@ def with_flux_fields(
     return {**content, **texts, **lists}
 
 
-def _components(built: ArtifactFolder, spec: Fields) -> list[str]:
+def components(built: ArtifactFolder, spec: Fields) -> list[str]:
     """Return the components that Flux adds to the kustomization of a folder."""
     named = [item for item in _list(spec.get("components")) if isinstance(item, str)]
     if spec.get("ignoreMissingComponents") is not True:

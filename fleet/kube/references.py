@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.check.artifact import ArtifactFolder
-from fleet.check.fields import Fields, mappings_in
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.fields import Fields, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
 from fleet.kube.yaml_reader import size_problem
 
@@ -48,6 +48,10 @@ _PLUGIN_KINDS = (
     "PrefixTransformer", "ReplacementTransformer", "ReplicaCountTransformer", "SecretGenerator",
     "SuffixTransformer", "ValueAddTransformer",
 )  # fmt: skip
+# Every value that SOPS has encrypted begins with this, whatever the format of its file.
+_ENCRYPTED = b"ENC[AES256_GCM,"
+# References at these keys name no inputs of generators or patches.
+_NO_INPUTS = ("resources", "bases", "components", "crds", "configurations", *_PLUGIN_LISTS)
 _UNCHECKED = "cannot be checked here"
 
 
@@ -95,6 +99,35 @@ def problems(built: ArtifactFolder, components: Iterable[str] = ()) -> Iterator[
 
     Flux adds `components` to the kustomization of the folder.
     """
+    for found in _walk(built, components):
+        if isinstance(found, ReferenceProblem):
+            yield found
+        else:
+            yield from _problems_of(built, found)
+
+
+def encrypted_inputs(
+    built: ArtifactFolder, components: Iterable[str] = ()
+) -> Iterator[ReferenceProblem]:
+    """Yield each file that SOPS has encrypted and that a generator or a patch of the build reads.
+
+    Flux decrypts such files before it builds; an encrypted resource it decrypts afterwards. The
+    references of the build must have no problems.
+    """
+    for found in _walk(built, components):
+        if isinstance(found, ReferenceProblem) or found.key in _NO_INPUTS:
+            continue
+        if found.target.is_file() and _ENCRYPTED in found.target.read_bytes():
+            yield found.problem(
+                "is encrypted, and only Flux could decrypt it before the build; make it a Secret "
+                "that SOPS encrypts, and list it below resources"
+            )
+
+
+def _walk(
+    built: ArtifactFolder, components: Iterable[str]
+) -> Iterator[_Reference | ReferenceProblem]:
+    """Yield every reference of the build, and the problem of a kustomization that has none."""
     todo, seen = [built.folder], set[Path]()
     while todo:
         folder = todo.pop()
@@ -114,16 +147,21 @@ def problems(built: ArtifactFolder, components: Iterable[str] = ()) -> Iterator[
                 for text in components
             ]
         for reference in references:
-            problem = _problem(built, reference)
-            if reference.key in _PLUGIN_LISTS:
-                yield from _plugin_problems(built, reference, problem)
-            elif problem is None:
-                if reference.target.is_dir():
-                    todo.append(reference.target)
-                elif reference.is_yaml and (problem := size_problem(reference.target.read_bytes())):
-                    yield reference.problem(problem)
-            elif reference.is_remote or not _is_content(reference):
-                yield reference.problem(problem)
+            yield reference
+            if reference.key not in _PLUGIN_LISTS and _problem(built, reference) is None:
+                todo += [reference.target] if reference.target.is_dir() else []
+
+
+def _problems_of(built: ArtifactFolder, reference: _Reference) -> Iterator[ReferenceProblem]:
+    problem = _problem(built, reference)
+    if reference.key in _PLUGIN_LISTS:
+        yield from _plugin_problems(built, reference, problem)
+    elif problem is None:
+        is_file = reference.is_yaml and not reference.target.is_dir()
+        if is_file and (problem := size_problem(reference.target.read_bytes())):
+            yield reference.problem(problem)
+    elif reference.is_remote or not _is_content(reference):
+        yield reference.problem(problem)
 
 
 def _plugin_problems(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.check import artifact
 from fleet.errors import CommandError
+from fleet.kube import artifact
 from tests.support import write
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from fleet import process
-from fleet.check.findings import Finding
 from fleet.errors import CommandError, FleetError
 
 GIT_TIMEOUT = 60
@@ -32,7 +31,8 @@ class ArtifactFolder:
 
     `repository` is the checkout as it is, `copy` the resolved path of its artifact, `path` the
     folder in both. Findings show the folder as `file`. `left_out` is a folder of the repository
-    that this artifact has only in part, empty if there is none.
+    that this artifact has only in part, empty if there is none. Of an artifact
+    with `kept` folders, everything else was removed.
     """
 
     repository: Path
@@ -40,21 +40,21 @@ class ArtifactFolder:
     path: str
     file: str
     left_out: str = ""
+    kept: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
         """The folder in the copy."""
         return self.copy / self.path
 
-    def finding(self, name: str, problem: str) -> Finding:
-        """Return a finding about an object or a reference in this folder."""
-        return Finding(file=self.file, object=name, problem=problem)
-
     def absence(self, path: PurePath) -> str:
         """Return the reason why a path of the repository is not in the copy."""
         steps = [self.repository / step for step in (path, *path.parents) if step.name]
         if any(os.path.islink(step) for step in steps):  # noqa: PTH114 - accepts any name
             return "is a symbolic link, which Flux leaves out; commit what it points to"
+        if self.kept and path.parts[:1] not in [(name,) for name in self.kept]:
+            folders = " and ".join(f"{name}/" for name in self.kept)
+            return f"is outside {folders}, and a rendered cluster is made of these; move it there"
         if self.left_out and path.parts[:1] == (self.left_out,):
             return "is not part of this cluster; name a shared definition"
         if os.path.lexists(self.repository / path):
@@ -73,11 +73,9 @@ def pack(repository: Path, copy: Path, left_out: str = "") -> None:
     Raises FleetError for a file that cannot be read, and CommandError for a failure of Git.
     """
     repository = repository.resolve()
-    is_checkout = (repository / ".git").exists()
-    names = _added_to_git(repository) if is_checkout else _all_files(repository)
     copy.mkdir(parents=True)
     try:
-        for name in names:
+        for name in file_names(repository):
             source, target = repository / name, copy / name
             # The path of a file behind a symbolic link is not its own.
             is_plain = source.is_file() and source.resolve() == source
@@ -87,6 +85,16 @@ def pack(repository: Path, copy: Path, left_out: str = "") -> None:
     except OSError as error:
         raise FleetError(f"{repository}: cannot be read: {error}") from None
     _remove_ignored(copy)
+
+
+def file_names(repository: Path) -> list[str]:
+    """Return the files that are in the repository, or will be when everything is committed.
+
+    In a checkout these are the files that Git tracks or would add; a tracked file may be missing.
+    """
+    repository = repository.resolve()
+    is_checkout = (repository / ".git").exists()
+    return _added_to_git(repository) if is_checkout else [*_all_files(repository)]
 
 
 def _added_to_git(repository: Path) -> list[str]:
