@@ -32,8 +32,8 @@ test: $(VENV)/installed ## run all tests, on sandboxes of their own
 	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-unit: check-tools ## run the tests that need no sandbox
-	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto
+test-unit: check-tools ## run the quick tests, which need no sandbox
+	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto -m "not slow"
 
 lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
 	$(BIN)/ruff format --check $(SOURCES)

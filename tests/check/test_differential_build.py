@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fleet.check.built_object import Build
 from fleet.check.tenant_build import build_folder
 from fleet.kube.artifact import ArtifactFolder
@@ -17,6 +19,8 @@ from tests.check.peers import answers
 from tests.check.random_repository import FOLDER, random_files
 from tests.check.tenant_support import UNCHECKED, Files, write_clone
 from tests.support import config_map
+
+pytestmark = pytest.mark.slow
 
 REPOSITORIES = 40
 NAMESPACE = "billing-dev"

@@ -13,6 +13,8 @@ from fleet.check.built_object import BuiltObject
 from fleet.check.pods import Pods
 from tests.check.peers import answers
 
+pytestmark = pytest.mark.slow
+
 PODS = 2000
 SECCOMP = [{"type": name} for name in ("RuntimeDefault", "Unconfined")]
 SECCOMP.append({"type": "Localhost", "localhostProfile": "a.json"})

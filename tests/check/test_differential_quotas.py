@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, get_args
 
+import pytest
+
 from fleet.check import quotas
 from fleet.check.built_object import BuiltObject
 from fleet.check.pods import pods_of
 from fleet.config.tenant_models import QuotaName
 from fleet.kube.quantity import parse
 from tests.check.peers import answers
+
+pytestmark = pytest.mark.slow
 
 PODS = 2000
 AMOUNTS: dict[str, list[Any]] = {

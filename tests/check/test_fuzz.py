@@ -24,6 +24,8 @@ from fleet.kube.references import ReferenceProblem
 from fleet.render import flux_paths
 from tests.support import FILES, config_map, kustomization, write
 
+pytestmark = pytest.mark.slow
+
 KEYS = (
     "resources", "bases", "components", "crds", "configurations", "generators", "transformers",
     "validators", "patches", "patchesStrategicMerge", "patchesJson6902", "replacements",

@@ -16,6 +16,8 @@ from fleet.errors import ConfigError
 from fleet.render import tree
 from tests.support import FILES, stack_file, write
 
+pytestmark = pytest.mark.slow
+
 FILE_NAMES = ("Pulumi.dev.yaml", "Pulumi.yaml")
 LOCATIONS = [location for location, _ in keys.all_declared() if location]
 SCALARS = st.one_of(

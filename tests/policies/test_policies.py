@@ -24,6 +24,8 @@ from sandbox.build.parts import program
 from sandbox.sandbox_error import SandboxError
 from tests.support import REPOSITORY, write
 
+pytestmark = pytest.mark.slow
+
 Policy = Mapping[str, Any]
 # Result and message by the names of policy and object.
 Results = Mapping[tuple[str, str], tuple[str, str]]

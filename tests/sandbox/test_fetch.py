@@ -17,6 +17,8 @@ from sandbox.build import parts, schema_pins, tools
 from tests.sandbox.fetch_support import GITHUB, INSTALL, RAW, FaultyServer, internet
 from tests.support import REPOSITORY, Ended, contents
 
+pytestmark = pytest.mark.slow
+
 SCHEMAS = "schemas.example.com"
 PATHS = [file.url.removeprefix(f"https://{RAW}") for file in schema_sources.pinned()]
 # Every connection fails, also one to this machine.

@@ -19,6 +19,8 @@ from sandbox.host.certificates import Certificates
 from sandbox.internet.web import ServerCertificate
 from tests.sandbox.github_client import READ, REPO, WRITE, Client
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_unchanged_answer_is_not_sent_again(client: Client) -> None:
     first = client.call("GET", REPO)

@@ -25,6 +25,8 @@ from sandbox.internet.web import ServerCertificate
 from sandbox.sandbox_error import SandboxError
 from tests.sandbox.github_client import READ, Client, Reply, github
 
+pytestmark = pytest.mark.slow
+
 TREE, OTHER = "example/tree", "example/other"
 READS = "git-upload-pack 'example/tree.git'"
 WRITES = "git-receive-pack 'example/tree.git'"

@@ -16,6 +16,8 @@ from sandbox.internet.proxy import Proxy
 from sandbox.internet.web import ServerCertificate
 from tests.sandbox.server_support import make_certificate, run_git, serving
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Internet:

@@ -24,6 +24,8 @@ from pulumi.runtime.proto import (
 
 from sandbox.host.checkout import CHECKOUT
 
+pytestmark = pytest.mark.slow
+
 # The engine waits five seconds for a host that it has interrupted, and then kills it.
 SECONDS = 60
 

@@ -13,6 +13,8 @@ from sandbox.build import parts, public_sources, schema_pins
 from sandbox.sandbox_error import SandboxError
 from tests.support import write
 
+pytestmark = pytest.mark.slow
+
 
 def schemas_of(crd: bytes) -> object:
     """Return the schemas of a CRD, without its descriptions, which differ."""

@@ -11,6 +11,8 @@ import pytest
 from fleet.check import schemas
 from sandbox.build import flux_manifests, parts, public_sources, tools
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_change_of_the_code_that_makes_a_result_changes_its_path(
     empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
