@@ -30,6 +30,7 @@ from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube.manifest import Manifest
+from fleet.render import rendered_moves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ def check_stacks(
             progress(f"building clusters/{stack.name}")
             builds.append((stack, build.build_in(repository, stack, components)))
         report.behind = list(_trees_behind(root, builds))
+        report.findings += _moves_in_rendered_trees(root, builds)
         objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
         report.findings += _cluster_findings(repository, builds, known_crds)
@@ -101,6 +103,16 @@ def _trees_behind(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> I
             committed = behind.read_tree(root, stack)
             if found := behind.line(stack, committed, cluster.tree):
                 yield found
+
+
+def _moves_in_rendered_trees(
+    root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]
+) -> Iterator[Finding]:
+    for stack, cluster in builds:
+        if stack.is_rendered and cluster.tree:
+            committed = behind.read_tree(root, stack)
+            for line in rendered_moves.problems(stack, committed, cluster.tree):
+                yield Finding.of_line(line)
 
 
 def _cluster_findings(

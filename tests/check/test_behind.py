@@ -105,3 +105,16 @@ def test_the_rules_hold_for_rendered_objects(root: Path, fleet: Run) -> None:
     ended = fleet("check", "--root", root)
     assert ended.code == 1
     assert ended.out.startswith("clusters/dev/apps: ConfigMap nowhere/a: namespace nowhere is not ")
+
+
+def test_an_object_that_moves_between_two_files(root: Path, fleet: Run) -> None:
+    """Files are committed one by one, so Flux would delete it or refuse to build the stage."""
+    write(root, definition("apps/a", config_map("a-a", "common")))
+    texts = [config_map(name, "common") for name in ("b-a", "b-b", "a-b")]
+    write(root, definition("apps/b", "---\n".join(texts)))
+    ended = fleet("check", "--root", root)
+    assert ended.code == 1
+    move = (
+        "ConfigMap common/a-b would move from clusters/dev/apps/a.yaml to clusters/dev/apps/b.yaml"
+    )
+    assert f"Pulumi.dev.yaml: {move} in two commits" in ended.out
