@@ -12,6 +12,7 @@ from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
 from fleet.config import engine, load, stack_files
+from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.render import (
     commits,
@@ -33,8 +34,7 @@ def main() -> None:
     kubeconfig, context = engine.kubeconfig_path(stack), stack.config.cluster.context
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
-    with definition_build.reader(root) as definitions:
-        files = tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
+    files = _rendered_files(root, stack, manifests)
     cluster = ClusterConnection(
         stack.name,
         ClusterConnectionArgs(cluster=stack.name, kubeconfig=str(kubeconfig), context=context),
@@ -75,6 +75,12 @@ def main() -> None:
     )
     for key, value in outputs.stack_outputs(stack, kubeconfig).items():
         pulumi.export(key, value)
+
+
+def _rendered_files(root: Path, stack: Stack, manifests: str) -> dict[str, str]:
+    """Return the files of the stack's tree. Raises FleetError."""
+    with definition_build.reader(root) as definitions:
+        return tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
 
 
 if __name__ == "__main__":
