@@ -14,6 +14,7 @@ from components.tenants import register_tenants
 from components.verification import Verification, verify
 from fleet.check import moves_in_cluster
 from fleet.config import connection, engine, load, stack_files
+from fleet.config.models import Stack
 from fleet.errors import ConfigError, FleetError
 from fleet.identity import provider_kubeconfig
 from fleet.identity.inventories import Inventories
@@ -42,16 +43,7 @@ def main() -> None:
     repository = stack.config.repository
     manifests = flux_release.read(stack.config.flux, root)
     token = pulumi.Config("github").require("token")
-    with definition_build.reader(root) as definitions:
-        rendered = tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
-        # The engine has to run nothing before both sides are known to agree.
-        verified = verify(stack, to_cluster.path(), rendered, token)
-        verified.compare_definitions(root)
-        verified.warn_about_namespaces()
-        _refuse_moves(root, verified)
-        commit_waves = commit_order.commit_waves(
-            stack, verified.files, verified.committed, definitions.objects
-        )
+    verified, commit_waves = _verify(root, stack, manifests, token)
     # Without its former name, the engine would replace all that a renamed stack has.
     aliases = [pulumi.Alias(name=name) for name in place_moves.former_names(stack)]
     cluster = ClusterConnection(
@@ -107,6 +99,24 @@ def main() -> None:
     verified.confirm(cluster_tree, sync.resources)
     for key, value in outputs.stack_outputs(stack, to_cluster.path()).items():
         pulumi.export(key, value)
+
+
+def _verify(
+    root: Path, stack: Stack, manifests: str, token: str
+) -> tuple[Verification, list[list[commit_order.Commit]]]:
+    """Compare the stack with its cluster and its repository; return the files and their order.
+
+    The engine has to run nothing before both sides are known to agree. Raises FleetError.
+    """
+    with definition_build.reader(root) as definitions:
+        rendered = tree.render(stack, manifests, rendered_cluster.render(definitions, stack))
+        verified = verify(stack, connection.of(stack).path(), rendered, token)
+        verified.compare_definitions(root)
+        verified.warn_about_namespaces()
+        _refuse_moves(root, verified)
+        return verified, commit_order.commit_waves(
+            stack, verified.files, verified.committed, definitions.objects
+        )
 
 
 def _refuse_moves(root: Path, verified: Verification) -> None:

@@ -162,18 +162,31 @@ class Report:
                 not from_platform or self._same_files(name, applied, revision)
             ):
                 continue
-            conditions = content.get("status", {}).get("conditions", ())
-            reason = "; ".join(c["message"] for c in conditions if c["type"] == "Ready")
-            waiting.append(f"{content['metadata']['name']}: {reason or 'not reconciled yet'}")
+            waiting.append(f"{content['metadata']['name']}: {_reason(content)}")
         if not waiting and not cluster.objects([_GIT_REPOSITORIES]):
             return ["flux-system: no GitRepository"]
         return waiting
+
+    def not_ready(self, name: str) -> list[str]:
+        """Return one line for each Flux source and Kustomization of a cluster that is not Ready."""
+        return [
+            f"{name}: {content['kind']} {content['metadata']['name']}: {_reason(content)}"
+            for content in self.clusters.cluster(name).objects([_GIT_REPOSITORIES, _KUSTOMIZATIONS])
+            if not is_ready(content)
+        ]
 
     def _same_files(self, name: str, applied: str, revision: str) -> bool:
         """Return whether the applied revision, main@sha1:<commit>, has the cluster's files."""
         folders = (f"clusters/{name}", *SHARED_FOLDERS)
         commit = applied.rpartition(":")[2]
         return bool(commit) and not self.platform_repository.changed(commit, revision, folders)
+
+
+def _reason(content: Mapping[str, Any]) -> str:
+    """Return why an object of Flux is not Ready."""
+    conditions = content.get("status", {}).get("conditions", ())
+    reason = "; ".join(c["message"] for c in conditions if c["type"] == "Ready")
+    return reason or "not reconciled yet"
 
 
 def is_ready(content: Mapping[str, Any]) -> bool:

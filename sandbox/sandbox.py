@@ -89,8 +89,10 @@ class Sandbox:
         table = self.report.wait_until_expected(in_working_copy, CONVERGE_TIMEOUT)
         print(f"\n{table}\n")
         mismatches = table.mismatches()
-        for line in mismatches:
+        reasons = [line for name in names for line in self.report.not_ready(name) if mismatches]
+        for line in (*mismatches, *reasons):
             print(line, file=sys.stderr)
+        self.processes.check_all()
         self._print_next_commands(names)
         return not mismatches
 
@@ -151,7 +153,7 @@ class Sandbox:
             for name in sorted(waiting):
                 if len(self._flux_controllers(name).start()) == len(CONTROLLERS):
                     waiting.discard(name)
-                    say(f"{name}: Flux's controllers run")
+                    say(f"{name}: Flux's controllers are ready")
             if any(up.finished() and up.process.returncode for up in running):
                 return
             time.sleep(0.5)

@@ -21,11 +21,8 @@ from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render import flux, flux_paths, layout, rendered_cluster, tree
-from fleet.render.definition_build import Definitions
+from fleet.render.definition_build import TREES, Definitions
 
-# The folder of all trees. A cluster's artifact has only its own tree there, so that a reference to
-# another cluster's folder is found.
-_TREES = "clusters"
 # A Kustomization that builds itself with other variables each time would never end.
 _MAX_DEPTH = 10
 # These fields of a Flux Kustomization decide what it builds from a path.
@@ -46,7 +43,7 @@ class Repository:
 
 def pack(root: Path, copy: Path) -> Repository:
     """Copy the files of a checkout that Flux fetches for every cluster to the new folder `copy`."""
-    artifact.pack(root, copy, left_out=_TREES)
+    artifact.pack(root, copy, left_out=TREES)
     definitions = Definitions(root=root, copy=copy.with_name(f"{copy.name}-definitions"))
     return Repository(root=root, copy=copy.resolve(), definitions=definitions)
 
@@ -113,7 +110,7 @@ class ClusterBuild:
             copy=repository.copy,
             path=step.path,
             file=step.path,
-            left_out=_TREES,
+            left_out=TREES,
         )
 
     def _changes_files(self, step: _Step) -> bool:
@@ -210,7 +207,7 @@ def _written(copy: Path, files: Mapping[str, str]) -> Iterator[None]:
             target.write_text(text, encoding="utf-8")
         yield
     finally:
-        shutil.rmtree(copy / _TREES)
+        shutil.rmtree(copy / TREES)
 
 
 def _missing_path(built: BuiltObject) -> Finding:

@@ -67,8 +67,7 @@ def check_stacks(
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")
             builds.append((stack, build.build_in(repository, stack, components)))
-        report.behind = list(_trees_behind(root, builds))
-        report.findings += _moves_in_rendered_trees(root, builds)
+        _compare_rendered_trees(root, builds, report)
         objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
         report.findings += _cluster_findings(repository, builds, known_crds)
@@ -97,22 +96,17 @@ def check_stacks(
     return report
 
 
-def _trees_behind(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> Iterator[str]:
+def _compare_rendered_trees(
+    root: Path, builds: Iterable[tuple[Stack, ClusterBuild]], report: Report
+) -> None:
+    """Add to the report what differs between the rendered trees of a checkout and new ones."""
     for stack, cluster in builds:
         if stack.is_rendered and cluster.tree:
             committed = behind.read_tree(root, stack)
             if found := behind.line(stack, committed, cluster.tree):
-                yield found
-
-
-def _moves_in_rendered_trees(
-    root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]
-) -> Iterator[Finding]:
-    for stack, cluster in builds:
-        if stack.is_rendered and cluster.tree:
-            committed = behind.read_tree(root, stack)
-            for line in rendered_moves.problems(stack, committed, cluster.tree):
-                yield Finding.of_line(line)
+                report.behind.append(found)
+            moves = rendered_moves.problems(stack, committed, cluster.tree)
+            report.findings += [Finding.of_line(line) for line in moves]
 
 
 def _cluster_findings(

@@ -21,6 +21,8 @@ from fleet.kube.manifest import ObjectId, object_id
 from fleet.render import rendered
 from fleet.render.rendered import Document
 
+# The folder of all trees. A cluster's artifact has only its own tree there, so that a reference to
+# another cluster's folder is found.
 TREES = "clusters"
 
 

@@ -121,6 +121,10 @@ class Processes:
             if not self.is_running(name):
                 raise SandboxError(f"{name}: died; its log ends: {self.log_tail(name)}")
 
+    def check_all(self) -> None:
+        """Raise SandboxError if a process has ended that was started and not stopped."""
+        self.check(list(self._records()))
+
     def wait_until(
         self, names: Sequence[str], ready: Callable[[], bool], *, what: str, seconds: float
     ) -> None:

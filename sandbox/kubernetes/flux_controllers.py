@@ -11,6 +11,7 @@ import base64
 import json
 import re
 import time
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +49,11 @@ class FluxControllers:
     https_proxy: str
 
     def start(self) -> list[str]:
-        """Run each controller that has a Deployment and a ServiceAccount; return all that run.
+        """Run each controller that has a Deployment and a ServiceAccount; return the ready ones.
 
-        A controller whose Deployment has changed is restarted. One whose Deployment is gone or
-        scaled to zero is stopped. Raises SandboxError when one dies at once, CommandError when
-        the cluster does not answer.
+        A controller whose Deployment has changed is restarted, as is one that has ended: a kubelet
+        does so too. One whose Deployment is gone or scaled to zero is stopped. Raises SandboxError
+        when one dies at once, CommandError when the cluster does not answer.
         """
         listing = self.cluster.kubectl(
             "get", "deployments,serviceaccounts", f"--namespace={FLUX_NAMESPACE}", "-o=json"
@@ -60,7 +61,7 @@ class FluxControllers:
         objects = {
             (item["kind"], item["metadata"]["name"]): item for item in json.loads(listing)["items"]
         }
-        running = []
+        ready = []
         for name in CONTROLLERS:
             deployment = objects.get(("Deployment", name))
             if deployment is None or deployment["spec"].get("replicas", 1) == 0:
@@ -70,8 +71,21 @@ class FluxControllers:
             account = objects.get(("ServiceAccount", pod.get("serviceAccountName", "default")))
             if account is not None:
                 self._start_controller(name, pod["containers"][0], account)
-                running.append(name)
-        return running
+                if self._is_ready(name):
+                    ready.append(name)
+        return ready
+
+    def _is_ready(self, name: str) -> bool:
+        """Return whether a controller answers the readiness probe of its Deployment."""
+        try:
+            with urllib.request.urlopen(f"http://{self._health(name)}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False  # It starts, it has ended, or it is not ready yet.
+
+    def _health(self, name: str) -> str:
+        process = self.cluster.process(name)
+        return f"127.0.0.1:{self.cluster.processes.port(f'{process}/health')}"
 
     def _start_controller(
         self, name: str, container: Mapping[str, Any], account: Mapping[str, Any]
@@ -105,7 +119,7 @@ class FluxControllers:
         process, processes = self.cluster.process(name), self.cluster.processes
         flags: dict[str, object] = {
             "metrics-addr": "0",
-            "health-addr": f"127.0.0.1:{processes.port(f'{process}/health')}",
+            "health-addr": self._health(name),
             "events-addr": "",
             "enable-leader-election": "false",
             "watch-all-namespaces": "true",

@@ -147,6 +147,21 @@ def test_children_end_with_their_parent(processes: Processes) -> None:
     assert process_table.start_time(child) is None
 
 
+def test_one_that_ends_later_is_named_and_one_that_was_stopped_is_not(
+    processes: Processes,
+) -> None:
+    processes.ensure("deaf", DEAF)
+    processes.ensure("parent", PARENT)
+    wait_for_log(processes, "deaf")
+    processes.stop("parent")
+    processes.check_all()
+    os.kill(processes.pid("deaf"), 9)
+    while processes.is_running("deaf"):
+        time.sleep(0.01)
+    with pytest.raises(SandboxError, match=r"^deaf: died; its log ends: "):
+        processes.check_all()
+
+
 def test_one_that_dies_at_once_says_why(processes: Processes) -> None:
     with pytest.raises(SandboxError, match=r"^bad: died; its log ends: flag --x is unknown$"):
         processes.ensure("bad", python("raise SystemExit('flag --x is unknown')"))
