@@ -88,7 +88,7 @@ def main() -> None:
     sync = FluxSync(
         stack.name,
         FluxSyncArgs(
-            manifests=flux.sync(stack, prune=not verified.takes_over),
+            manifests=flux.sync(stack),
             flux=installation.resources,
             tree=cluster_tree.files,
             digest=cluster_tree.digest,

@@ -48,9 +48,10 @@ class FluxSync(pulumi.ComponentResource):
         if args.takes_over:
             # With the new source and its former path, the Kustomization could apply the tree of
             # another cluster and prune. So it gets its path first, and does not prune any more.
-            needed.append(apply_once(root, parent=self, after=needed, wait=False))
+            root_first = apply_once(root, parent=self, after=needed, wait=False, update=True)
+            needed.append(root_first)
         # The object may still hold the wait condition of an earlier pull, which is never met again.
-        applied = apply_once(source, parent=self, after=needed, wait=False)
+        applied = apply_once(source, parent=self, after=needed, wait=False, update=args.takes_over)
         metadata = source["metadata"]
         pulled = reconcile_source(
             metadata["namespace"],

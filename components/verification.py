@@ -111,8 +111,8 @@ class Verification:
         """Fail the run if Flux has not pulled what the run has committed; `sync` comes before."""
         if pulumi.runtime.is_dry_run():
             return
-        existing = self.existing
-        committed = [commit for path, commit in tree.commits.items() if path not in existing]
+        unchanged = self._unchanged
+        committed = [commit for path, commit in tree.commits.items() if path not in unchanged]
         # The URNs are known when the resources are there, so Flux has pulled by then.
         followed = [resource.urn for resource in sync]
         pulumi.Output.all(committed, followed).apply(lambda known: self._expect_pulled(known[0]))
@@ -122,7 +122,7 @@ class Verification:
         end = time.monotonic() + _MOVE_SECONDS
         while problem := self._not_arrived(commits):
             # Flux follows another place when it has applied the file that leads there.
-            if self.reality.former is None or time.monotonic() > end:
+            if not judge.is_move(self.reality, self.stack) or time.monotonic() > end:
                 raise pulumi.RunError(problem)
             time.sleep(_PAUSE_SECONDS)
 

@@ -24,7 +24,8 @@ def lines(root: Path, stacks: Iterable[Stack]) -> Iterator[str]:
         if cluster.replaces not in (None, identity):
             yield problem(stack.file, key_at(("cluster", "replaces")), done)
         if cluster.adopts == identity:
-            yield problem(stack.file, key_at(("cluster", "adopts")), done)
+            text = f"{done}, so that Flux prunes again what leaves the tree"
+            yield problem(stack.file, key_at(("cluster", "adopts")), text)
 
 
 def _identity(file: Path) -> str | None:

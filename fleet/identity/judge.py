@@ -58,6 +58,11 @@ def takes_over(reality: Reality, stack: Stack) -> bool:
     return isinstance(cluster, Cluster) and cluster.uid == stack.config.cluster.adopts
 
 
+def is_move(before: Reality, stack: Stack) -> bool:
+    """Say whether Flux followed another place before this run, so that it has to apply this one."""
+    return before.former is not None or takes_over(before, stack)
+
+
 def not_arrived(
     before: Reality, after: Cluster | Unreachable, stack: Stack, missing: Collection[str]
 ) -> str | None:
@@ -81,7 +86,7 @@ def not_arrived(
             f"{leads}, whose Flux has pulled the commit {after.pulled or 'none'}, which does not "
             f"contain {min(missing)} of this run; {again}"
         )
-    elif before.former is not None and after.applied != f"{here.branch}@sha1:{after.pulled}":
+    elif is_move(before, stack) and after.applied != f"{here.branch}@sha1:{after.pulled}":
         text = (
             f"{leads}, whose Flux has pulled the commit {after.pulled or 'none'} of {here} and has "
             f"applied {after.applied or 'nothing'}; {again}"

@@ -84,11 +84,11 @@ def kustomization(metadata: dict[str, Any], spec: dict[str, Any]) -> Manifest:
     }
 
 
-def sync(stack: Stack, *, prune: bool = True) -> tuple[Manifest, Manifest]:
+def sync(stack: Stack) -> tuple[Manifest, Manifest]:
     """Return the GitRepository and the root Kustomization, which applies only clusters/<stack>.
 
-    Without `prune`, a Flux that followed another place leaves what it applied from there; the
-    tree itself has Flux prune from then on.
+    A Flux that is taken over has an inventory of what it applied from another place. It prunes
+    nothing while the stack file says `adopts`, and it has an inventory of the tree afterwards.
     """
     repository = stack.config.repository
     metadata = {"name": SYNC_NAME, "namespace": FLUX_NAMESPACE}
@@ -105,7 +105,7 @@ def sync(stack: Stack, *, prune: bool = True) -> tuple[Manifest, Manifest]:
     root_spec = {
         "interval": "10m0s",
         "path": f"./{stack.path}",
-        "prune": prune,
+        "prune": stack.config.cluster.adopts is None,
         "serviceAccountName": PLATFORM_ACCOUNT,
         "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
     }

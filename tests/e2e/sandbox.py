@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -206,6 +207,20 @@ class Sandbox(BaseSandbox):
                 name = f"{metadata.get('namespace', '')}/{metadata['name']}"
                 objects[f"{kind.name}.{kind.group} {name}"] = item
         return objects
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        """Return the resources of a stack's state.
+
+        Leaves out what the engine writes anew at every refresh: a time, and dependencies of inputs
+        that have none.
+        """
+        exported = self.stacks.run_pulumi("stack", "export", "--show-secrets", "--stack", stack)
+        resources: list[dict[str, Any]] = json.loads(exported)["deployment"].get("resources", [])
+        for resource in resources:
+            resource.pop("modified", None)
+            needs = resource.pop("propertyDependencies", {})
+            resource["needs"] = {key: urns for key, urns in needs.items() if urns}
+        return resources
 
     def answers(self, cluster: str) -> bool:
         """Return whether a cluster lists the objects of every kind that it has."""
