@@ -17,7 +17,9 @@ from tests.support import kubeconfig, stack_file, write
 def agreeing_cluster(*_: object) -> Cluster:
     """Return a cluster that follows the tree of the stack dev in the current folder."""
     here = place.of_stack(load.stack(Path.cwd(), "dev"))
-    return Cluster(uid=UID, follows=here, pulled="b" * 40, installed_by_fleet=True)
+    commit = "b" * 40
+    applied = f"{here.branch}@sha1:{commit}"
+    return Cluster(uid=UID, follows=here, pulled=commit, applied=applied, installed_by_fleet=True)
 
 
 def agreeing_branch(*_: object) -> Branch:
