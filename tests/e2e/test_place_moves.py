@@ -326,5 +326,6 @@ def test_to_another_repository(moves: Moves) -> None:
     sandbox.stacks.run_pulumi("stack", "rm", moves.stack, "--force", "--preserve-config", "--yes")
     moves.up()
     moves.configure({"name": "other", "url": url}, {})
+    moves.up()
     moves.preview()
     assert moves.running() == before
