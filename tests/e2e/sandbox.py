@@ -190,7 +190,8 @@ class Sandbox(BaseSandbox):
     def snapshot(self, cluster: str) -> dict[str, Any]:
         """Return every object of a cluster by "Kind.group namespace/name".
 
-        Leaves out what changes by itself: status, resource versions, events and leases.
+        Leaves out what changes by itself (status, resource versions, events and leases) and the
+        annotations with which `up` asks Flux for a pull.
         """
         objects = {}
         for kind in self._apis[cluster].listable():
@@ -201,7 +202,8 @@ class Sandbox(BaseSandbox):
                 for key in ("managedFields", "resourceVersion", "generation"):
                     metadata.pop(key, None)
                 annotations = metadata.pop("annotations", {})
-                annotations.pop("reconcile.fluxcd.io/requestedAt", None)
+                for key in ("reconcile.fluxcd.io/requestedAt", "pulumi.com/waitFor"):
+                    annotations.pop(key, None)
                 metadata |= {"annotations": annotations} if annotations else {}
                 item.pop("status", None)
                 name = f"{metadata.get('namespace', '')}/{metadata['name']}"
