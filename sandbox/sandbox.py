@@ -18,8 +18,9 @@ from sandbox.host.processes import Processes
 from sandbox.kubernetes.clusters import Clusters
 from sandbox.kubernetes.flux_controllers import CONTROLLERS, FluxControllers
 from sandbox.platform_repository import PlatformRepository
-from sandbox.pulumi.stacks import Outcome, Running, Stacks
+from sandbox.pulumi.stacks import UP_TIMEOUT, Outcome, Running, Stacks
 from sandbox.report import Report
+from sandbox.sandbox_error import SandboxError
 from sandbox.servers import GitHub, Internet
 from sandbox.tenant_repository import TenantRepository
 
@@ -89,9 +90,9 @@ class Sandbox:
         table = self.report.wait_until_expected(in_working_copy, CONVERGE_TIMEOUT)
         print(f"\n{table}\n")
         mismatches = table.mismatches()
-        reasons = [line for name in names for line in self.report.not_ready(name) if mismatches]
-        for line in (*mismatches, *reasons):
-            print(line, file=sys.stderr)
+        if mismatches:
+            reasons = [line for name in names for line in self.report.not_ready(name)]
+            print(*mismatches, *reasons, sep="\n", file=sys.stderr)
         self.processes.check_all()
         self._print_next_commands(names)
         return not mismatches
@@ -147,8 +148,11 @@ class Sandbox:
     def _start_flux_controllers(
         self, names: Sequence[str], running: Sequence[Running], say: Say
     ) -> None:
-        """Start Flux's controllers in each cluster as soon as its `up` has created them."""
-        waiting = set(names)
+        """Start Flux's controllers in each cluster as soon as its `up` has created them.
+
+        Raises SandboxError when they are not ready in the time that an `up` has.
+        """
+        waiting, deadline = set(names), time.monotonic() + UP_TIMEOUT
         while waiting or not all(up.finished() for up in running):
             for name in sorted(waiting):
                 if len(self._flux_controllers(name).start()) == len(CONTROLLERS):
@@ -156,6 +160,11 @@ class Sandbox:
                     say(f"{name}: Flux's controllers are ready")
             if any(up.finished() and up.process.returncode for up in running):
                 return
+            if waiting and time.monotonic() > deadline:
+                late = ", ".join(sorted(waiting))
+                raise SandboxError(
+                    f"{late}: Flux's controllers not ready within {UP_TIMEOUT:.0f} s"
+                )
             time.sleep(0.5)
 
     def _flux_controllers(self, name: str) -> FluxControllers:

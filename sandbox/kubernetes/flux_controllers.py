@@ -8,10 +8,10 @@ notification-controller does not run, because nothing receives its events.
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import re
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +77,15 @@ class FluxControllers:
 
     def _is_ready(self, name: str) -> bool:
         """Return whether a controller answers the readiness probe of its Deployment."""
+        # A proxy that the environment names must not get this request, so it is no urlopen.
+        connection = http.client.HTTPConnection(self._health(name), timeout=5)
         try:
-            with urllib.request.urlopen(f"http://{self._health(name)}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False  # It starts, it has ended, or it is not ready yet.
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False  # It starts, or it has ended.
+        finally:
+            connection.close()
 
     def _health(self, name: str) -> str:
         process = self.cluster.process(name)

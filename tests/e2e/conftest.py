@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from fleet.config import load
+from fleet.errors import FleetError
 from fleet.process import run
 from sandbox.host.checkout import CHECKOUT
 from sandbox.kubernetes.flux_controllers import CONTROLLERS
@@ -42,6 +43,31 @@ def sandbox(
         _expect_down(sandbox)
     finally:
         sandbox.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the report of a failed test what Flux says, because the sandbox is removed later."""
+    report = yield
+    sandbox = getattr(item, "funcargs", {}).get("sandbox")
+    if report.when == "call" and report.failed and isinstance(sandbox, Sandbox):
+        report.sections.append(("What Flux says", "\n".join(_state_of_flux(sandbox))))
+    return report
+
+
+def _state_of_flux(sandbox: Sandbox) -> Iterator[str]:
+    """Name what is not Ready and what has ended, and give the end of each controller's log."""
+    for name in sandbox.names:
+        try:
+            yield from sandbox.report.not_ready(name)
+        except FleetError as error:
+            yield f"{name}: {error}"
+        for controller in CONTROLLERS:
+            process = sandbox.clusters.cluster(name).process(controller)
+            state = "runs" if sandbox.processes.is_running(process) else "does not run"
+            yield f"{process}: {state}; its log ends: {sandbox.processes.log_tail(process)}"
 
 
 def _expect_down(sandbox: Sandbox) -> None:
