@@ -86,8 +86,9 @@ class Moves:
         if victim == ENGINE:
             kill_tree(running.process)
             return
-        run(["pkill", "-KILL", "-s", str(running.process.pid), "-f", victim], timeout=30)
-        # A provider that has nothing left to do is not missed.
+        # A provider that has nothing left to do may have ended, and it is not missed.
+        pkill = ["pkill", "-KILL", "-s", str(running.process.pid), "-f", victim]
+        run(pkill, timeout=30, accept=(0, 1))
         running.process.wait(timeout=300)
 
     def refusal(self) -> str:
