@@ -28,7 +28,7 @@ NAME = "fleet"
 BRANCH = "main"
 _PROGRAM = ("__main__.py", "components", "fleet")
 # SECURITY.md says which permissions the tokens of a stack need; these have no more.
-_UP = "up"
+_UP, _PULL = "up", "pull"
 WRITES_THE_TREE = Grant(owner=OWNER, repositories=(NAME,), permissions={"contents": "write"})
 MAKES_REPOSITORIES = Grant(
     owner=OWNER,
@@ -61,11 +61,15 @@ class PlatformRepository:
     @property
     def pull_token(self) -> str:
         """The token of `fleet:pullToken`."""
-        return self.github.fine_grained_token("pull", READS_THE_TREE)
+        return self.github.fine_grained_token(_PULL, READS_THE_TREE)
 
     def change_token(self, grant: Grant) -> None:
         """Change the rights of the token of `github:token`, as a person does in the browser."""
         self.github.change_grant(_UP, grant)
+
+    def change_pull_token(self, grant: Grant) -> None:
+        """Change the rights of the token of `fleet:pullToken`."""
+        self.github.change_grant(_PULL, grant)
 
     def prepare(self, checkout: Path, manifests: Path) -> None:
         """Copy the checkout's program, definitions and stack files, and push the first two.

@@ -97,7 +97,11 @@ def not_arrived(
 
 
 def _missing_branch(branch: Branch, stack: Stack) -> str:
-    text = f"{branch.name!r} does not exist in {branch.repository}; create it and push it"
+    # For a token without the right to read a repository, GitHub says that it does not exist.
+    text = (
+        f"{branch.name!r} does not exist in {branch.repository}, or github:token does not reach "
+        "that repository; create the branch and push it, or give the token access"
+    )
     return problem(stack.file, key_at(("repository", "branch")), text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import yaml
 from fleet.kube import namespaces
 from fleet.process import run
 from fleet.render import flux
-from sandbox.platform_repository import OWNER
+from sandbox.platform_repository import NAME, OWNER, READS_THE_TREE, WRITES_THE_TREE
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, kill_tree
 from tests.support import kustomization
@@ -320,6 +321,10 @@ def test_to_another_repository(moves: Moves) -> None:
     )
     moves.branch = "main"
     moves.configure({"name": "other", "url": url}, {})
+    assert "github:token does not reach that repository" in moves.refusal()
+    both = (NAME, "other")
+    sandbox.platform_repository.change_token(replace(WRITES_THE_TREE, repositories=both))
+    sandbox.platform_repository.change_pull_token(replace(READS_THE_TREE, repositories=both))
     assert f"set fleet:cluster.adopts: {uid}" in moves.refusal()
     assert moves.running() == before
 

@@ -313,8 +313,9 @@ def test_an_edited_identity_file_is_refused(stack: Stack) -> None:
 def test_a_missing_branch_is_refused(stack: Stack) -> None:
     of = Branch(repository="acme/platform", name="main")
     assert judged(stack, OURS, of) == [
-        "Pulumi.dev.yaml: fleet:repository.branch: 'main' does not exist in acme/platform; "
-        "create it and push it"
+        "Pulumi.dev.yaml: fleet:repository.branch: 'main' does not exist in acme/platform, or "
+        "github:token does not reach that repository; create the branch and push it, or give the "
+        "token access"
     ]
 
 
