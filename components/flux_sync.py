@@ -46,10 +46,12 @@ class FluxSync(pulumi.ComponentResource):
         source, root = args.manifests
         needed = [*args.flux, *args.tree]
         if args.takes_over:
-            # With the new source and its former path, the Kustomization could apply the tree of
-            # another cluster and prune. So it gets its path first, and does not prune any more.
-            root_first = apply_once(root, parent=self, after=needed, wait=False, update=True)
-            needed.append(root_first)
+            # The root Kustomization reads the former place until Flux has pulled the new one. What
+            # that place says of both objects must not replace what is applied here.
+            suspended = {**root, "spec": {**root["spec"], "suspend": True}}
+            needed.append(
+                apply_once(suspended, parent=self, after=needed, prefix="suspended", wait=False)
+            )
         # The object may still hold the wait condition of an earlier pull, which is never met again.
         applied = apply_once(source, parent=self, after=needed, wait=False, update=args.takes_over)
         metadata = source["metadata"]
@@ -65,9 +67,8 @@ class FluxSync(pulumi.ComponentResource):
                 protect=True,
             ),
         )
-        self.resources = [*needed, pulled]
-        if not args.takes_over:
-            # The GitRepository reports why a pull failed; the Kustomization would only report that
-            # it has no source. So the pull comes first.
-            self.resources.append(apply_once(root, parent=self, after=[pulled]))
+        # The GitRepository reports why a pull failed; the Kustomization would only report that it
+        # has no source. So the pull comes first.
+        root_applied = apply_once(root, parent=self, after=[pulled], update=args.takes_over)
+        self.resources = [*needed, pulled, root_applied]
         self.register_outputs({})

@@ -161,19 +161,16 @@ def test_a_cluster_that_is_taken_over_loses_nothing(here: Path) -> None:
     before = record(here)
     write(here, {"Pulumi.dev.yaml": text.replace("k3d-dev", f"k3d-dev, adopts: {UID}")})
     taking = record(here)
-    pull = "GitRepositoryPatch/flux-system/flux-system"
-    source = "GitRepository/flux-system/flux-system"
+    root = "Kustomization/flux-system/flux-system"
+    suspended = f"suspended/{root}"
     assert before.one(ROOT).inputs["spec"]["prune"] is True
-    assert {pull, source} <= before.before(before.one(ROOT))
-    assert taking.one(ROOT).inputs["spec"]["prune"] is False
-    assert not {pull, source} & taking.before(taking.one(ROOT))
-    assert taking.one(ROOT).name in taking.before(
-        next(r for r in taking.resources if r.name == source)
-    )
+    for name in (root, suspended):
+        assert taking.one(ROOT, name).inputs["spec"]["prune"] is False
+    assert suspended in taking.before(taking.one(ROOT, root))
     # Flux applies this file first, and the rest of the tree may fail.
     sync = taking.one(FILE, "clusters/dev/flux-system/gotk-sync.yaml").inputs["content"]
     assert "prune: false" in sync
-    assert sorted(names(taking.resources)) == sorted(names(before.resources))
+    assert sorted(names(taking.resources)) == sorted([*names(before.resources), suspended])
 
 
 def test_definitions_that_the_branch_lacks_or_has_in_another_form(
