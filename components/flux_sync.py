@@ -48,10 +48,12 @@ class FluxSync(pulumi.ComponentResource):
         if args.takes_over:
             # The root Kustomization reads the former place until Flux has pulled the new one. What
             # that place says of both objects must not replace what is applied here.
-            suspended = {**root, "spec": {**root["spec"], "suspend": True}}
+            suspended = _with_suspend(root, value=True)
             needed.append(
                 apply_once(suspended, parent=self, after=needed, prefix="suspended", wait=False)
             )
+            # After a refresh, a field that is only missing here is no difference for the engine.
+            root = _with_suspend(root, value=False)
         # The object may still hold the wait condition of an earlier pull, which is never met again.
         applied = apply_once(source, parent=self, after=needed, wait=False, update=args.takes_over)
         metadata = source["metadata"]
@@ -72,3 +74,7 @@ class FluxSync(pulumi.ComponentResource):
         root_applied = apply_once(root, parent=self, after=[pulled], update=args.takes_over)
         self.resources = [*needed, pulled, root_applied]
         self.register_outputs({})
+
+
+def _with_suspend(root: Manifest, *, value: bool) -> Manifest:
+    return {**root, "spec": {**root["spec"], "suspend": value}}

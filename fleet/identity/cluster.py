@@ -30,6 +30,11 @@ _CONTROLLERS = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io/part-o
 _TENANTS = f"/api/v1/namespaces?labelSelector={flux.TENANT_LABEL}"
 _OPERATORS = "/apis/fluxcd.controlplane.io/v1/fluxinstances"
 _PATHS = (_ACCOUNT, _SOURCE, _KUSTOMIZATIONS, _CONTROLLERS, _TENANTS, _OPERATORS)
+# With these fields a Kustomization applies something else, or elsewhere, than its path has.
+_CHANGING_FIELDS = (
+    "commonMetadata", "components", "images", "kubeConfig", "namePrefix", "nameSuffix", "patches",
+    "postBuild", "targetNamespace",
+)  # fmt: skip
 Object = Mapping[str, Any]
 
 
@@ -76,6 +81,7 @@ def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
         # Earlier versions made the account without the annotation.
         installed_by_fleet=flux.CLAIM in annotations or account == flux.PLATFORM_ACCOUNT,
         kustomizations={name: _path(spec) for name, spec in specs.items()},
+        changing_fields=tuple(key for key in _CHANGING_FIELDS if key in (root or {})),
         # A tenant can label its Deployments as it likes, and has no right to run a Flux.
         controllers=tuple(sorted(controllers - tenants)),
         operators=tuple(

@@ -6,6 +6,7 @@ Pulumi, which may be lost or belong to another time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 
 from fleet.config.keys import key_at
@@ -185,7 +186,20 @@ def _other_installations(cluster: Cluster, stack: Stack) -> Iterator[str]:
                 f"{has} another Flux in the namespace {namespace}; remove it with `flux uninstall "
                 f"--namespace {namespace}`, which leaves what it applied",
             )
-    for name in _kustomization_names(stack) if stack.config.cluster.adopts == cluster.uid else ():
+    is_adopted = stack.config.cluster.adopts == cluster.uid
+    if is_adopted and cluster.changing_fields:
+        # Suspended, it does not move or prune what it has applied with these fields.
+        removal = {"suspend": True, **dict.fromkeys(cluster.changing_fields)}
+        connection = stack.config.cluster
+        yield _about_context(
+            stack,
+            f"{has} a root Kustomization that changes what it applies by spec."
+            f"{', spec.'.join(cluster.changing_fields)}; suspend it and remove that: kubectl "
+            f"--kubeconfig {connection.kubeconfig} --context {connection.context} -n "
+            f"{FLUX_NAMESPACE} patch kustomization {flux.SYNC_NAME} --type=merge "
+            f"-p='{json.dumps({'spec': removal}, separators=(',', ':'))}'",
+        )
+    for name in _kustomization_names(stack) if is_adopted else ():
         path = cluster.kustomizations.get(name)
         if path is not None and not path.startswith(f"{stack.path}/"):
             yield _about_context(

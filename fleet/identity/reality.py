@@ -36,6 +36,8 @@ class Cluster:
     """Its Flux, or the part of it that is there, was installed by fleet."""
     kustomizations: Mapping[str, str] = field(default_factory=dict)
     """The paths of the Flux Kustomizations beside flux-system in its namespace, by name."""
+    changing_fields: tuple[str, ...] = ()
+    """The fields of the root Kustomization's spec with which it changes what it applies."""
     controllers: tuple[str, ...] = ()
     """The namespaces that have controllers of Flux."""
     operators: tuple[str, ...] = ()

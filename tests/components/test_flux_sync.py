@@ -32,7 +32,7 @@ class TestFluxSync:
         assert suspended.inputs["spec"] == {"path": "./clusters/dev", "suspend": True}
         assert suspended.name in recording.before(source)
         assert pull.name in recording.before(root)
-        assert root.inputs["spec"] == {"path": "./clusters/dev"}
+        assert root.inputs["spec"] == {"path": "./clusters/dev", "suspend": False}
 
     def test_a_pull_of_what_only_an_up_will_commit(self) -> None:
         annotations = record_flux(preview=True).one(PULL).inputs["metadata"]["annotations"]

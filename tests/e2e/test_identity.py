@@ -17,6 +17,7 @@ import yaml
 
 from fleet.cli import main
 from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.process import run
 from sandbox.build import tools
 from tests.e2e.rebuilding import rebuild, uid
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
@@ -264,6 +265,10 @@ def test_a_foreign_flux_is_refused_and_adopted(
         f"fleet:cluster.adopts: {new}"
     )
     set_key(sandbox, "prod", adopts=new)
+    (found,) = refusals(sandbox, "prod")
+    assert "that changes what it applies by spec.targetNamespace; suspend it" in found
+    command = found.rpartition(" remove that: ")[2]
+    run(["sh", "-c", command], timeout=60, env=sandbox.stacks.environment())
     sandbox.up_with_flux("prod")
     sandbox.converge()
     (root,) = (
@@ -276,6 +281,7 @@ def test_a_foreign_flux_is_refused_and_adopted(
     assert before is not None
     assert after is not None
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert sandbox.objects("prod", KUSTOMIZATIONS, "legacy") == []
     sandbox.commits()
     capsys.readouterr()
     assert main.main(["check", "--root", str(sandbox.root)]) == 0

@@ -159,6 +159,14 @@ def test_the_place_that_a_cluster_follows(
     assert found.follows == Place(url=url, branch=branch, path=path)
 
 
+def test_a_root_kustomization_that_changes_what_it_applies(kubectl: Kubectl) -> None:
+    spec = {"path": "./a", "targetNamespace": "b", "interval": "1m", "patches": []}
+    kubectl.answer(KUSTOMIZATIONS, of_specs({"flux-system": spec, "c": {"namePrefix": "d"}}))
+    found = read()
+    assert isinstance(found, Cluster)
+    assert found.changing_fields == ("patches", "targetNamespace")
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [

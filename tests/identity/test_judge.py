@@ -241,6 +241,21 @@ def test_what_the_tree_would_prune_is_no_part_of_an_adoption(checkout: Path) -> 
     assert judged(with_key(checkout, "replaces", B), here, branch()) == []
 
 
+def test_a_root_kustomization_that_changes_what_it_applies_is_not_adopted(checkout: Path) -> None:
+    cluster = dataclasses.replace(
+        OURS, follows=PROD, changing_fields=("patches", "targetNamespace")
+    )
+    assert judged(with_key(checkout, "adopts", A), cluster, branch()) == [
+        f"{LEADS}which has a root Kustomization that changes what it applies by spec.patches, "
+        "spec.targetNamespace; suspend it and remove that: kubectl --kubeconfig kubeconfig "
+        "--context k3d-dev -n flux-system patch "
+        "kustomization flux-system --type=merge "
+        """-p='{"spec":{"suspend":true,"patches":null,"targetNamespace":null}}'"""
+    ]
+    here = dataclasses.replace(OURS, changing_fields=("patches",))
+    assert judged(with_key(checkout, "replaces", B), here, branch()) == []
+
+
 def edited(text: str) -> str:
     return text.replace("kind: A", "kind: B")
 
