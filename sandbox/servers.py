@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
 import socket
 import ssl
 import sys
@@ -19,6 +18,7 @@ from fleet.process import run
 from sandbox.host.certificates import STAND_INS, Certificates, Pair
 from sandbox.host.checkout import CHECKOUT
 from sandbox.host.processes import CLEAN_ENVIRONMENT, Command, Processes
+from sandbox.host.secret_files import secret_file
 
 _USER = "sandbox"
 _CHART_HOST = "kyverno.github.io"
@@ -89,7 +89,7 @@ class GitHub:
 
     def repository_token(self, owner: str, name: str) -> str:
         """Return a token that may only clone this repository."""
-        return _secret_file(self._repository_tokens / owner / name).read_text()
+        return secret_file(self._repository_tokens / owner / name).read_text()
 
     def create_repository(self, owner: str, name: str) -> None:
         """Create an empty private repository, as a person does in the browser."""
@@ -182,7 +182,7 @@ class GitHub:
         return self.state / "tokens" / "repositories"
 
     def _token_file(self, name: str) -> Path:
-        return _secret_file(self.state / "tokens" / name)
+        return secret_file(self.state / "tokens" / name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,9 +229,3 @@ def _is_open(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _secret_file(file: Path) -> Path:
-    if not file.exists():
-        files.write(file, secrets.token_urlsafe(24).encode(), 0o600)
-    return file
