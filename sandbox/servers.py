@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
 import socket
 import ssl
 import sys
@@ -20,6 +19,7 @@ from sandbox.github.tokens import Grant, TokenFiles
 from sandbox.host.certificates import STAND_INS, Certificates, Pair
 from sandbox.host.checkout import CHECKOUT
 from sandbox.host.processes import CLEAN_ENVIRONMENT, Command, Processes
+from sandbox.host.secret_files import secret_file
 
 _USER = "sandbox"
 _CHART_HOST = "kyverno.github.io"
@@ -87,11 +87,7 @@ class GitHub:
 
     def fine_grained_token(self, name: str, grant: Grant) -> str:
         """Return the token of that name; a new one gets these rights."""
-        token = self._fine_grained.value(name)
-        if token is None:
-            token = secrets.token_urlsafe(24)
-            self._fine_grained.save(name, token, grant)
-        return token
+        return self._fine_grained.token(name, grant)
 
     def change_grant(self, name: str, grant: Grant) -> None:
         """Change the rights of a token, as a person does in the browser."""
@@ -189,10 +185,7 @@ class GitHub:
 
     @property
     def _token_file(self) -> Path:
-        file = self.state / "tokens" / "classic"
-        if not file.exists():
-            files.write(file, secrets.token_urlsafe(24).encode(), 0o600)
-        return file
+        return secret_file(self.state / "tokens" / "classic")
 
 
 @dataclass(frozen=True, kw_only=True)

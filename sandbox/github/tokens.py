@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hmac
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleet import files
+from sandbox.host.lock import locked
 
 ANY = "*"
 # "write" includes "read", as on GitHub.
@@ -68,10 +70,16 @@ class TokenFiles:
                 found = Grant(**content)
         return found
 
-    def value(self, name: str) -> str | None:
-        """Return the token of a file, or None when there is no such file."""
+    def token(self, name: str, grant: Grant) -> str:
+        """Return the token of a file. A new file gets these rights.
+
+        The runs of several stacks ask at the same time, and all of them get the same token.
+        """
         file = self.file(name)
-        value: str | None = json.loads(file.read_text())["token"] if file.exists() else None
+        with locked(file.with_name(f"{file.name}.lock")):
+            if not file.exists():
+                self.save(name, secrets.token_urlsafe(24), grant)
+        value: str = json.loads(file.read_text())["token"]
         return value
 
     def save(self, name: str, token: str, grant: Grant) -> None:

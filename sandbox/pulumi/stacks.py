@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from sandbox.build.parts import program
 from sandbox.host.certificates import Certificates
 from sandbox.host.checkout import CHECKOUT
 from sandbox.host.processes import CLEAN_ENVIRONMENT
+from sandbox.host.secret_files import secret_file
 from sandbox.pulumi import language_host
 from sandbox.sandbox_error import SandboxError
 
@@ -196,7 +196,4 @@ class Stacks:
         return home
 
     def _passphrase_file(self) -> Path:
-        file = self._folder / "passphrase"
-        if not file.exists():
-            files.write(file, secrets.token_urlsafe(24).encode(), 0o600)
-        return file
+        return secret_file(self._folder / "passphrase")
