@@ -14,7 +14,7 @@ from fleet.config.models import Stack
 from fleet.errors import CommandError, FleetError
 from fleet.kube import artifact
 from fleet.kube.fields import mapping_at
-from fleet.render import flux, moves, tree
+from fleet.render import flux, moves
 from fleet.render.moves import Delivery
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -28,15 +28,15 @@ class FormerTrees:
         self._commit = commit
         self._repository: Repository = build.pack(commit, copy)
 
-    def objects(self, stack: Stack, repository: Repository) -> list[BuiltObject]:
+    def objects(self, stack: Stack, cluster: ClusterBuild) -> list[BuiltObject]:
         """Return all objects of a stack's tree that can be built.
 
-        There are none if tree and definitions are those that `repository` has, or the tree is new.
+        There are none if tree and definitions are those of `cluster`, or the tree is new.
         """
         files = self._files(stack)
-        rendered = tree.render(stack, None)
-        is_same = all(files.get(path) == text for path, text in rendered.items())
-        if not files or (is_same and _texts(self._repository.copy) == _texts(repository.copy)):
+        is_same = all(files.get(path) == text for path, text in cluster.tree.items())
+        definitions = _texts(cluster.repository.copy)
+        if not files or (is_same and _texts(self._repository.copy) == definitions):
             return []
         return build.build_tree(self._repository, stack.path, files).objects
 
@@ -62,14 +62,12 @@ def former_trees(root: Path, commit: str | None, folder: Path) -> FormerTrees | 
 
 
 def findings_of_all(
-    former: FormerTrees | None,
-    repository: Repository,
-    builds: Iterable[tuple[Stack, ClusterBuild]],
+    former: FormerTrees | None, builds: Iterable[tuple[Stack, ClusterBuild]]
 ) -> Iterator[Finding]:
     """Apply the rule to all clusters that can be built."""
     for stack, cluster in builds:
         if former is not None and cluster.is_complete:
-            yield from findings(former.objects(stack, repository), cluster.objects)
+            yield from findings(former.objects(stack, cluster), cluster.objects)
 
 
 def findings(former: Iterable[BuiltObject], objects: Iterable[BuiltObject]) -> Iterator[Finding]:

@@ -73,7 +73,7 @@ def check_stacks(
         report.findings += _cluster_findings(repository, builds, known_crds)
         progress("comparing with the trees that are committed")
         former = moved_objects.former_trees(root, options.since, Path(folder) / "former")
-        report.findings += moved_objects.findings_of_all(former, repository, builds)
+        report.findings += moved_objects.findings_of_all(former, builds)
         if options.clones is not None:
             progress("building the tenants' folders")
             tenants = tenant_findings.check_tenants(options.clones, [stack for stack, _ in stacks])

@@ -11,7 +11,7 @@ from fleet.check.run import Options, check_stacks
 from fleet.config import load
 from fleet.errors import FleetError
 from fleet.process import run as run_program
-from fleet.render import tree
+from fleet.render import definition_build, rendered_cluster, tree
 from tests.check.support import APPS, INFRA, flux_kustomization
 from tests.support import (
     INSTALL_MANIFESTS,
@@ -51,7 +51,10 @@ def git(root: Path, *args: str) -> None:
 def commit(root: Path, files: Mapping[str, str]) -> None:
     """Commit files and the tree of dev, as a person and `pulumi up` do."""
     write(root, files)
-    write(root, tree.render(load.stack(root, "dev"), INSTALL_MANIFESTS))
+    stack = load.stack(root, "dev")
+    with definition_build.reader(root) as definitions:
+        rendered = rendered_cluster.render(definitions, stack)
+    write(root, tree.render(stack, INSTALL_MANIFESTS, rendered))
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--allow-empty", "--message", "a change")
 
@@ -107,6 +110,15 @@ def test_a_move_that_is_committed_is_found_since_another_commit(root: Path) -> N
     commit(root, {})
     assert check(root) == []
     assert check(root, since="before") == [f"{APPS}: Namespace team: {MOVED}"]
+
+
+def test_a_namespace_that_moves_in_a_rendered_cluster(root: Path) -> None:
+    rendered = "  fleet:definitions: rendered\n"
+    commit(root, {"Pulumi.dev.yaml": TEAM + rendered})
+    assert check(root) == []
+    beside_its_app(root)
+    write(root, {"Pulumi.dev.yaml": BESIDE + rendered})
+    assert check(root) == [f"{APPS}: Namespace team: {MOVED}"]
 
 
 def test_a_commit_that_does_not_exist(root: Path) -> None:
