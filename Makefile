@@ -34,7 +34,7 @@ test: $(VENV)/installed ## run all tests, on sandboxes of their own
 
 test-long: $(VENV)/installed ## run the tests that take too long for `make test`
 	@$(BIN)/python -m sandbox tools --tests
-	$(BIN)/python -m pytest -m long -n $(TEST_WORKERS)
+	$(BIN)/python -m pytest -m long -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-unit: check-tools ## run the quick tests, which need no sandbox
 	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto -m "not slow and not long"

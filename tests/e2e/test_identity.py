@@ -23,6 +23,7 @@ from tests.e2e.rebuilding import rebuild, uid
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
 from tests.e2e.support import eventually
 
+pytestmark = pytest.mark.long
 CLUSTERS = ["dev", "prod"]
 SPOKE = True
 LEFT_OUT = "kyverno"

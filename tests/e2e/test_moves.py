@@ -13,6 +13,7 @@ from tests.e2e.support import eventually, kill_tree
 from tests.support import config_map, definition, manifest, namespace
 
 CLUSTER = "dev"
+pytestmark = pytest.mark.long
 CLUSTERS = [CLUSTER]
 CLAIM = {
     "apiVersion": "v1",

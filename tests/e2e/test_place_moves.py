@@ -19,6 +19,7 @@ from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, kill_tree
 from tests.support import kustomization
 
+pytestmark = pytest.mark.long
 CLUSTERS = ["dev"]
 ENGINE = "pulumi"
 VICTIMS = (ENGINE, "pulumi-resource-github", "pulumi-resource-kubernetes")
@@ -275,7 +276,6 @@ def test_to_another_stack_name_and_back(moves: Moves) -> None:
     moves.expect_no_duplicates(start)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("part", "first_victim"), [("branch", 0), ("branch", 1), ("stack", 2)])
 def test_a_move_that_is_killed_at_each_step(moves: Moves, part: str, first_victim: int) -> None:
     """After each kill, one more `up` completes what the killed one had to do."""
@@ -309,7 +309,6 @@ def test_a_move_that_is_killed_at_each_step(moves: Moves, part: str, first_victi
     moves.expect_no_duplicates(start)
 
 
-@pytest.mark.long
 def test_to_another_repository(moves: Moves) -> None:
     """Another repository is refused; the way on forgets the state and adopts the cluster."""
     sandbox, before = moves.sandbox, moves.running()

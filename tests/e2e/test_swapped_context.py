@@ -13,6 +13,7 @@ from components.cluster_connection import DESTROY_HOOK
 from tests.e2e.rebuilding import uid
 from tests.e2e.sandbox import Sandbox, Tenant
 
+pytestmark = pytest.mark.long
 CLUSTERS = ["dev", "prod"]
 YES = ("--yes", "--skip-preview", "--color", "never")
 DESTROY = ("destroy", *YES, "--ignore-protect")
