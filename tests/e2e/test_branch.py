@@ -21,6 +21,8 @@ CONFIG_MAP = manifest("v1", "ConfigMap", "greeting", "team-x", "data: {text: hel
 def test_an_app_that_was_not_pushed_is_refused(sandbox: Sandbox) -> None:
     """Nothing is written until it is pushed; then the same command goes on."""
     git = sandbox.platform_repository.git
+    # The first refresh takes annotations of Pulumi's own out of the state's inputs.
+    assert sandbox.stacks.up([CLUSTER])[0].unchanged
     sandbox.platform_repository.pull()
     write(sandbox.root, definition(APP, CONFIG_MAP))
     git("add", "--all")
