@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,8 +193,9 @@ def test_a_key_that_does_not_work_replaces_none(sandbox: Sandbox, ledger: None) 
 def test_a_new_seed_replaces_every_key_of_its_stack(sandbox: Sandbox, ledger: None) -> None:
     """A stolen seed is worth nothing after one `up`; the other stack keeps its key."""
     before = _keys(sandbox)
+    seed = base64.b64encode(secrets.token_bytes(32)).decode()
     sandbox.stacks.run_pulumi(
-        "config", "set", "--secret", "--stack", "dev", "fleet:deployKeySeed", stdin="another seed"
+        "config", "set", "--secret", "--stack", "dev", "fleet:deployKeySeed", stdin=seed
     )
     sandbox.up("dev")
     after = _keys(sandbox)
