@@ -5,6 +5,7 @@ Several stacks run at the same time, as they do in several pipelines.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -79,9 +80,12 @@ class Running:
             for index, line in enumerate(lines)
             if "error:" in line and "update failed" not in line
         ]
-        # The first line of a provider's error only counts the errors; the second names one.
-        last = lines[starts[-1] :][:2] if starts else lines[-3:]
-        return " ".join(line.strip() for line in last)
+        if not starts:
+            return " ".join(line.strip() for line in lines[-3:])
+        # The first line of a provider's error only counts the errors; those below name them.
+        shown, below = lines[starts[-1] :][:2], lines[starts[-1] :][2:]
+        named = itertools.takewhile(lambda line: line.strip().startswith("*"), below)
+        return " ".join(line.strip() for line in (*shown, *named))
 
 
 @dataclass(frozen=True, kw_only=True)
