@@ -30,3 +30,8 @@ def download(sha256: str) -> Path:
 def schemas(key: str) -> Path:
     """Return the folder of the JSON Schemas that were made from the inputs with this key."""
     return directory() / "json-schemas" / key
+
+
+def build(key: str) -> Path:
+    """Return the file with the result of the build that has this key."""
+    return directory() / "builds" / key[:2] / f"{key}.json"

@@ -90,13 +90,9 @@ class ClusterBuild:
             self.findings.append(Finding(file=step.path, object="", problem=problem))
 
     def _build_all(self, steps: Iterable[_Step]) -> list[BuiltObject]:
-        """Build paths, those at the same time that leave the copy as it is."""
-        alone: list[_Step] = []
-        together: list[_Step] = []
-        for step in steps:
-            (alone if self._changes_files(step) else together).append(step)
+        """Build paths at the same time."""
         with ThreadPoolExecutor(max_workers=4) as pool:
-            builds = [*pool.map(self._build, together), *map(self._build, alone)]
+            builds = [*pool.map(self._build, steps)]
         objects = [built for build in builds for built in build.objects]
         self.objects.extend(objects)
         self.findings.extend(found for build in builds for found in build.findings)
@@ -113,18 +109,12 @@ class ClusterBuild:
             left_out=TREES,
         )
 
-    def _changes_files(self, step: _Step) -> bool:
-        try:
-            return flux_build.changes_files(self._folder(step), step.spec)
-        except CommandError:
-            return False  # the build finds the same problem
-
     def _build(self, step: _Step) -> Build:
         folder = self._folder(step)
         if problems := flux_build.reference_problems(folder, step.spec):
             return Build([], [_reference_finding(*problem) for problem in problems])
         try:
-            manifests = flux_build.manifests(folder, step.spec)
+            manifests = flux_build.build(folder, step.spec).manifests
             values = variables.values(step.spec, step.namespace, self.objects)
             objects = [
                 BuiltObject(

@@ -49,7 +49,7 @@ def _build(cloned: ArtifactFolder, namespace: str) -> Build:
     content = flux_build.kustomization(cloned.folder)
     configured = content.pop("namespace", None)
     try:
-        objects = _objects(cloned, flux_build.manifests_of(cloned, content))
+        objects = _objects(cloned, flux_build.build_with(cloned, content).manifests)
     except LimitError:
         raise
     except CommandError:
@@ -58,7 +58,7 @@ def _build(cloned: ArtifactFolder, namespace: str) -> Build:
     if clashes := [*_name_clashes(objects)]:
         # kustomize refuses them as well, but prints all content, also of Secrets.
         return Build([], findings + clashes)
-    manifests = flux_build.manifests(cloned, {"targetNamespace": namespace})
+    manifests = flux_build.build(cloned, {"targetNamespace": namespace}).manifests
     return Build(_objects(cloned, manifests), findings)
 
 

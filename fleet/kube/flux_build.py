@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fleet.errors import CommandError
-from fleet.kube import kustomize, references, yaml_writer
+from fleet.kube import builds, references, yaml_writer
 from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.builds import Built, Inputs
 from fleet.kube.fields import Fields, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kustomization_file
-from fleet.kube.manifest import Manifest
 from fleet.kube.references import ReferenceProblem
 from fleet.kube.yaml_reader import Loader
 
@@ -33,45 +33,55 @@ def reference_problems(built: ArtifactFolder, spec: Fields) -> list[ReferencePro
     return sorted(set(references.problems(built, components(built, spec))))
 
 
-def changes_files(built: ArtifactFolder, spec: Fields) -> bool:
-    """Tell whether Flux adds or changes the kustomization of a folder before it builds it."""
+def build(built: ArtifactFolder, spec: Fields) -> Built:
+    """Return what Flux builds from a folder for a Kustomization with `spec`.
+
+    The build follows all references, so `reference_problems` must have found none. Raises
+    CommandError.
+    """
+    named = components(built, spec)
+    content = with_flux_fields(kustomization(built.folder), spec, named)
     file = kustomization_file(built.folder)
-    return file is None or _read(file) != _kustomization_for(built, spec)
+    if file and _read(file) == content:
+        return base(built)
+    return _build(built, named, content)
 
 
-def manifests(built: ArtifactFolder, spec: Fields) -> list[Manifest]:
-    """Return the objects that Flux builds from a folder for a Kustomization with `spec`.
-
-    Raises CommandError.
-    """
-    return kustomize.manifests(text(built, spec))
-
-
-def manifests_of(built: ArtifactFolder, content: Mapping[str, Any]) -> list[Manifest]:
+def build_with(built: ArtifactFolder, content: Mapping[str, Any]) -> Built:
     """Return what kustomize builds from a folder whose kustomization has `content` instead."""
-    return kustomize.manifests(_text_of(built, content))
+    return _build(built, (), content)
 
 
-def text(built: ArtifactFolder, spec: Fields) -> str:
-    """Return the text that Flux builds from a folder for a Kustomization with `spec`.
+def base(built: ArtifactFolder) -> Built:
+    """Return what kustomize builds from a folder that another kustomization lists.
 
-    The build follows all references, so `reference_problems` must have found none. The files of
-    the copy are the same afterwards. Raises CommandError.
+    The build follows all references, so `reference_problems` must have found none. Raises
+    CommandError.
     """
-    if changes_files(built, spec):
-        return _text_of(built, _kustomization_for(built, spec))
-    return base(built)
+    return builds.build(_inputs(built, ()))
 
 
-def _text_of(built: ArtifactFolder, content: Mapping[str, Any]) -> str:
+def _build(built: ArtifactFolder, named: Sequence[str], content: Mapping[str, Any]) -> Built:
     file = kustomization_file(built.folder) or built.folder / KUSTOMIZATION_FILES[0]
     try:
         written = yaml_writer.untrusted_to_yaml(content).encode()
     except UnicodeEncodeError:
         raise CommandError("the name of a file is not UTF-8; rename it") from None
-    with _restored(file):
-        file.write_bytes(written)
-        return base(built)
+    found = _inputs(built, named)
+    files = {**found.files, file.relative_to(built.copy).as_posix(): written}
+    return builds.build(dataclasses.replace(found, files=files))
+
+
+def _inputs(built: ArtifactFolder, named: Sequence[str]) -> Inputs:
+    """Return all that a build of a folder reads, with components that Flux adds."""
+    paths = {
+        path: path.relative_to(built.copy).as_posix() for path in references.inputs(built, named)
+    }
+    return Inputs(
+        path=built.folder.relative_to(built.copy).as_posix(),
+        files={name: path.read_bytes() for path, name in paths.items() if path.is_file()},
+        folders=frozenset(name for path, name in paths.items() if path.is_dir()),
+    )
 
 
 def kustomization(folder: Path) -> dict[str, Any]:
@@ -87,22 +97,6 @@ def kustomization(folder: Path) -> dict[str, Any]:
 def _read(file: Path) -> dict[str, Any]:
     content = references.read_kustomization(file, Loader)
     return {_KEYS.get(key.casefold(), key): value for key, value in content.items()}
-
-
-def base(built: ArtifactFolder) -> str:
-    """Return the text that kustomize builds from a folder that another kustomization lists.
-
-    The build follows all references, so `reference_problems` must have found none. Raises
-    CommandError.
-    """
-    # Flux allows references to all of the repository; `reference_problems` has found any other.
-    options = ("--load-restrictor", "LoadRestrictionsNone")
-    path = built.folder.relative_to(built.copy).as_posix()
-    return kustomize.build(built.copy, path, *options)
-
-
-def _kustomization_for(built: ArtifactFolder, spec: Fields) -> dict[str, Any]:
-    return with_flux_fields(kustomization(built.folder), spec, components(built, spec))
 
 
 def with_flux_fields(
@@ -134,16 +128,3 @@ def components(built: ArtifactFolder, spec: Fields) -> list[str]:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-@contextmanager
-def _restored(file: Path) -> Iterator[None]:
-    """Restore a file at the end, or remove it if it does not exist yet."""
-    content = file.read_bytes() if file.exists() else None
-    try:
-        yield
-    finally:
-        if content is None:
-            file.unlink(missing_ok=True)
-        else:
-            file.write_bytes(content)

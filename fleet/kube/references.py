@@ -106,6 +106,30 @@ def problems(built: ArtifactFolder, components: Iterable[str] = ()) -> Iterator[
             yield from _problems_of(built, found)
 
 
+def inputs(built: ArtifactFolder, components: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield each file and folder of the copy that the build reads, maybe more than once.
+
+    The references of the build must have no problems.
+    """
+    yield from _files_of(built.folder)
+    for found in _walk(built, components):
+        if isinstance(found, ReferenceProblem):
+            continue
+        is_content = _is_content(found)
+        if not is_content:
+            yield found.target
+        if found.key in _PLUGIN_LISTS:
+            configuration = found.text if is_content else found.target
+            yield from (inner.target for inner in _inner_references(found, configuration))
+        elif not is_content and found.target.is_dir():
+            yield from _files_of(found.target)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    file = kustomization_file(folder)
+    return [folder, file] if file else [folder]
+
+
 def encrypted_inputs(
     built: ArtifactFolder, components: Iterable[str] = ()
 ) -> Iterator[ReferenceProblem]:
@@ -198,26 +222,41 @@ def _configuration_problems(
     if isinstance(configuration, Path):
         name += f": {configuration.relative_to(built.copy).as_posix()}"
     try:
-        text = configuration.read_bytes() if isinstance(configuration, Path) else configuration
-        documents = yaml_reader.documents(text, yaml_reader.Texts)
+        documents = _configurations(configuration)
     except ValueError as error:
         yield ReferenceProblem(reference.source, name, f"{_UNCHECKED}: {error}")
         return
     for document in documents:
-        if document is None:
-            continue
         kind = document.get("kind") if isinstance(document, dict) else None
         if kind not in _PLUGIN_KINDS:
             refusal = f"kind {kind} is not a built-in plugin of kustomize; remove it"
             yield ReferenceProblem(reference.source, name, f"{_UNCHECKED}: {refusal}")
             continue
-        lists = [v for key, v in document.items() if str(key).casefold() == "replacements"]
-        for part in (document, *(item for found in lists for item in mappings_in(found))):
-            for key, file in _named_files(part):
-                inner = dataclasses.replace(reference, key=key, text=file)
-                if problem := _problem(built, inner):
-                    inside = f"{reference.key}: {key}: {file}"
-                    yield ReferenceProblem(reference.source, inside, problem)
+        for inner in _references_in(reference, document):
+            if problem := _problem(built, inner):
+                inside = f"{reference.key}: {inner.key}: {inner.text}"
+                yield ReferenceProblem(reference.source, inside, problem)
+
+
+def _configurations(configuration: Path | str) -> list[Any]:
+    """Return the configurations of plugins in a file or a text. Raises ValueError."""
+    text = configuration.read_bytes() if isinstance(configuration, Path) else configuration
+    found = yaml_reader.documents(text, yaml_reader.Texts)
+    return [document for document in found if document is not None]
+
+
+def _inner_references(reference: _Reference, configuration: Path | str) -> Iterator[_Reference]:
+    """Yield the references in configurations of plugins that have no problems."""
+    for document in _configurations(configuration):
+        yield from _references_in(reference, document)
+
+
+def _references_in(reference: _Reference, document: Fields) -> Iterator[_Reference]:
+    """Yield the references in the configuration of a plugin."""
+    lists = [value for key, value in document.items() if str(key).casefold() == "replacements"]
+    for part in (document, *(item for found in lists for item in mappings_in(found))):
+        for key, file in _named_files(part):
+            yield dataclasses.replace(reference, key=key, text=file)
 
 
 def _is_content(reference: _Reference) -> bool:

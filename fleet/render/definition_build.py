@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fleet.config.definitions import SHARED_FOLDERS
 from fleet.errors import CommandError, ConfigError
-from fleet.kube import artifact, flux_build, kustomize, references
+from fleet.kube import artifact, flux_build, references
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.fields import Fields
 from fleet.kube.manifest import ObjectId, object_id
@@ -64,8 +64,10 @@ class Definitions:
             inputs = {} if components is None else {"components": list(components)}
             _refuse_references(folder, inputs)
             try:
-                text = flux_build.base(folder) if spec is None else flux_build.text(folder, inputs)
-                self._built[key] = rendered.documents(text, kustomize.manifests(text))
+                built = (
+                    flux_build.base(folder) if spec is None else flux_build.build(folder, inputs)
+                )
+                self._built[key] = rendered.documents(built.text, built.manifests)
             except CommandError as error:
                 raise ConfigError([f"{source}: does not build: {error}"]) from None
         return self._built[key]

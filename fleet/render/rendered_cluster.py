@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
-from fleet.kube import flux_build, kustomize
+from fleet.kube import flux_build
 from fleet.kube.fields import Fields
 from fleet.kube.manifest import Manifest, object_id
 from fleet.kube.yaml_writer import to_yaml
@@ -160,7 +160,7 @@ class _Rendering:
         try:
             expected = flux_build.base(self.definitions.folder(referenced))
             found = flux_build.base(self.definitions.folder(path))
-            self._compare(path, kustomize.manifests(expected), kustomize.manifests(found))
+            self._compare(path, expected.manifests, found.manifests)
         except CommandError as error:
             self.problems.append(f"{path}: does not build: {error}")
 
@@ -168,9 +168,9 @@ class _Rendering:
         """Compare what Flux builds from a definition and from the rendered files."""
         rest = rendered.spec_without_components(nested.spec)
         try:
-            expected = flux_build.manifests(self.definitions.folder(nested.source), nested.spec)
-            found = flux_build.manifests(self.definitions.folder(nested.path), rest)
-            self._compare(nested.source, expected, found)
+            expected = flux_build.build(self.definitions.folder(nested.source), nested.spec)
+            found = flux_build.build(self.definitions.folder(nested.path), rest)
+            self._compare(nested.source, expected.manifests, found.manifests)
         except CommandError as error:
             self.problems.append(f"{nested.source}: does not build: {error}")
 

@@ -101,7 +101,7 @@ def _problems(place: Path, spec: Mapping[str, Any]) -> list[ReferenceProblem]:
     if problems := flux_build.reference_problems(folder, spec):
         return problems
     try:
-        flux_build.manifests(folder, spec)
+        flux_build.build(folder, spec)
     except CommandError as error:
         assert "\n" not in str(error)
     return []
