@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.check.build import build_cluster
 from fleet.check.tenant_findings import check_tenants
 from fleet.config.definitions import SHARED_FOLDERS
 from fleet.config.models import Stack
+from fleet.inventory.build import build_cluster
 from fleet.kube import namespaces
 from fleet.render import flux
 from sandbox.kubernetes.cluster import Cluster

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fleet.check import flux_rules
-from fleet.check.built_object import BuiltObject
 from fleet.check.durations import too_long_durations
-from fleet.check.findings import Finding
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import namespaces
 from fleet.kube.fields import mapping_at
 from fleet.render import place_moves, stages

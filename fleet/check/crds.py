@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fleet.check import json_schemas
-from fleet.check.built_object import BuiltObject
+from fleet.inventory.built_object import BuiltObject
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 
 _PART = re.compile(r"([0-9]+)(\.[0-9]+)?(ms|s|m|h)")
 _DURATION = re.compile(rf"({_PART.pattern})+")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import namespaces
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.render import flux

@@ -6,12 +6,12 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fleet.check import build
-from fleet.check.build import ClusterBuild, Repository
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
 from fleet.config.models import Stack
 from fleet.errors import CommandError, FleetError
+from fleet.inventory import build
+from fleet.inventory.build import ClusterBuild, Repository
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import artifact
 from fleet.kube.fields import mapping_at
 from fleet.render import flux, moves

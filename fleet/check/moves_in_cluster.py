@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from fleet.check import build, moved_objects
+from fleet.check import moved_objects
 from fleet.config.models import Stack
 from fleet.identity.inventories import Inventories
+from fleet.inventory import build
 
 
 def problems(root: Path, stack: Stack, inventories: Inventories) -> list[str]:

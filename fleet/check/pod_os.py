@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.check.findings import Finding
 from fleet.check.pods import Pods
+from fleet.inventory.finding import Finding
 from fleet.kube.fields import mapping_at, mappings_in, values_at
 
 # These paths hold for the pod and for each container.

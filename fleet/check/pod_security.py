@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fleet.check.findings import Finding
 from fleet.check.pods import Pods
+from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at, mappings_in, values_at
 
 # The values that are allowed at a path, as `values_at` takes it. An absent value is allowed too.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 
 # The path of the pod template in each kind that makes pods, by API group and kind.

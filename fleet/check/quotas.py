@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
 from fleet.check.pods import Pods
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at, mappings_in, values_at
 from fleet.kube.manifest import Manifest
 from fleet.kube.quantity import parse

@@ -14,7 +14,6 @@ from pathlib import Path
 from fleet.check import (
     accepted,
     behind,
-    build,
     cluster_rules,
     crds,
     finished_moves,
@@ -24,11 +23,13 @@ from fleet.check import (
     tenant_findings,
     used_decisions,
 )
-from fleet.check.build import ClusterBuild, Repository
-from fleet.check.findings import Finding, Report
+from fleet.check.findings import Report
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
+from fleet.inventory import build
+from fleet.inventory.build import ClusterBuild, Repository
+from fleet.inventory.finding import Finding
 from fleet.kube.manifest import Manifest
 from fleet.render import rendered_moves
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from fleet import process
 from fleet.check import json_schemas
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
 from fleet.check.json_schemas import are_names
 from fleet.errors import CommandError, FleetError
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import kustomize
 
 # kubeconform replaces the names in braces to find the schema of a kind.

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from fleet.check import crds, json_schemas
-from fleet.check.built_object import BuiltObject
 from fleet.check.json_schemas import NAMESPACED
+from fleet.inventory.built_object import BuiltObject
 from fleet.kube.manifest import Manifest
 
 

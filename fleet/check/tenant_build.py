@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fleet.check.built_object import Build, BuiltObject
-from fleet.check.findings import Finding
 from fleet.errors import CommandError, LimitError
+from fleet.inventory.built_object import Build, BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import flux_build
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization_file

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from fleet.check.built_object import BuiltObject
 from fleet.config.tenant import Tenant
 from fleet.config.tenant_models import ExtraKinds
+from fleet.inventory.built_object import BuiltObject
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest
 from fleet.render import tenant_manifests

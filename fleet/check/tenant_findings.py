@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from fleet.check import pod_os, pod_security, quotas
-from fleet.check.built_object import Build, BuiltObject
-from fleet.check.findings import Finding
 from fleet.check.pods import Pods, pods_of
 from fleet.check.tenant_build import build_folder
 from fleet.check.tenant_fence import Fence, fence
 from fleet.config.models import Stack
 from fleet.config.tenant import tenants_of
 from fleet.errors import CommandError
+from fleet.inventory.built_object import Build, BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import artifact
 from fleet.kube.artifact import ArtifactFolder
 

@@ -7,11 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from fleet.check.findings import Finding, Report
+from fleet.check.findings import Report
 from fleet.check.run import Options, check_stacks
 from fleet.cli import install_manifests, options, progress
 from fleet.config import load
 from fleet.errors import FleetError
+from fleet.inventory.finding import Finding
 
 
 def register(commands: options.Commands) -> None:

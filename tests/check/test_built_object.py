@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from fleet.check import schemas
-from fleet.check.built_object import BuiltObject, plural
 from fleet.config import load
+from fleet.inventory.built_object import BuiltObject, plural
 from fleet.render import flux_release
 from tests.support import REPOSITORY
 

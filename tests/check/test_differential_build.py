@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fleet.check.built_object import Build
 from fleet.check.tenant_build import build_folder
+from fleet.inventory.built_object import Build
 from fleet.kube.artifact import ArtifactFolder
 from tests.check.peers import answers
 from tests.check.random_repository import FOLDER, random_files

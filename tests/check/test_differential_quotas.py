@@ -10,9 +10,9 @@ from typing import Any, get_args
 import pytest
 
 from fleet.check import quotas
-from fleet.check.built_object import BuiltObject
 from fleet.check.pods import pods_of
 from fleet.config.tenant_models import QuotaName
+from fleet.inventory.built_object import BuiltObject
 from fleet.kube.quantity import parse
 from tests.check.peers import answers
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fleet.check.findings import Finding, Report
+from fleet.check.findings import Report
+from fleet.inventory.finding import Finding
 
 FINDING = Finding(file="clusters/dev", object="ConfigMap a", problem="is wrong")
 

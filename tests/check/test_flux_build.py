@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.check.build import build_cluster
-from fleet.check.built_object import BuiltObject
 from fleet.config import load
+from fleet.inventory.build import build_cluster
+from fleet.inventory.built_object import BuiltObject
 from tests.check.support import APPS, check, flux_kustomization
 from tests.support import config_map, definition, kustomization, manifest, stack_file, write
 

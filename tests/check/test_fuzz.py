@@ -11,13 +11,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.check import cluster_rules, variables
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
+from fleet.check import cluster_rules
 from fleet.check.scopes import Scopes
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import CommandError
+from fleet.inventory import variables
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import artifact, flux_build
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.references import ReferenceProblem

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.check import pod_security
-from fleet.check.built_object import BuiltObject
 from fleet.check.pods import Pods
+from fleet.inventory.built_object import BuiltObject
 
 MODEST: dict[str, Any] = {
     "metadata": {},

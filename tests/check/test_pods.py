@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fleet.check.built_object import BuiltObject
 from fleet.check.pods import Pods, pods_of
+from fleet.inventory.built_object import BuiltObject
 
 TEMPLATE = {"spec": {"containers": [{"name": "a"}]}}
 

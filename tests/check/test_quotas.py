@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pytest
 
 from fleet.check import quotas
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
 from fleet.check.pods import Pods, pods_of
 from fleet.config.tenant_models import QuotaName
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube.quantity import parse
 
 RANGE: dict[str, Any] = {

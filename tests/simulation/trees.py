@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fleet.check import build, cluster_rules, crds, json_schemas, schemas
-from fleet.check.build import Repository
-from fleet.check.built_object import BuiltObject
-from fleet.check.findings import Finding
+from fleet.check import cluster_rules, crds, json_schemas, schemas
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
+from fleet.inventory import build
+from fleet.inventory.build import Repository
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
 
 Build = Callable[..., str]
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fleet.check.built_object import BuiltObject
 from fleet.errors import CommandError
+from fleet.inventory.built_object import BuiltObject
 from fleet.kube import yaml_reader
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.manifest import Manifest

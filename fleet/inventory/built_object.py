@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleet.check.findings import Finding
+from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest, object_id
 

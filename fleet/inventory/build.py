@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet.check import variables
-from fleet.check.built_object import Build, BuiltObject
-from fleet.check.findings import Finding
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
+from fleet.inventory import variables
+from fleet.inventory.built_object import Build, BuiltObject
+from fleet.inventory.finding import Finding
 from fleet.kube import artifact, flux_build
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.fields import Fields, mapping_at

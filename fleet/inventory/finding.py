@@ -1,0 +1,34 @@
+"""A problem in a file, or in an object that is built from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Finding:
+    """One problem: the file or folder, the object in it (may be empty), the problem with a remedy.
+
+    Every rule of `fleet check` reports its problems as findings.
+    """
+
+    file: str
+    object: str
+    problem: str
+
+    @classmethod
+    def of_line(cls, line: str) -> Finding:
+        """Return the finding of an error, one line, which starts with a file or a program."""
+        file, colon, text = line.partition(": ")
+        return cls(file=file if colon else "", object="", problem=text if colon else line)
+
+    def __str__(self) -> str:
+        text = f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
+        # Names come from the files that are checked, and a finding is always one line.
+        return "".join(
+            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _one_line(text)
+        )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
