@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from fleet import cache
 from fleet.cli import main
 from tests.support import FILES, Ended, Run, write
 
@@ -54,6 +55,12 @@ def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return the path of a cache folder that does not exist yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "fleet"
+
+
+@pytest.fixture
+def no_builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Start without the results of earlier builds, so that kustomize runs."""
+    monkeypatch.setattr(cache, "build", lambda key: tmp_path / "builds" / key)
 
 
 @pytest.fixture

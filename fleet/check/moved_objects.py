@@ -14,7 +14,7 @@ from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
 from fleet.kube import artifact
 from fleet.kube.fields import mapping_at
-from fleet.render import flux, moves
+from fleet.render import flux, header, layout, moves
 from fleet.render.moves import Delivery
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -34,7 +34,10 @@ class FormerTrees:
         There are none if tree and definitions are those of `cluster`, or the tree is new.
         """
         files = self._files(stack)
-        is_same = all(files.get(path) == text for path, text in cluster.tree.items())
+        components = header.body(files.get(f"{stack.path}/{layout.COMPONENTS_FILE}", ""))
+        is_same = cluster.components in (None, components) and all(
+            files.get(path) == text for path, text in cluster.files.items()
+        )
         definitions = _texts(cluster.repository.copy)
         if not files or (is_same and _texts(self._repository.copy) == definitions):
             return []

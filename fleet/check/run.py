@@ -102,11 +102,11 @@ def _compare_rendered_trees(
 ) -> None:
     """Add to the report what differs between the rendered trees of a checkout and new ones."""
     for stack, cluster in builds:
-        if stack.is_rendered and cluster.tree:
+        if stack.is_rendered and cluster.files:
             committed = behind.read_tree(root, stack)
-            if found := behind.line(stack, committed, cluster.tree):
+            if found := behind.line(stack, committed, cluster.files):
                 report.behind.append(found)
-            moves = rendered_moves.problems(stack, committed, cluster.tree)
+            moves = rendered_moves.problems(stack, committed, cluster.files)
             report.findings += [Finding.of_line(line) for line in moves]
 
 

@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
 from fleet.inventory import variables
 from fleet.inventory.built_object import Build, BuiltObject
+from fleet.inventory.entries import Entries
 from fleet.inventory.finding import Finding
+from fleet.inventory.lists import Lists
 from fleet.kube import artifact, flux_build
-from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.fields import Fields, mapping_at
+from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import flux, flux_paths, layout, rendered_cluster, tree
+from fleet.kube.references import ReferenceProblem
+from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree
 from fleet.render.definition_build import TREES, Definitions
 
 # A Kustomization that builds itself with other variables each time would never end.
 _MAX_DEPTH = 10
-# These fields of a Flux Kustomization decide what it builds from a path.
-_BUILD_FIELDS = (
+# With these fields Flux changes the kustomization of a path before it builds it.
+_CHANGING_FIELDS = (
     "targetNamespace", "namePrefix", "nameSuffix", "patches", "images", "components",
-    "ignoreMissingComponents", "buildMetadata", "postBuild", "decryption",
+    "ignoreMissingComponents", "buildMetadata",
 )  # fmt: skip
+# These fields of a Flux Kustomization decide what it builds from a path.
+_BUILD_FIELDS = (*_CHANGING_FIELDS, "postBuild", "decryption")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +44,15 @@ class Repository:
     root: Path
     copy: Path
     definitions: Definitions
+    entries: Entries
 
 
 def pack(root: Path, copy: Path) -> Repository:
     """Copy the files of a checkout that Flux fetches for every cluster to the new folder `copy`."""
     artifact.pack(root, copy, left_out=TREES)
     definitions = Definitions(root=root, copy=copy.with_name(f"{copy.name}-definitions"))
-    return Repository(root=root, copy=copy.resolve(), definitions=definitions)
+    entries = Entries(root=root, copy=copy.resolve())
+    return Repository(root=root, copy=copy.resolve(), definitions=definitions, entries=entries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +75,25 @@ class _Step:
 class ClusterBuild:
     """The build of one cluster. It is complete if each of its paths builds.
 
-    `tree` is the cluster's tree, empty if its definitions cannot be rendered.
+    `files` is the cluster's tree without Flux's install manifests, empty if its definitions cannot
+    be rendered. `components` are these, None if they are missing.
     """
 
     repository: Repository
-    tree: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    components: str | None = None
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     is_complete: bool = True
+
+    @cached_property
+    def _lists(self) -> Lists:
+        entries = self.repository.entries
+        return Lists(entries=entries, files=self.files, components=self.components)
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return frozenset(str(parent) for file in self.files for parent in PurePath(file).parents)
 
     def run(self, step: _Step) -> None:
         """Build a path and, level by level, all paths that the built Kustomizations apply."""
@@ -90,57 +108,87 @@ class ClusterBuild:
             self.findings.append(Finding(file=step.path, object="", problem=problem))
 
     def _build_all(self, steps: Iterable[_Step]) -> list[BuiltObject]:
-        """Build paths at the same time."""
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            builds = [*pool.map(self._build, steps)]
-        objects = [built for build in builds for built in build.objects]
+        built = [self._build(step) for step in steps]
+        objects = [found for build in built for found in build.objects]
         self.objects.extend(objects)
-        self.findings.extend(found for build in builds for found in build.findings)
-        self.is_complete &= not any(build.findings for build in builds)
+        self.findings.extend(found for build in built for found in build.findings)
+        self.is_complete &= not any(build.findings for build in built)
         return objects
 
-    def _folder(self, step: _Step) -> ArtifactFolder:
-        repository = self.repository
-        return ArtifactFolder(
-            repository=repository.root,
-            copy=repository.copy,
-            path=step.path,
-            file=step.path,
-            left_out=TREES,
-        )
-
     def _build(self, step: _Step) -> Build:
-        folder = self._folder(step)
-        if problems := flux_build.reference_problems(folder, step.spec):
-            return Build([], [_reference_finding(*problem) for problem in problems])
+        is_plain = not any(name in step.spec for name in _CHANGING_FIELDS)
+        entry = self._lists.built(step.path) if is_plain else None
         try:
-            manifests = flux_build.build(folder, step.spec).manifests
-            values = variables.values(step.spec, step.namespace, self.objects)
-            objects = [
-                BuiltObject(
-                    path=step.path,
-                    manifest=manifest if values is None else values.substitute(manifest),
-                    applied_by=f"{step.namespace}/{step.name}",
-                    is_pruned=step.spec.get("prune") is True,
-                    is_decrypted=bool(mapping_at(step.spec, "decryption")),
-                    has_unknown_variables=values is not None and not values.are_complete,
-                )
-                for manifest in manifests
-            ]
+            manifests = self._whole(step) if entry is None else entry.manifests
+            return Build(self._objects(step, manifests), [])
+        except _ReferenceError as error:
+            return Build([], [_reference_finding(*problem) for problem in error.problems])
         except CommandError as error:
             problem = f"does not build: {error}"
             return Build([], [Finding(file=step.path, object="", problem=problem)])
-        return Build(objects, [])
+
+    def _whole(self, step: _Step) -> Sequence[Manifest]:
+        """Return what kustomize builds from a path. Raises CommandError."""
+        with self._written():
+            folder = self.repository.entries.folder(step.path)
+            if problems := flux_build.reference_problems(folder, step.spec):
+                raise _ReferenceError(problems)
+            return flux_build.build(folder, step.spec).manifests
+
+    def _objects(self, step: _Step, manifests: Iterable[Manifest]) -> list[BuiltObject]:
+        values = variables.values(step.spec, step.namespace, self.objects)
+        return [
+            BuiltObject(
+                path=step.path,
+                manifest=manifest if values is None else values.substitute(manifest),
+                applied_by=f"{step.namespace}/{step.name}",
+                is_pruned=step.spec.get("prune") is True,
+                is_decrypted=bool(mapping_at(step.spec, "decryption")),
+                has_unknown_variables=values is not None and not values.are_complete,
+            )
+            for manifest in manifests
+        ]
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Write the tree to the copy, and remove it at the end."""
+        copy = self.repository.copy
+        files = dict(self.files)
+        for file, text in self.files.items():
+            components = f"{file.removesuffix(layout.FLUX_LIST)}{layout.COMPONENTS_FILE}"
+            if not file.endswith(f"/{layout.FLUX_LIST}"):
+                continue
+            if self.components is None:
+                files[file] = _without_components(text)
+            else:
+                files[components] = self.components
+        try:
+            for path, text in files.items():
+                target = copy / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+            yield
+        finally:
+            shutil.rmtree(copy / TREES)
 
     def _next_step(self, built: BuiltObject) -> _Step | None:
         """Return the path of this repository that an object makes Flux apply, if any."""
         path = flux_paths.applied_path(built.manifest)
         if path is None:
             return None
-        if not os.path.isdir(self.repository.copy / path):  # noqa: PTH112 - accepts any name
+        is_folder = path in self._folders or os.path.isdir(self.repository.copy / path)  # noqa: PTH112 - accepts any name
+        if not is_folder:
             self.findings.append(_missing_path(built))
             return None
         return _Step(path=path, spec=built.spec, namespace=str(built.namespace), name=built.name)
+
+
+class _ReferenceError(Exception):
+    """References that a build must not follow."""
+
+    def __init__(self, problems: Sequence[ReferenceProblem]) -> None:
+        super().__init__()
+        self.problems = problems
 
 
 def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) -> Build:
@@ -149,20 +197,19 @@ def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) 
     return Build(cluster.objects, cluster.findings)
 
 
-def build_in(repository: Repository, stack: Stack, components: str | None) -> ClusterBuild:
+def build_in(repository: Repository, stack: Stack, install_manifests: str | None) -> ClusterBuild:
     """Build all paths that the Flux of one cluster applies.
 
-    `components` are Flux's own manifests, None if they are missing.
+    The install manifests are Flux's own, None if they are missing.
     """
     try:
         rendered = rendered_cluster.render(repository.definitions, stack)
     except ConfigError as error:
         findings = [Finding.of_line(line) for line in error.problems]
         return ClusterBuild(repository=repository, findings=findings, is_complete=False)
-    files = tree.render(stack, components, rendered)
-    cluster = build_tree(repository, stack.path, _buildable(stack, components, files))
-    cluster.tree = files
-    return cluster
+    components = None if install_manifests is None else flux.components(install_manifests)
+    files = tree.render(stack, None, rendered)
+    return _built(repository, stack.path, files, components)
 
 
 def build_tree(repository: Repository, path: str, files: Mapping[str, str]) -> ClusterBuild:
@@ -170,34 +217,23 @@ def build_tree(repository: Repository, path: str, files: Mapping[str, str]) -> C
 
     The build starts at the entrypoint and follows every Flux Kustomization of this repository.
     """
-    cluster = ClusterBuild(repository=repository)
-    with _written(repository.copy, files):
-        cluster.run(_Step(path=path, spec={}))
+    others = dict(files)
+    components = others.pop(f"{path}/{layout.COMPONENTS_FILE}", None)
+    return _built(repository, path, others, components and header.body(components))
+
+
+def _built(
+    repository: Repository, path: str, files: Mapping[str, str], components: str | None
+) -> ClusterBuild:
+    cluster = ClusterBuild(repository=repository, files=files, components=components)
+    cluster.run(_Step(path=path, spec={}))
     return cluster
 
 
-def _buildable(stack: Stack, components: str | None, whole: Mapping[str, str]) -> dict[str, str]:
-    """Return the tree of a cluster, without a reference to components that are not at hand."""
-    files = dict(whole)
-    if components is None:
-        listing = f"{stack.path}/{layout.FLUX_LIST}"
-        name = layout.COMPONENTS_FILE.rpartition("/")[2]
-        lines = [line for line in files[listing].splitlines() if name not in line]
-        files[listing] = "\n".join(lines) + "\n"
-    return files
-
-
-@contextmanager
-def _written(copy: Path, files: Mapping[str, str]) -> Iterator[None]:
-    """Write the tree of one cluster to the copy, and remove it at the end."""
-    try:
-        for path, text in files.items():
-            target = copy / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        yield
-    finally:
-        shutil.rmtree(copy / TREES)
+def _without_components(listing: str) -> str:
+    """Return the list of Flux's folder without the components, which are not at hand."""
+    name = layout.COMPONENTS_FILE.rpartition("/")[2]
+    return "".join(line for line in listing.splitlines(keepends=True) if name not in line)
 
 
 def _missing_path(built: BuiltObject) -> Finding:

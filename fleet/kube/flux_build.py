@@ -58,7 +58,7 @@ def base(built: ArtifactFolder) -> Built:
     The build follows all references, so `reference_problems` must have found none. Raises
     CommandError.
     """
-    return builds.build(_inputs(built, ()))
+    return builds.build(inputs(built))
 
 
 def _build(built: ArtifactFolder, named: Sequence[str], content: Mapping[str, Any]) -> Built:
@@ -67,12 +67,12 @@ def _build(built: ArtifactFolder, named: Sequence[str], content: Mapping[str, An
         written = yaml_writer.untrusted_to_yaml(content).encode()
     except UnicodeEncodeError:
         raise CommandError("the name of a file is not UTF-8; rename it") from None
-    found = _inputs(built, named)
+    found = inputs(built, named)
     files = {**found.files, file.relative_to(built.copy).as_posix(): written}
     return builds.build(dataclasses.replace(found, files=files))
 
 
-def _inputs(built: ArtifactFolder, named: Sequence[str]) -> Inputs:
+def inputs(built: ArtifactFolder, named: Sequence[str] = ()) -> Inputs:
     """Return all that a build of a folder reads, with components that Flux adds."""
     paths = {
         path: path.relative_to(built.copy).as_posix() for path in references.inputs(built, named)

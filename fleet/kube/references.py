@@ -130,6 +130,16 @@ def _files_of(folder: Path) -> list[Path]:
     return [folder, file] if file else [folder]
 
 
+def kustomizations(built: ArtifactFolder) -> list[Fields]:
+    """Return all kustomizations of a build by case-folded key, that of its folder first.
+
+    The references of the build must have no problems.
+    """
+    targets = (found.target for found in _walk(built, ()) if isinstance(found, _Reference))
+    folders = dict.fromkeys([built.folder, *(target for target in targets if target.is_dir())])
+    return [_read(folder) for folder in folders]
+
+
 def encrypted_inputs(
     built: ArtifactFolder, components: Iterable[str] = ()
 ) -> Iterator[ReferenceProblem]:

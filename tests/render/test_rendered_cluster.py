@@ -78,6 +78,7 @@ def test_entries_are_in_the_order_of_the_stack_file(checkout: Path) -> None:
     assert {f"apps/{name}" for name in listed} < set(rendered)
 
 
+@pytest.mark.usefixtures("no_builds")
 def test_a_definition_is_built_once_for_all_clusters(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

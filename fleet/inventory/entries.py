@@ -1,0 +1,118 @@
+"""The shared folders that the lists of all clusters name, each built once."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import posixpath
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet.errors import CommandError
+from fleet.inventory import independence
+from fleet.inventory.independence import Entry
+from fleet.kube import builds, flux_build, references
+from fleet.kube.artifact import ArtifactFolder
+from fleet.kube.builds import Inputs
+from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization_file
+from fleet.kube.manifest import Manifest
+from fleet.kube.yaml_writer import to_yaml
+from fleet.render.definition_build import TREES
+
+# A program on each processor, and one more that reads or writes files in the meantime.
+_WORKERS = (os.cpu_count() or 1) + 1
+# The folder of a list that is the same in many trees.
+_ANY_LIST = f"{TREES}/any/list"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entries:
+    """The builds of shared folders, and of the files of trees that are equal but for their header.
+
+    `copy` has the files that Flux fetches from the checkout `root`.
+    """
+
+    root: Path
+    copy: Path
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WORKERS))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _entries: dict[object, Future[Entry | None]] = field(default_factory=dict)
+    _together: dict[tuple[str, ...], Entry | None] = field(default_factory=dict)
+
+    def folder(self, path: str) -> ArtifactFolder:
+        """Return a folder of the copy."""
+        return ArtifactFolder(
+            repository=self.root, copy=self.copy, path=path, file=path, left_out=TREES
+        )
+
+    def together(self, paths: tuple[str, ...]) -> Entry | None:
+        """Return what a list of folders builds, None if it does not build."""
+        if paths not in self._together:
+            started = [self._started(path, lambda path=path: self._entry(path)) for path in paths]  # type: ignore[misc]
+            found = put_together([future.result() for future in started])
+            self._together[paths] = found or self._whole(paths)
+        return self._together[paths]
+
+    def built(self, inputs: Inputs) -> Entry | None:
+        """Return what kustomize builds from these files, None if it fails."""
+        key = (inputs.path, *inputs.files.items())
+        return self._started(key, lambda: _built(inputs)).result()
+
+    def _started(self, key: object, build: Callable[[], Entry | None]) -> Future[Entry | None]:
+        with self._lock:
+            if key not in self._entries:
+                self._entries[key] = self._pool.submit(build)
+            return self._entries[key]
+
+    def _entry(self, path: str) -> Entry | None:
+        folder = self.folder(path)
+        if not self._is_buildable(folder):
+            return None
+        try:
+            manifests = flux_build.base(folder).manifests
+        except CommandError:
+            return None
+        first, *others = references.kustomizations(folder)
+        return independence.entry(first, [first, *others], manifests)
+
+    def _whole(self, paths: tuple[str, ...]) -> Entry | None:
+        """Return what kustomize builds from a list of folders, wherever the list is."""
+        folders = [self.folder(path) for path in paths]
+        if not all(self._is_buildable(folder) for folder in folders):
+            return None
+        parts = [flux_build.inputs(folder) for folder in folders]
+        listed = [posixpath.relpath(path, _ANY_LIST) for path in paths]
+        files = {name: text for part in parts for name, text in part.files.items()}
+        files[f"{_ANY_LIST}/{KUSTOMIZATION_FILES[0]}"] = to_yaml({"resources": listed}).encode()
+        inputs = Inputs(
+            path=_ANY_LIST,
+            files=files,
+            folders=frozenset(name for part in parts for name in part.folders),
+        )
+        found = _built(inputs)
+        return found and dataclasses.replace(found, is_whole=True)
+
+    def _is_buildable(self, folder: ArtifactFolder) -> bool:
+        """Tell whether a folder has a kustomization, and no reference that leads elsewhere."""
+        has_kustomization = folder.folder.is_dir() and kustomization_file(folder.folder) is not None
+        return has_kustomization and not flux_build.reference_problems(folder, {})
+
+
+def put_together(entries: Sequence[Entry | None]) -> Entry | None:
+    """Return several entries as one, None if they can only be built whole."""
+    found = [entry for entry in entries if entry is not None]
+    if len(found) < len(entries) or not independence.are_independent(found):
+        return None
+    manifests: tuple[Manifest, ...] = tuple(item for entry in found for item in entry.manifests)
+    renamed = frozenset(name for entry in found for name in entry.renamed)
+    return Entry(manifests=manifests, renamed=renamed)
+
+
+def _built(inputs: Inputs) -> Entry | None:
+    try:
+        return Entry(manifests=builds.build(inputs).manifests)
+    except CommandError:
+        return None

@@ -1,0 +1,105 @@
+"""The builds of a list's entries: may they be put together, or must the list be built whole?
+
+In a whole build an entry can change another one. kustomize gives an object a new name or namespace
+in everything that refers to it, and some keys of a kustomization hold for all that is above it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from fleet.kube.fields import Fields, mapping_at, mappings_in
+from fleet.kube.manifest import Manifest, object_id
+
+# Keys of a kustomization, case-folded, whose effect reaches the list above it, or is unknown.
+_REACHES_FURTHER = (
+    "nameprefix", "namesuffix", "vars", "configurations", "crds", "openapi", "generators",
+    "transformers", "validators", "replacements", "helmcharts",
+)  # fmt: skip
+# Keys that count only in the folder that a build starts with.
+_ONLY_AT_THE_START = ("buildmetadata", "sortoptions")
+_GENERATORS = ("configmapgenerator", "secretgenerator")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What kustomize builds from one entry of a list.
+
+    In a whole build kustomize would replace the names in `renamed` in other entries, where they
+    are among the `texts`. An entry that is a list, built whole, goes together with no other.
+    """
+
+    manifests: Sequence[Manifest]
+    renamed: frozenset[str] = frozenset()
+    is_whole: bool = False
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """All texts in the objects."""
+        return frozenset(text for manifest in self.manifests for text in _texts(manifest))
+
+
+def entry(
+    first: Fields, all_of_it: Iterable[Fields], manifests: Sequence[Manifest]
+) -> Entry | None:
+    """Return what an entry builds, None if it can only be built with its list.
+
+    `first` is the kustomization of the entry's folder, and `all_of_it` are all that the build
+    reads, with case-folded keys.
+    """
+    contents = list(all_of_it)
+    is_component = first.get("kind") == "Component"
+    if is_component or any(first.get(key) for key in _ONLY_AT_THE_START):
+        return None
+    if any(_reaches_further(content) for content in contents):
+        return None
+    renamed = {name for content in contents for name in _generated_names(content)}
+    if any(content.get("namespace") for content in contents):
+        renamed |= {object_id(manifest).name for manifest in manifests}
+    return Entry(manifests=manifests, renamed=frozenset(renamed))
+
+
+def _reaches_further(content: Fields) -> bool:
+    # A patch with options may change the name or the kind of its target.
+    has_options = any(mapping_at(patch, "options") for patch in mappings_in(content.get("patches")))
+    return has_options or any(content.get(key) for key in _REACHES_FURTHER)
+
+
+def _generated_names(content: Fields) -> Iterator[str]:
+    """Yield the names of generated objects, to which kustomize adds a hash."""
+    for key in _GENERATORS:
+        for generator in mappings_in(content.get(key)):
+            yield str(generator.get("name"))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def are_independent(entries: Sequence[Entry]) -> bool:
+    """Tell whether the builds of the entries, one after the other, are the build of their list."""
+    if len(entries) < 2:
+        return True
+    if any(entry.is_whole for entry in entries):
+        return False
+    ids = [
+        (item.get("apiVersion"), object_id(item)) for entry in entries for item in entry.manifests
+    ]
+    if len(ids) != len(set(ids)):
+        # kustomize refuses the list, and says why.
+        return False
+    all_renamed = frozenset(name for entry in entries for name in entry.renamed)
+    if not all_renamed:
+        return True
+    users = Counter(text for entry in entries for text in entry.texts & all_renamed)
+    return all(users[name] <= (name in entry.texts) for entry in entries for name in entry.renamed)
