@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -15,26 +14,21 @@ from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
 from fleet.inventory import variables
 from fleet.inventory.built_object import Build, BuiltObject
-from fleet.inventory.entries import Entries
+from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
-from fleet.kube import artifact, flux_build
+from fleet.kube import artifact
 from fleet.kube.fields import Fields, mapping_at
+from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.kube.references import ReferenceProblem
 from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree
 from fleet.render.definition_build import TREES, Definitions
 
 # A Kustomization that builds itself with other variables each time would never end.
 _MAX_DEPTH = 10
-# With these fields Flux changes the kustomization of a path before it builds it.
-_CHANGING_FIELDS = (
-    "targetNamespace", "namePrefix", "nameSuffix", "patches", "images", "components",
-    "ignoreMissingComponents", "buildMetadata",
-)  # fmt: skip
 # These fields of a Flux Kustomization decide what it builds from a path.
-_BUILD_FIELDS = (*_CHANGING_FIELDS, "postBuild", "decryption")
+_BUILD_FIELDS = (*CHANGING_FIELDS, "postBuild", "decryption")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +79,7 @@ class ClusterBuild:
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     is_complete: bool = True
+    is_written: bool = False
 
     @cached_property
     def _lists(self) -> Lists:
@@ -97,6 +92,12 @@ class ClusterBuild:
 
     def run(self, step: _Step) -> None:
         """Build a path and, level by level, all paths that the built Kustomizations apply."""
+        try:
+            self._run(step)
+        finally:
+            self._remove_tree()
+
+    def _run(self, step: _Step) -> None:
         todo, seen = [step], {step.key}
         for _ in range(_MAX_DEPTH):
             built_now = self._build_all(todo)
@@ -116,24 +117,24 @@ class ClusterBuild:
         return objects
 
     def _build(self, step: _Step) -> Build:
-        is_plain = not any(name in step.spec for name in _CHANGING_FIELDS)
+        is_plain = not any(name in step.spec for name in CHANGING_FIELDS)
         entry = self._lists.built(step.path) if is_plain else None
         try:
             manifests = self._whole(step) if entry is None else entry.manifests
             return Build(self._objects(step, manifests), [])
-        except _ReferenceError as error:
+        except ReferencesError as error:
             return Build([], [_reference_finding(*problem) for problem in error.problems])
         except CommandError as error:
             problem = f"does not build: {error}"
             return Build([], [Finding(file=step.path, object="", problem=problem)])
 
     def _whole(self, step: _Step) -> Sequence[Manifest]:
-        """Return what kustomize builds from a path. Raises CommandError."""
-        with self._written():
-            folder = self.repository.entries.folder(step.path)
-            if problems := flux_build.reference_problems(folder, step.spec):
-                raise _ReferenceError(problems)
-            return flux_build.build(folder, step.spec).manifests
+        """Return what kustomize builds from a path. Raises CommandError and ReferencesError."""
+        entries = self.repository.entries
+        if step.path not in self._folders:
+            return entries.applied(step.path, step.spec)
+        self._write_tree()
+        return entries.build(step.path, step.spec)
 
     def _objects(self, step: _Step, manifests: Iterable[Manifest]) -> list[BuiltObject]:
         values = variables.values(step.spec, step.namespace, self.objects)
@@ -149,27 +150,26 @@ class ClusterBuild:
             for manifest in manifests
         ]
 
-    @contextmanager
-    def _written(self) -> Iterator[None]:
-        """Write the tree to the copy, and remove it at the end."""
-        copy = self.repository.copy
+    def _remove_tree(self) -> None:
+        shutil.rmtree(self.repository.copy / TREES, ignore_errors=True)
+        self.is_written = False
+
+    def _write_tree(self) -> None:
+        """Write the tree to the copy, unless it is there."""
+        if self.is_written:
+            return
+        self.is_written = True
         files = dict(self.files)
-        for file, text in self.files.items():
-            components = f"{file.removesuffix(layout.FLUX_LIST)}{layout.COMPONENTS_FILE}"
-            if not file.endswith(f"/{layout.FLUX_LIST}"):
-                continue
+        for listing in [file for file in files if file.endswith(f"/{layout.FLUX_LIST}")]:
             if self.components is None:
-                files[file] = _without_components(text)
+                files[listing] = _without_components(files[listing])
             else:
-                files[components] = self.components
-        try:
-            for path, text in files.items():
-                target = copy / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, encoding="utf-8")
-            yield
-        finally:
-            shutil.rmtree(copy / TREES)
+                folder = listing.removesuffix(layout.FLUX_LIST)
+                files[f"{folder}{layout.COMPONENTS_FILE}"] = self.components
+        for path, text in files.items():
+            target = self.repository.copy / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
 
     def _next_step(self, built: BuiltObject) -> _Step | None:
         """Return the path of this repository that an object makes Flux apply, if any."""
@@ -181,14 +181,6 @@ class ClusterBuild:
             self.findings.append(_missing_path(built))
             return None
         return _Step(path=path, spec=built.spec, namespace=str(built.namespace), name=built.name)
-
-
-class _ReferenceError(Exception):
-    """References that a build must not follow."""
-
-    def __init__(self, problems: Sequence[ReferenceProblem]) -> None:
-        super().__init__()
-        self.problems = problems
 
 
 def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) -> Build:

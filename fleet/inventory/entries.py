@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import posixpath
 import threading
@@ -17,8 +18,11 @@ from fleet.inventory.independence import Entry
 from fleet.kube import builds, flux_build, references
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.builds import Inputs
+from fleet.kube.fields import Fields
+from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization_file
 from fleet.kube.manifest import Manifest
+from fleet.kube.references import ReferenceProblem
 from fleet.kube.yaml_writer import to_yaml
 from fleet.render.definition_build import TREES
 
@@ -26,6 +30,15 @@ from fleet.render.definition_build import TREES
 _WORKERS = (os.cpu_count() or 1) + 1
 # The folder of a list that is the same in many trees.
 _ANY_LIST = f"{TREES}/any/list"
+
+
+class ReferencesError(Exception):
+    """References that a build must not follow."""
+
+    def __init__(self, problems: Sequence[ReferenceProblem]) -> None:
+        """Keep the problem of each reference."""
+        super().__init__()
+        self.problems = problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +54,7 @@ class Entries:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _entries: dict[object, Future[Entry | None]] = field(default_factory=dict)
     _together: dict[tuple[str, ...], Entry | None] = field(default_factory=dict)
+    _applied: dict[str, Future[Sequence[Manifest]]] = field(default_factory=dict)
 
     def folder(self, path: str) -> ArtifactFolder:
         """Return a folder of the copy."""
@@ -55,6 +69,25 @@ class Entries:
             found = put_together([future.result() for future in started])
             self._together[paths] = found or self._whole(paths)
         return self._together[paths]
+
+    def applied(self, path: str, spec: Fields) -> Sequence[Manifest]:
+        """Return what Flux builds from a shared folder for a Kustomization with `spec`.
+
+        Raises CommandError and ReferencesError.
+        """
+        fields = {name: spec[name] for name in CHANGING_FIELDS if name in spec}
+        key = json.dumps([path, fields], default=str)
+        with self._lock:
+            if key not in self._applied:
+                self._applied[key] = self._pool.submit(self.build, path, spec)
+        return self._applied[key].result()
+
+    def build(self, path: str, spec: Fields) -> Sequence[Manifest]:
+        """Do the same for any folder, each time. Raises CommandError and ReferencesError."""
+        folder = self.folder(path)
+        if problems := flux_build.reference_problems(folder, spec):
+            raise ReferencesError(problems)
+        return flux_build.build(folder, spec).manifests
 
     def built(self, inputs: Inputs) -> Entry | None:
         """Return what kustomize builds from these files, None if it fails."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from fleet.inventory.entries import Entries, put_together
@@ -41,6 +42,8 @@ class Lists:
 
     def built(self, path: str) -> Entry | None:
         """Return what a folder of the tree builds, None if kustomize has to build it whole."""
+        if f"{path}/{_FILE}" not in self.files:
+            return self._all_files(path)
         content = self._generated(f"{path}/{_FILE}")
         keys = set(content) - _TYPE
         if keys not in ({"resources"}, {"resources", "patches"}):
@@ -55,6 +58,21 @@ class Lists:
             return put_together([self._target(target) for target in targets])
         return self.entries.together(tuple(targets))
 
+    def _all_files(self, folder: str) -> Entry | None:
+        """Return what a folder without a kustomization builds: Flux lists all of its files."""
+        files = self._by_folder.get(folder)
+        has_folders = any(posixpath.dirname(other) == folder for other in self._by_folder)
+        if not files or has_folders:
+            return None
+        return put_together([self._file(file) for file in files])
+
+    @cached_property
+    def _by_folder(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for file in self.files:
+            found.setdefault(posixpath.dirname(file), []).append(file)
+        return found
+
     def _is_in_tree(self, target: str) -> bool:
         return target in self.files or f"{target}/{_FILE}" in self.files or _is_components(target)
 
@@ -67,9 +85,7 @@ class Lists:
 
     def _file(self, file: str) -> Entry | None:
         text = self.files.get(file, "")
-        if not header.fits(text):
-            return None
-        return Entry(manifests=tuple(yaml_reader.documents(text)))
+        return _entry_of(text) if header.fits(text) else None
 
     def _patched(self, target: str, patches: Sequence[Fields]) -> Entry | None:
         """Return what a file of a list with patches builds.
@@ -81,7 +97,7 @@ class Lists:
         if text is None or None in kinds:
             return None
         if not any(f"kind: {kind}\n" in text for kind in kinds):
-            return self._file(target)
+            return _entry_of(text)
         listing = {"resources": [f"./{_ONE_FILE}"], "patches": list(patches)}
         files = {_FILE: to_yaml(listing), _ONE_FILE: text}
         paths = {f"{_ANY_TREE}/{name}": content.encode() for name, content in files.items()}
@@ -92,6 +108,10 @@ class Lists:
         text = self.files.get(file, "")
         content = yaml_reader.documents(text)[0] if header.fits(text) else None
         return content if isinstance(content, dict) else {}
+
+
+def _entry_of(text: str) -> Entry:
+    return Entry(manifests=tuple(yaml_reader.documents(text)))
 
 
 def _is_components(target: str) -> bool:

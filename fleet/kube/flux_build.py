@@ -17,6 +17,11 @@ from fleet.kube.kustomize import KUSTOMIZATION_FILES, generated_resources, kusto
 from fleet.kube.references import ReferenceProblem
 from fleet.kube.yaml_reader import Loader
 
+# With these fields of its Kustomization Flux changes that of a path before it builds the path.
+CHANGING_FIELDS = (
+    "targetNamespace", "namePrefix", "nameSuffix", "patches", "images", "components",
+    "ignoreMissingComponents", "buildMetadata",
+)  # fmt: skip
 # Flux sets the key on the right to the text that its Kustomization has at the key on the left.
 _TEXTS = {"targetNamespace": "namespace", "namePrefix": "namePrefix", "nameSuffix": "nameSuffix"}
 # Flux adds the items of these lists of its Kustomization.
