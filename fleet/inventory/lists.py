@@ -111,7 +111,8 @@ class Lists:
 
 
 def _entry_of(text: str) -> Entry:
-    return Entry(manifests=tuple(yaml_reader.documents(text)))
+    found = yaml_reader.documents(text)
+    return Entry(manifests=tuple(manifest for manifest in found if manifest is not None))
 
 
 def _is_components(target: str) -> bool:
