@@ -102,7 +102,7 @@ def _compare_rendered_trees(
 ) -> None:
     """Add to the report what differs between the rendered trees of a checkout and new ones."""
     for stack, cluster in builds:
-        if stack.is_rendered and cluster.files:
+        if stack.is_rendered and cluster.tree:
             committed = behind.read_tree(root, stack)
             if found := behind.line(stack, committed, cluster.files):
                 report.behind.append(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -22,8 +23,10 @@ from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree
+from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree, tree_file
 from fleet.render.definition_build import TREES, Definitions
+from fleet.render.header import with_header
+from fleet.render.tree_file import TreeFile
 
 # A Kustomization that builds itself with other variables each time would never end.
 _MAX_DEPTH = 10
@@ -69,12 +72,12 @@ class _Step:
 class ClusterBuild:
     """The build of one cluster. It is complete if each of its paths builds.
 
-    `files` is the cluster's tree without Flux's install manifests, empty if its definitions cannot
-    be rendered. `components` are these, None if they are missing.
+    `tree` has its files by path, without Flux's install manifests; it is empty if its definitions
+    cannot be rendered. `components` are these manifests, None if they are missing.
     """
 
     repository: Repository
-    files: Mapping[str, str] = field(default_factory=dict)
+    tree: Mapping[str, TreeFile] = field(default_factory=dict)
     components: str | None = None
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -83,12 +86,17 @@ class ClusterBuild:
 
     @cached_property
     def _lists(self) -> Lists:
-        entries = self.repository.entries
-        return Lists(entries=entries, files=self.files, components=self.components)
+        files = {path: file.manifests for path, file in self.tree.items()}
+        return Lists(entries=self.repository.entries, files=files, components=self.components)
+
+    @cached_property
+    def files(self) -> Mapping[str, str]:
+        """The text of each file of the tree, by its path."""
+        return {path: file.write() for path, file in self.tree.items()}
 
     @cached_property
     def _folders(self) -> frozenset[str]:
-        return frozenset(str(parent) for file in self.files for parent in PurePath(file).parents)
+        return frozenset(str(parent) for file in self.tree for parent in PurePath(file).parents)
 
     def run(self, step: _Step) -> None:
         """Build a path and, level by level, all paths that the built Kustomizations apply."""
@@ -200,24 +208,32 @@ def build_in(repository: Repository, stack: Stack, install_manifests: str | None
         findings = [Finding.of_line(line) for line in error.problems]
         return ClusterBuild(repository=repository, findings=findings, is_complete=False)
     components = None if install_manifests is None else flux.components(install_manifests)
-    files = tree.render(stack, None, rendered)
+    files = {path: _with_header(stack, file) for path, file in tree.files(stack, rendered).items()}
     return _built(repository, stack.path, files, components)
 
 
-def build_tree(repository: Repository, path: str, files: Mapping[str, str]) -> ClusterBuild:
+def _with_header(stack: Stack, file: TreeFile) -> TreeFile:
+    return dataclasses.replace(file, write=lambda: with_header(stack.file, file.write()))
+
+
+def build_tree(repository: Repository, path: str, texts: Mapping[str, str]) -> ClusterBuild:
     """Build all paths that the Flux of one cluster applies, from the files of its tree at `path`.
 
     The build starts at the entrypoint and follows every Flux Kustomization of this repository.
     """
-    others = dict(files)
+    others = dict(texts)
     components = others.pop(f"{path}/{layout.COMPONENTS_FILE}", None)
-    return _built(repository, path, others, components and header.body(components))
+    files = {name: tree_file.of_text(text) for name, text in others.items()}
+    return _built(repository, path, files, components and header.body(components))
 
 
 def _built(
-    repository: Repository, path: str, files: Mapping[str, str], components: str | None
+    repository: Repository,
+    path: str,
+    files: Mapping[str, TreeFile],
+    components: str | None,
 ) -> ClusterBuild:
-    cluster = ClusterBuild(repository=repository, files=files, components=components)
+    cluster = ClusterBuild(repository=repository, tree=files, components=components)
     cluster.run(_Step(path=path, spec={}))
     return cluster
 

@@ -30,6 +30,7 @@ from fleet.render.definition_build import TREES
 _WORKERS = (os.cpu_count() or 1) + 1
 # The folder of a list that is the same in many trees.
 _ANY_LIST = f"{TREES}/any/list"
+_ONE_FILE = "objects.yaml"
 
 
 class ReferencesError(Exception):
@@ -89,10 +90,9 @@ class Entries:
             raise ReferencesError(problems)
         return flux_build.build(folder, spec).manifests
 
-    def built(self, inputs: Inputs) -> Entry | None:
-        """Return what kustomize builds from these files, None if it fails."""
-        key = (inputs.path, *inputs.files.items())
-        return self._started(key, lambda: _built(inputs)).result()
+    def patched(self, text: str, patches: Sequence[Fields]) -> Entry | None:
+        """Return what kustomize builds from a file and patches, None if it fails."""
+        return self._started((text, json.dumps(patches)), lambda: _patched(text, patches)).result()
 
     def _started(self, key: object, build: Callable[[], Entry | None]) -> Future[Entry | None]:
         with self._lock:
@@ -142,6 +142,13 @@ def put_together(entries: Sequence[Entry | None]) -> Entry | None:
     manifests: tuple[Manifest, ...] = tuple(item for entry in found for item in entry.manifests)
     renamed = frozenset(name for entry in found for name in entry.renamed)
     return Entry(manifests=manifests, renamed=renamed)
+
+
+def _patched(text: str, patches: Sequence[Fields]) -> Entry | None:
+    listing = {"resources": [f"./{_ONE_FILE}"], "patches": list(patches)}
+    files = {KUSTOMIZATION_FILES[0]: to_yaml(listing), _ONE_FILE: text}
+    contents = {f"{_ANY_LIST}/{name}": content.encode() for name, content in files.items()}
+    return _built(Inputs(path=_ANY_LIST, files=contents, folders=frozenset()))
 
 
 def _built(inputs: Inputs) -> Entry | None:

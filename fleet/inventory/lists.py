@@ -10,41 +10,37 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from fleet.inventory.entries import Entries, put_together
 from fleet.inventory.independence import Entry
-from fleet.kube import yaml_reader
-from fleet.kube.builds import Inputs
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.kube.yaml_writer import to_yaml
-from fleet.render import header, layout
+from fleet.kube.manifest import Manifest
+from fleet.render import layout
 
 _FILE = KUSTOMIZATION_FILES[0]
 _TYPE = {"apiVersion", "kind"}
-# The folder of a build whose files are the same in many trees.
-_ANY_TREE = "clusters/any"
-_ONE_FILE = "objects.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lists:
     """The lists of one tree.
 
-    `files` are all of its files by their path in the repository, without Flux's install manifests.
-    All clusters share the text of these, `components`; it is None where they are missing.
+    `files` has the objects of each file by its path in the repository, or None if it is not as
+    fleet generated it. Flux's install manifests are not among them: all clusters share their text,
+    `components`; it is None where they are missing.
     """
 
     entries: Entries
-    files: Mapping[str, str]
+    files: Mapping[str, Sequence[Manifest] | None]
     components: str | None
 
     def built(self, path: str) -> Entry | None:
         """Return what a folder of the tree builds, None if kustomize has to build it whole."""
         if f"{path}/{_FILE}" not in self.files:
             return self._all_files(path)
-        content = self._generated(f"{path}/{_FILE}")
+        manifests = self.files[f"{path}/{_FILE}"]
+        content = manifests[0] if manifests else {}
         keys = set(content) - _TYPE
         if keys not in ({"resources"}, {"resources", "patches"}):
             return None
@@ -84,8 +80,8 @@ class Lists:
         return self.entries.together((target,))
 
     def _file(self, file: str) -> Entry | None:
-        text = self.files.get(file, "")
-        return _entry_of(text) if header.fits(text) else None
+        manifests = self.files.get(file)
+        return None if manifests is None else Entry(manifests=manifests)
 
     def _patched(self, target: str, patches: Sequence[Fields]) -> Entry | None:
         """Return what a file of a list with patches builds.
@@ -93,26 +89,13 @@ class Lists:
         A patch that names the kind of its targets changes no object of another kind.
         """
         kinds = [mapping_at(patch, "target").get("kind") for patch in patches]
-        text = self.components if _is_components(target) else self.files.get(target)
-        if text is None or None in kinds:
+        if None in kinds:
             return None
-        if not any(f"kind: {kind}\n" in text for kind in kinds):
-            return _entry_of(text)
-        listing = {"resources": [f"./{_ONE_FILE}"], "patches": list(patches)}
-        files = {_FILE: to_yaml(listing), _ONE_FILE: text}
-        paths = {f"{_ANY_TREE}/{name}": content.encode() for name, content in files.items()}
-        return self.entries.built(Inputs(path=_ANY_TREE, files=paths, folders=frozenset()))
-
-    def _generated(self, file: str) -> dict[str, Any]:
-        """Return the content of a kustomization that is as fleet generated it, else nothing."""
-        text = self.files.get(file, "")
-        content = yaml_reader.documents(text)[0] if header.fits(text) else None
-        return content if isinstance(content, dict) else {}
-
-
-def _entry_of(text: str) -> Entry:
-    found = yaml_reader.documents(text)
-    return Entry(manifests=tuple(manifest for manifest in found if manifest is not None))
+        if not _is_components(target):
+            entry = self._file(target)
+            is_changed = entry and any(item.get("kind") in kinds for item in entry.manifests)
+            return None if is_changed else entry
+        return self.entries.patched(str(self.components), patches)
 
 
 def _is_components(target: str) -> bool:

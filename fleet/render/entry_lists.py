@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from fleet.config.models import Entry, Stack
 from fleet.kube.manifest import Manifest
 from fleet.kube.yaml_writer import comment, to_yaml
+from fleet.render.tree_file import TreeFile
 
 # Entries of a stage, each with its shared folder.
 Pairs = Sequence[tuple[str, Entry]]
@@ -17,7 +18,7 @@ def source_of(folder: str, entry: Entry) -> str:
     return f"{folder}/{entry.path}"
 
 
-def referenced(stack: Stack, pairs: Pairs) -> str:
+def referenced(stack: Stack, pairs: Pairs) -> TreeFile:
     """Return the list that names the folders of the definitions."""
     # The list is in clusters/<stack>/<stage>, and its paths lead to the root of the repository.
     up = "../" * (stack.path.count("/") + 2)
@@ -25,7 +26,7 @@ def referenced(stack: Stack, pairs: Pairs) -> str:
     return _list(pairs, {source: [f"{up}{source}"] for source in sources})
 
 
-def rendered(pairs: Pairs, resources: Mapping[str, Sequence[str]]) -> str:
+def rendered(pairs: Pairs, resources: Mapping[str, Sequence[str]]) -> TreeFile:
     """Return the list that names the rendered files; `resources` has them by definition."""
     return _list(pairs, resources)
 
@@ -39,11 +40,16 @@ def kustomization(resources: Sequence[str]) -> Manifest:
     }
 
 
-def _list(pairs: Pairs, resources: Mapping[str, Sequence[str]]) -> str:
+def _list(pairs: Pairs, resources: Mapping[str, Sequence[str]]) -> TreeFile:
     named = [(entry, resources[source_of(folder, entry)]) for folder, entry in pairs]
-    text = to_yaml(kustomization([resource for _, found in named for resource in found]))
-    for entry, found in named:
-        if entry.because and found:
-            line = f"  - {found[0]}\n"
-            text = text.replace(line, f"  {comment(entry.because)}{line}")
-    return text
+    listing = kustomization([resource for _, found in named for resource in found])
+
+    def write() -> str:
+        text = to_yaml(listing)
+        for entry, found in named:
+            if entry.because and found:
+                line = f"  - {found[0]}\n"
+                text = text.replace(line, f"  {comment(entry.because)}{line}")
+        return text
+
+    return TreeFile(manifests=[listing], write=write)

@@ -142,9 +142,11 @@ class _Rendering:
         files = dict(self.files)
         for stage, pairs in stages.entries_by_stage(self.stack).items():
             listed = entry_lists.rendered(pairs, self.resources)
-            files[f"{stage.value}/{layout.KUSTOMIZATION}"] = listed
+            files[f"{stage.value}/{layout.KUSTOMIZATION}"] = listed.write()
             referenced = entry_lists.referenced(self.stack, pairs)
-            files[f"{_REFERENCED.format(stage=stage.value)}/{layout.KUSTOMIZATION}"] = referenced
+            files[f"{_REFERENCED.format(stage=stage.value)}/{layout.KUSTOMIZATION}"] = (
+                referenced.write()
+            )
         try:
             for path, text in files.items():
                 target = self.definitions.copy / self.stack.path / path

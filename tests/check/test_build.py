@@ -12,6 +12,7 @@ import pytest
 from fleet.config.models import Stack
 from fleet.render import tree
 from fleet.render.rendered import Rendered
+from fleet.render.tree_file import TreeFile
 from tests.check.support import APPS, CRD, check, flux_kustomization
 from tests.support import (
     config_map,
@@ -210,12 +211,12 @@ def test_the_copy_that_is_checked_is_the_tree_that_is_committed(
 ) -> None:
     """The tree is rendered once, so that the two cannot differ."""
     rendered: list[str] = []
-    render = tree.render
+    files = tree.files
 
-    def record(stack: Stack, components: str | None, definitions: Rendered) -> dict[str, str]:
+    def record(stack: Stack, definitions: Rendered) -> dict[str, TreeFile]:
         rendered.append(stack.name)
-        return render(stack, components, definitions)
+        return files(stack, definitions)
 
-    monkeypatch.setattr(tree, "render", record)
+    monkeypatch.setattr(tree, "files", record)
     assert check(checkout, {}) == []
     assert rendered == ["dev"]

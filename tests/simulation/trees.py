@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.check import cluster_rules, crds, json_schemas, schemas
@@ -14,8 +14,6 @@ from fleet.inventory import build
 from fleet.inventory.build import Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
-
-Build = Callable[..., str]
 
 
 class Trees:
@@ -49,27 +47,3 @@ class Trees:
         locations = [*schemas.locations([str(of_crds)]), *schemas.locations(())]
         found, _ = schemas.validate(list(self._objects.values()), self._folder, locations)
         return found
-
-
-def cached(original: Build) -> Build:
-    """Return `kustomize.build`, which builds a folder with the same files only once.
-
-    Only trees change, so the files of the folder itself are enough.
-    """
-    known: dict[tuple[str, ...], str] = {}
-
-    def build_once(root: Path, path: str, *options: str) -> str:
-        key = (str(root), path, *_texts(root / path))
-        if key not in known:
-            known[key] = original(root, path, *options)
-        return known[key]
-
-    return build_once
-
-
-def _texts(folder: Path) -> list[str]:
-    """Return the names and texts of the files that decide what is built from a folder."""
-    # A tree is built from its own files and from the list of Flux and that of the tenants.
-    names = ("*.yaml", "flux-system/*.yaml", "tenants/*.yaml")
-    files = sorted(file for name in names for file in folder.glob(name))
-    return [text for file in files for text in (file.name, file.read_text())]
