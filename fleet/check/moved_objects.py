@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fleet.config.models import Stack
-from fleet.errors import CommandError, FleetError
+from fleet.errors import FleetError
 from fleet.inventory import build
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
@@ -57,7 +56,7 @@ def former_trees(root: Path, commit: str | None, folder: Path) -> FormerTrees | 
     `folder` is a new folder. Raises FleetError for a commit that does not exist.
     """
     folder.mkdir()
-    if not _extract(root, commit or "HEAD", folder):
+    if not artifact.extract(root, commit or "HEAD", folder / "commit"):
         if commit is not None:
             raise FleetError(f"--since {commit}: is no commit of {root}; name one that it has")
         return None
@@ -112,25 +111,6 @@ def _is_replaceable(built: BuiltObject) -> bool:
     """Tell whether nothing is lost if an object is deleted and made again."""
     is_unused = built.manifest.get("automountServiceAccountToken") is False
     return built.group == _RBAC or (built.kind == "ServiceAccount" and is_unused)
-
-
-def _extract(root: Path, commit: str, folder: Path) -> bool:
-    """Write the files of a commit to `folder`/commit; tell whether there is such a commit."""
-    file, target = folder / "commit.tar", folder / "commit"
-    try:
-        artifact.git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{}}")
-    except CommandError:
-        return False
-    artifact.git(root, "archive", "--format=tar", f"--output={file}", commit)
-    target.mkdir()
-    with tarfile.open(file) as archive:
-        for member in archive:
-            # Flux fetches no symbolic links either.
-            if member.isfile() and (content := archive.extractfile(member)):
-                path = target / member.name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content.read())
-    return True
 
 
 def _texts(copy: Path) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,31 @@ def _list_files(git_dir: Path, work_tree: Path, *options: str) -> list[str]:
     folders = (f"--git-dir={git_dir}", f"--work-tree={work_tree}")
     names = git(work_tree, *folders, "ls-files", "-z", *options).split("\0")
     return [name for name in names if name]
+
+
+def extract(repository: Path, commit: str, folder: Path) -> bool:
+    """Write the files of a commit to the new folder `folder`; tell whether there is such a commit.
+
+    Symbolic links are left out, because Flux fetches none.
+    """
+    # The text must not be read as an option.
+    revision = ("--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+    try:
+        git(repository, "rev-parse", *revision)
+    except CommandError:
+        return False
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="fleet-git-") as work:
+        file = Path(work) / "commit.tar"
+        git(repository, "archive", "--format=tar", f"--output={file}", commit)
+        with tarfile.open(file) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() else None
+                if content is not None:
+                    path = folder / member.name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content.read())
+    return True
 
 
 def git(folder: Path, *args: str) -> str:

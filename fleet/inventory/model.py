@@ -1,0 +1,100 @@
+"""The model of a fleet: for every cluster, the objects that it is supposed to hold.
+
+It is read from the files of a checkout, or of one of its commits, and from nothing else.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.config import load
+from fleet.config.models import Stack
+from fleet.errors import FleetError
+from fleet.inventory import build
+from fleet.inventory.build import ClusterBuild, Repository
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.finding import Finding
+from fleet.kube import artifact
+
+Progress = Callable[[str], None]
+# Returns Flux's install manifests of each stack by its name, None where they are missing.
+InstallManifests = Callable[[Sequence[Stack], Path], Mapping[str, str | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster, and how its tree is built."""
+
+    stack: Stack
+    build: ClusterBuild
+
+    @property
+    def name(self) -> str:
+        """The name of the cluster, which is that of its stack."""
+        return self.stack.name
+
+    @property
+    def environment(self) -> str:
+        """The environment of the cluster."""
+        return self.stack.environment
+
+    @property
+    def objects(self) -> Sequence[BuiltObject]:
+        """All objects that the cluster is supposed to hold, as far as they are known."""
+        return self.build.objects
+
+    @property
+    def problems(self) -> Sequence[Finding]:
+        """The paths that do not build, so that objects are missing here."""
+        return self.build.findings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """All clusters of a checkout, by name, and the files that they are built from.
+
+    `root` is the checkout, or the folder with the files of a commit.
+    """
+
+    root: Path
+    repository: Repository
+    clusters: Mapping[str, Cluster]
+
+
+@contextmanager
+def of_checkout(
+    root: Path, install_manifests: InstallManifests, progress: Progress
+) -> Iterator[Fleet]:
+    """Yield the fleet of a checkout as it is, committed or not. Raises FleetError."""
+    with tempfile.TemporaryDirectory(prefix="fleet-model-") as folder:
+        yield _read(root, Path(folder), install_manifests, progress)
+
+
+@contextmanager
+def of_commit(
+    root: Path, commit: str, install_manifests: InstallManifests, progress: Progress
+) -> Iterator[Fleet]:
+    """Yield the fleet of a commit of a checkout. Raises FleetError, also for a wrong commit."""
+    with tempfile.TemporaryDirectory(prefix="fleet-model-") as folder:
+        files = Path(folder) / "commit"
+        if not artifact.extract(root, commit, files):
+            raise FleetError(f"{commit}: is no commit of {root}; name one that it has")
+        yield _read(files, Path(folder), install_manifests, progress)
+
+
+def _read(
+    root: Path, folder: Path, install_manifests: InstallManifests, progress: Progress
+) -> Fleet:
+    stacks = load.stacks(root)
+    manifests = install_manifests(stacks, root)
+    repository = build.pack(root, folder / "repository")
+    clusters: dict[str, Cluster] = {}
+    for stack in stacks:
+        progress(f"building {stack.path}")
+        built = build.build_in(repository, stack, manifests[stack.name])
+        clusters[stack.name] = Cluster(stack=stack, build=built)
+    return Fleet(root=root, repository=repository, clusters=clusters)
