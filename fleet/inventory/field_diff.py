@@ -59,12 +59,13 @@ def differences(before: Manifest, after: Manifest) -> tuple[FieldDifference, ...
 
 
 def _compare(path: str, before: object, after: object) -> Iterator[FieldDifference]:
-    if before == after and type(before) is type(after):
-        return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         yield from _mappings(path, before, after)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _lists(path, before, after)
+    elif before == after and type(before) is type(after):
+        # In Python the number 1 equals true.
+        return
     elif _is_text(before) and _is_text(after):
         yield _texts(path, str(before), str(after))
     else:
