@@ -99,21 +99,24 @@ class _Comparing:
             return self._found(Kind.ADDED, found, pair)
         if new is None:
             return self._removed(found, pair)
-        source = self._moved_from(found)
         fields = self.after.comparison.fields(old.manifest, new.manifest)
+        source = self._moved_from(found)
+        notes: Iterable[Note] = ()
+        if fields:
+            notes = change_notes.of_change(old, new, self.after.kustomizations)
         if found in self.deleted.causes:
             change = self._found(Kind.RECREATED, found, pair)
-            return dataclasses.replace(
-                change, fields=fields, is_deleted=True, notes=(self._deletion(found),)
-            )
-        if source:
-            return self._moved(found, pair, source)
-        if not fields:
+            notes = (self._deletion(found),)
+        elif source:
+            change = dataclasses.replace(self._found(Kind.MOVED, found, pair), moved_from=source)
+            notes = (self._move(new, source), *notes)
+        elif fields:
+            change = self._found(Kind.CHANGED, found, pair)
+        else:
             return None
-        notes = tuple(change_notes.of_change(old, new, self.after.kustomizations))
-        is_deleted = any(note.rule is Rule.RECREATED for note in notes)
-        change = self._found(Kind.CHANGED, found, pair)
-        return dataclasses.replace(change, fields=fields, notes=notes, is_deleted=is_deleted)
+        kept = tuple(notes)
+        is_deleted = any(note.rule is Rule.RECREATED for note in kept)
+        return dataclasses.replace(change, fields=fields, notes=kept, is_deleted=is_deleted)
 
     def _found(self, kind: Kind, found: ObjectId, pair: Pair) -> ObjectChange:
         built = pair.any
@@ -141,29 +144,15 @@ class _Comparing:
 
     def _moved_from(self, found: ObjectId) -> str:
         """Return the Kustomization that an object has left for another one, empty if none."""
-        old, new = self.before.by_id[found], self.after.by_id[found]
-        stays = {built.applied_by for built in old} & {built.applied_by for built in new}
-        return "" if stays else old[0].applied_by
+        stays = _appliers(self.before, found) & _appliers(self.after, found)
+        return "" if stays else self.before.by_id[found][0].applied_by
 
-    def _moved(self, found: ObjectId, pair: Pair, source: str) -> ObjectChange:
-        move = self.moves.get(pair.any.display_name)
-        is_unsafe = move is not None and move.source == source
-        text = (
-            move.problem
-            if move is not None and is_unsafe
-            else f"moves from Flux Kustomization {source} to {pair.any.applied_by}, and is not lost"
-        )
-        rule = Rule.RECREATED if is_unsafe else Rule.MOVED
-        fields: tuple[FieldDifference, ...] = ()
-        if pair.before and pair.after:
-            fields = self.after.comparison.fields(pair.before.manifest, pair.after.manifest)
-        return dataclasses.replace(
-            self._found(Kind.MOVED, found, pair),
-            moved_from=source,
-            fields=fields,
-            notes=(Note(rule=rule, text=text),),
-            is_deleted=is_unsafe,
-        )
+    def _move(self, moved: BuiltObject, source: str) -> Note:
+        move = self.moves.get(moved.display_name)
+        if move is not None and move.source == source:
+            return Note(rule=Rule.RECREATED, text=move.problem)
+        text = f"moves from Flux Kustomization {source} to {moved.applied_by}, and is not lost"
+        return Note(rule=Rule.MOVED, text=text)
 
     def _moves_elsewhere(self) -> Iterator[tuple[ObjectChange, Pair]]:
         """Yield the moves of what is in another repository, which has no object here."""
@@ -187,14 +176,19 @@ class _Comparing:
 
 
 def _unsafe_moves(before: ObjectSet, after: ObjectSet) -> Sequence[Move]:
-    return moves.moves(
-        deliveries.deliveries(_with_prune(before)), deliveries.deliveries(_with_prune(after))
-    )
+    both = before.by_id.keys() & after.by_id.keys()
+    moved = {found for found in both if not _appliers(before, found) & _appliers(after, found)}
+    return moves.moves(*(deliveries.deliveries(_movable(part, moved)) for part in (before, after)))
 
 
-def _with_prune(objects: ObjectSet) -> Iterable[BuiltObject]:
-    """Yield the objects, with what the Kustomization of each says about its removal."""
-    for built in objects.objects:
+def _appliers(objects: ObjectSet, found: ObjectId) -> set[str]:
+    return {built.applied_by for built in objects.by_id[found]}
+
+
+def _movable(objects: ObjectSet, moved: Iterable[ObjectId]) -> Iterator[BuiltObject]:
+    """Yield objects that move, and Kustomizations, which may bring objects from elsewhere."""
+    ids = {*moved, *objects.ids_of(objects.kustomizations.values())}
+    for built in (copy for found in ids for copy in objects.by_id[found]):
         is_pruned = objects.is_pruned(built)
         is_known = built.is_pruned == is_pruned
         yield built if is_known else dataclasses.replace(built, is_pruned=is_pruned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from fleet.inventory.model import Fleet
 from fleet.inventory.object_changes import Pair
 from fleet.inventory.revisions import ChangedFile
 from fleet.kube import flux_build, yaml_lines, yaml_reader
-from fleet.kube.manifest import Manifest, ObjectId, object_id
+from fleet.kube.manifest import ObjectId, object_id
 from fleet.render import entry_lists, stages
 from fleet.render.definition_build import TREES
 
@@ -38,7 +39,7 @@ class Sources:
         self._reads: dict[str, frozenset[str]] = {}
         self._ids: dict[tuple[int, str], frozenset[ObjectId]] = {}
         self._of_objects: dict[tuple[int, int, str], tuple[Pair, tuple[Source, ...]]] = {}
-        self._documents: dict[tuple[int, str], Sequence[Manifest]] = {}
+        self._files: dict[tuple[int, str], _File] = {}
 
     @cached_property
     def shared(self) -> frozenset[str]:
@@ -171,45 +172,50 @@ class Sources:
 
     def _line_in(self, path: str, pair: Pair) -> int:
         """Return the first changed line in the document of an object, or else in the file."""
-        position = self._position(1, path, pair)
-        if position is None:
+        file = self._file(1, path)
+        position = file.position(pair)
+        if position is None or position >= len(file.lines):
             return self.line(path)
-        text = _text(self._fleets[1].root / path)
-        start = yaml_lines.line_of(text, (), position) or 1
-        end = yaml_lines.line_of(text, (), position + 1) or len(text.splitlines()) + 1
+        start, end = [*file.lines, sys.maxsize][position : position + 2]
         lines = self._changed[path].lines
         return next((line for line in lines if start <= line < end), self.line(path))
 
     def _has(self, path: str, pair: Pair) -> bool:
-        return any(self._position(number, path, pair) is not None for number in (1, 0))
+        return any(self._file(number, path).position(pair) is not None for number in (1, 0))
 
-    def _position(self, number: int, path: str, pair: Pair) -> int | None:
-        """Return the number of the document in which a file has an object, None if it has not."""
-        objects = [built for built in (pair.after, pair.before) if built]
-        for position, manifest in enumerate(self._documents_of(number, path)):
-            if any(_may_be(manifest, built) for built in objects):
-                return position
-        return None
-
-    def _documents_of(self, number: int, path: str) -> Sequence[Manifest]:
+    def _file(self, number: int, path: str) -> _File:
         key = (number, path)
-        if key not in self._documents:
-            text = (
-                _text(self._fleets[number].root / path) if path.endswith((".yaml", ".yml")) else ""
-            )
-            try:
-                found = yaml_reader.documents(text)
-            except ValueError:
-                found = []
-            self._documents[key] = [item if isinstance(item, dict) else {} for item in found]
-        return self._documents[key]
+        if key not in self._files:
+            self._files[key] = _File(self._fleets[number].root / path)
+        return self._files[key]
 
 
-def _may_be(manifest: Manifest, built: BuiltObject) -> bool:
-    """Tell whether a manifest can have become an object; kustomize may have changed its name."""
-    found = object_id(manifest)
-    is_of_kind = (found.group, found.kind) == (built.group, built.kind)
-    return is_of_kind and bool(found.name) and found.name in built.name
+class _File:
+    """The objects in a file, and the lines on which they begin."""
+
+    def __init__(self, path: Path) -> None:
+        text = _text(path) if path.name.endswith((".yaml", ".yml")) else ""
+        self.lines = yaml_lines.document_lines(text)
+        try:
+            documents = yaml_reader.documents(text)
+        except ValueError:
+            documents = []
+        self._positions: dict[tuple[str, str], dict[str, int]] = {}
+        for position, item in enumerate(documents):
+            found = object_id(item if isinstance(item, dict) else {})
+            names = self._positions.setdefault((found.group, found.kind), {})
+            names.setdefault(found.name, position)
+
+    def position(self, pair: Pair) -> int | None:
+        """Return the number of the document that has an object, None if there is none.
+
+        kustomize may have added to its name.
+        """
+        built = pair.any
+        names = self._positions.get((built.group, built.kind), {})
+        if built.name in names:
+            return names[built.name]
+        return next((number for name, number in names.items() if name and name in built.name), None)
 
 
 def _text(file: Path) -> str:

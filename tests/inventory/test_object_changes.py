@@ -243,7 +243,10 @@ def test_a_move_that_is_safe(root: Path) -> None:
         item for item in cluster(impact_of(root)).changes if item.found.kind.value == "moved"
     )
     assert not moved.found.is_deleted
-    assert notes(moved) == [f"{MOVED}, and is not lost"]
+    assert notes(moved) == [
+        f"{MOVED}, and is not lost",
+        "is deleted from now on when it leaves the tree",
+    ]
     assert [str(field) for field in moved.found.fields] == [
         'metadata.annotations: {"kustomize.toolkit.fluxcd.io/prune": "disabled"} is gone'
     ]
