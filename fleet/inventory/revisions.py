@@ -14,6 +14,7 @@ from fleet.kube import artifact
 _HUNK = re.compile(rb"@@ -\S+ \+(?P<start>\d+)(,(?P<count>\d+))? @@")
 _DIFF = (
     "diff", "--relative", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv",
+    "--submodule=short",
 )  # fmt: skip
 
 
@@ -64,12 +65,13 @@ def changed_files(root: Path, revisions: Range) -> Mapping[str, ChangedFile]:
     ends = ["--end-of-options", *ends, "--"]
     names = artifact.git(root, *_DIFF, "--name-status", "-z", *ends).split("\0")
     found = dict(zip(names[1::2], names[::2], strict=False))
-    # Git writes both lists in the same order, and no line of a file begins with this word.
-    parts = _parts(root, ends)
-    files = {
-        path: ChangedFile(path=path, is_removed=found[path] == "D", lines=tuple(_lines(part)))
-        for path, part in zip(found, parts, strict=True)
-    }
+    # Git writes both lists in the same order. A link that becomes a file has two parts.
+    parts = iter(_parts(root, ends))
+    files: dict[str, ChangedFile] = {}
+    for path, status in found.items():
+        texts = [next(parts, b"") for _ in range(2 if status == "T" else 1)]
+        lines = tuple(line for text in texts for line in _lines(text))
+        files[path] = ChangedFile(path=path, is_removed=status == "D", lines=lines)
     if revisions.head is None:
         for path in artifact.git(root, "ls-files", "-z", "-o", "--exclude-standard").split("\0"):
             if path:

@@ -69,6 +69,16 @@ def test_a_text_that_looks_like_a_difference(root: Path) -> None:
     assert changed(root) == {"a.yaml": (False, (4,)), "b.yaml": (False, ())}
 
 
+def test_a_link_that_becomes_a_file(root: Path) -> None:
+    (root / "a.yaml").unlink()
+    (root / "a.yaml").symlink_to("b.yaml")
+    commit(root)
+    (root / "a.yaml").unlink()
+    (root / "a.yaml").write_text("x\n")
+    (root / "b.yaml").write_text("x\ny\n")
+    assert changed(root) == {"a.yaml": (False, (1, 1)), "b.yaml": (False, (2,))}
+
+
 def test_files_below_a_folder_that_is_the_root(root: Path) -> None:
     (root / "c/d.yaml").write_text("y\n")
     (root / "a.yaml").write_text("y\n")
