@@ -122,7 +122,15 @@ def _lists(path: str, before: list[Any], after: list[Any]) -> Iterator[FieldDiff
 
 
 def _item_key(before: list[Any], after: list[Any]) -> str | None:
-    return next((key for key in _ITEM_KEYS if _tells_apart(key, before, after)), None)
+    return next((key for key in _ITEM_KEYS if _matches(key, before, after)), None)
+
+
+def _matches(key: str, before: list[Any], after: list[Any]) -> bool:
+    """Tell whether items can be matched by a key; one item with another name is the same item."""
+    if not _tells_apart(key, before, after):
+        return False
+    old, new = ({str(item[key]) for item in items} for items in (before, after))
+    return not old or not new or bool(old & new)
 
 
 def _tells_apart(key: str, *lists: list[Any]) -> bool:

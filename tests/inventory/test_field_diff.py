@@ -42,6 +42,7 @@ def containers(**images: str) -> dict[str, Any]:
             containers(app="a", log="x"),
             ['spec.containers[name=log]: {"name": "log", "image": "x"} is new'],
         ),
+        ([{"host": "a", "x": 1}], [{"host": "b", "x": 1}], ["spec[0].host: a -> b"]),
         (["--a", "--b"], ["--new", "--a", "--b"], ["spec[0]: --new is new"]),
         (["--a", "--b"], ["--b"], ["spec[0]: --a is gone"]),
         (["--a=1", "--b"], ["--a=2", "--b"], ["spec[0]: --a=1 -> --a=2"]),
