@@ -146,16 +146,18 @@ class ClusterBuild:
 
     def _objects(self, step: _Step, manifests: Iterable[Manifest]) -> list[BuiltObject]:
         values = variables.values(step.spec, step.namespace, self.objects)
+        found = [(item, values.substitute(item) if values else item) for item in manifests]
         return [
             BuiltObject(
                 path=step.path,
-                manifest=manifest if values is None else values.substitute(manifest),
+                manifest=manifest,
+                before_variables=None if manifest is source else source,
                 applied_by=f"{step.namespace}/{step.name}",
                 is_pruned=step.spec.get("prune") is True,
                 is_decrypted=bool(mapping_at(step.spec, "decryption")),
                 has_unknown_variables=values is not None and not values.are_complete,
             )
-            for manifest in manifests
+            for source, manifest in found
         ]
 
     def _remove_tree(self) -> None:

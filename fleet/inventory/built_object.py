@@ -24,6 +24,8 @@ class BuiltObject:
     is_pruned: bool = False
     # The Flux Kustomization that applies the object decrypts it first.
     is_decrypted: bool = False
+    # The object before Flux replaced variables in it, None if it replaced none.
+    before_variables: Manifest | None = None
     # Some variables in the object get their values only in the cluster.
     has_unknown_variables: bool = False
 

@@ -52,9 +52,24 @@ def build(built: ArtifactFolder, spec: Fields) -> Built:
     return _build(built, named, content)
 
 
-def build_with(built: ArtifactFolder, content: Mapping[str, Any]) -> Built:
-    """Return what kustomize builds from a folder whose kustomization has `content` instead."""
-    return _build(built, (), content)
+def build_with(
+    built: ArtifactFolder, content: Mapping[str, Any], named: Sequence[str] = ()
+) -> Built:
+    """Return what kustomize builds from a folder whose kustomization has `content` instead.
+
+    The content may name more components, `named`, than the kustomization that is there.
+    """
+    return _build(built, named, content)
+
+
+def build_changed(built: ArtifactFolder, contents: Mapping[str, Mapping[str, Any]]) -> Built:
+    """Return what kustomize builds from a folder if kustomizations had other contents.
+
+    They are named by their files, and read no more files than the ones that are there.
+    """
+    found = inputs(built)
+    texts = {file: _text(content) for file, content in contents.items()}
+    return builds.build(dataclasses.replace(found, files={**found.files, **texts}))
 
 
 def base(built: ArtifactFolder) -> Built:
@@ -68,13 +83,16 @@ def base(built: ArtifactFolder) -> Built:
 
 def _build(built: ArtifactFolder, named: Sequence[str], content: Mapping[str, Any]) -> Built:
     file = kustomization_file(built.folder) or built.folder / KUSTOMIZATION_FILES[0]
+    found = inputs(built, named)
+    files = {**found.files, file.relative_to(built.copy).as_posix(): _text(content)}
+    return builds.build(dataclasses.replace(found, files=files))
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
     try:
-        written = yaml_writer.untrusted_to_yaml(content).encode()
+        return yaml_writer.untrusted_to_yaml(content).encode()
     except UnicodeEncodeError:
         raise CommandError("the name of a file is not UTF-8; rename it") from None
-    found = inputs(built, named)
-    files = {**found.files, file.relative_to(built.copy).as_posix(): written}
-    return builds.build(dataclasses.replace(found, files=files))
 
 
 def inputs(built: ArtifactFolder, named: Sequence[str] = ()) -> Inputs:

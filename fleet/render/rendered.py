@@ -21,6 +21,7 @@ from fleet.render import layout
 # GitHub's contents API returns no content of a file over 1 MB, so the provider could not read it.
 MAX_BYTES = 900_000
 _SEPARATOR = "---\n"
+_BUILT_FROM = "Built by kustomize from "
 # Names of more characters may be too long for a file beside the other parts of its name.
 _MAX_NAME = 100
 
@@ -65,7 +66,7 @@ def entry_files(name: str, source: str, built: Sequence[Document]) -> dict[str, 
     A file for each object keeps its name when other objects change. So no object is ever moved from
     one file to another, which Flux could see half done.
     """
-    head = comment(f"Built by kustomize from {source}: change the definition there.")
+    head = comment(f"{_BUILT_FROM}{source}: change the definition there.")
     whole = head + _SEPARATOR.join(document.text for document in built)
     if not built:
         return {}
@@ -87,6 +88,12 @@ def entry_files(name: str, source: str, built: Sequence[Document]) -> dict[str, 
             )
         files[file] = text
     return files
+
+
+def source_of(text: str) -> str | None:
+    """Return the definition that a rendered file is made from, None for any other file."""
+    found = re.search(rf"^# {_BUILT_FROM}(\S+): ", text, re.MULTILINE)
+    return found and found[1]
 
 
 def _size(text: str) -> int:

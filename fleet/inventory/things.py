@@ -1,0 +1,253 @@
+"""The things that clusters have: apps, controllers, policies, namespaces, tenants, objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from fleet.config.tenant import tenants_of
+from fleet.inventory import aspects
+from fleet.inventory.aspects import Aspect, Aspects
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.link import Link
+from fleet.inventory.model import Cluster, Fleet
+from fleet.inventory.provenance import Provenance
+from fleet.kube.manifest import ObjectId, object_id
+from fleet.render import entry_lists, layout
+
+_CONTROLLERS = "controllers"
+FLUX = "flux"
+
+
+class ThingType(str, Enum):
+    """The types of things, in the order in which they are shown."""
+
+    APP = "app"
+    CONTROLLER = "controller"
+    POLICY = "policy"
+    NAMESPACE = "namespace"
+    TENANT = "tenant"
+    IMAGE = "image"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Thing:
+    """A thing that clusters may have. The name of an object has its kind: `Kind/namespace/name`."""
+
+    type: ThingType
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """A thing in one cluster: its objects, its aspects, and the lines that put it there."""
+
+    cluster: Cluster
+    objects: tuple[BuiltObject, ...]
+    aspects: Aspects
+    sources: tuple[Link, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Things:
+    """The things of all clusters of a fleet."""
+
+    fleet: Fleet
+    provenance: Provenance
+    _by_cluster: dict[str, _ClusterThings] = field(default_factory=dict)
+    _ids: dict[int, tuple[object, ObjectId]] = field(default_factory=dict)
+
+    def of_cluster(self, cluster: Cluster) -> _ClusterThings:
+        """Return the things of one cluster."""
+        if cluster.name not in self._by_cluster:
+            self._by_cluster[cluster.name] = _ClusterThings(cluster=cluster, things=self)
+        return self._by_cluster[cluster.name]
+
+    def presences(self, thing: Thing) -> dict[str, Presence]:
+        """Return a thing by the names of the clusters that have it."""
+        found = {
+            name: self.of_cluster(cluster).presence(thing)
+            for name, cluster in self.fleet.clusters.items()
+        }
+        return {name: presence for name, presence in found.items() if presence is not None}
+
+    def all_of(self, kind: ThingType) -> list[Thing]:
+        """Return all things of a type that any cluster has, sorted by name."""
+        names = {
+            name
+            for cluster in self.fleet.clusters.values()
+            for name in self.of_cluster(cluster).by_type[kind]
+        }
+        return [Thing(type=kind, name=name) for name in sorted(names)]
+
+    def id_of(self, built: BuiltObject) -> ObjectId:
+        """Return the identity of an object; clusters share most of them."""
+        # The manifest is kept too, so that no other one gets its number.
+        found = self._ids.get(id(built.manifest))
+        if found is None:
+            found = (built.manifest, object_id(built.manifest))
+            self._ids[id(built.manifest)] = found
+        return found[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ClusterThings:
+    """The things of one cluster."""
+
+    cluster: Cluster
+    things: Things
+
+    @cached_property
+    def by_type(self) -> Mapping[ThingType, Mapping[str, tuple[BuiltObject, ...]]]:
+        """The objects of all things, by type and name."""
+        return {
+            ThingType.APP: self._of_entries("apps", 0),
+            ThingType.CONTROLLER: {**self._of_entries("infrastructure", 1), **self._flux()},
+            ThingType.POLICY: self._of_objects(_policy_names),
+            ThingType.NAMESPACE: self._of_objects(_namespace_names),
+            ThingType.TENANT: self._tenants(),
+            ThingType.IMAGE: self._of_objects(aspects.images),
+            ThingType.OBJECT: self._of_objects(self._object_names),
+        }
+
+    def presence(self, thing: Thing) -> Presence | None:
+        """Return a thing if the cluster has it."""
+        objects = self.by_type[thing.type].get(thing.name)
+        if objects is None:
+            return None
+        return Presence(
+            cluster=self.cluster,
+            objects=objects,
+            aspects=self._aspects(thing, objects),
+            sources=tuple(self._sources(thing, objects)),
+        )
+
+    def _aspects(self, thing: Thing, objects: Sequence[BuiltObject]) -> Aspects:
+        found = aspects.of_objects(objects)
+        if thing.type is ThingType.TENANT:
+            (tenant,) = (item for item in tenants_of(self.cluster.stack) if item.name == thing.name)
+            return {Aspect.NAMESPACE: (tenant.namespace,), Aspect.PATH: (tenant.path,)}
+        if thing == Thing(type=ThingType.CONTROLLER, name=FLUX):
+            return {Aspect.VERSION: (self.cluster.stack.config.flux.version,)}
+        if thing.type is ThingType.IMAGE:
+            return {key: found[key] for key in (Aspect.NAMESPACE, Aspect.IMAGE) if key in found}
+        entries = self._entries_of(thing)
+        paths = tuple(path for _, path in entries)
+        return {**({Aspect.ENTRY: paths} if paths else {}), **found}
+
+    def _entries_of(self, thing: Thing) -> list[tuple[str, str]]:
+        """Return the shared folder and the path of the entries that are a thing."""
+        if thing.type is ThingType.APP:
+            return [("apps", path) for path in self._paths("apps", 0, thing.name)]
+        if thing.type is ThingType.CONTROLLER:
+            paths = self._paths("infrastructure", 1, thing.name)
+            return [("infrastructure", path) for path in paths]
+        return []
+
+    def _sources(self, thing: Thing, objects: Sequence[BuiltObject]) -> Iterator[Link]:
+        lines = self.things.provenance.stack_lines
+        entries = self._entries_of(thing)
+        if thing.type is ThingType.TENANT:
+            yield lines.tenant(self.cluster, thing.name)
+        elif thing == Thing(type=ThingType.CONTROLLER, name=FLUX):
+            yield lines.flux(self.cluster)
+        elif entries:
+            yield from (lines.entry(self.cluster, *entry) for entry in entries)
+        else:
+            links = (self.things.provenance.entry(self.cluster, built) for built in objects)
+            yield from dict.fromkeys(links)
+
+    def _paths(self, folder: str, position: int, name: str | None = None) -> list[str]:
+        """Return the entries below a shared folder, maybe only those with a name at a position."""
+        entries = [entry.path for entry in getattr(self.cluster.stack.config, folder)]
+        found = [path for path in entries if position == 0 or path.startswith(f"{_CONTROLLERS}/")]
+        return [path for path in found if name in (None, path.split("/")[position])]
+
+    def _of_entries(self, folder: str, position: int) -> dict[str, tuple[BuiltObject, ...]]:
+        found: dict[str, dict[int, BuiltObject]] = {}
+        for path in self._paths(folder, position):
+            name = path.split("/")[position]
+            for built in self._brought_by(f"{folder}/{path}"):
+                found.setdefault(name, {})[id(built)] = built
+            found.setdefault(name, {})
+        return {name: tuple(objects.values()) for name, objects in found.items()}
+
+    def _brought_by(self, folder: str) -> Iterator[BuiltObject]:
+        """Yield the objects of a definition, and those of the Flux Kustomizations among them."""
+        todo = [
+            built
+            for wanted in self.things.provenance.definitions.ids(folder)
+            for built in self._in_stages.get(wanted, ())
+        ]
+        names = set[str]()
+        while todo:
+            yield from todo
+            added = {f"{item.namespace}/{item.name}" for item in todo if item.is_flux_kustomization}
+            added -= names
+            names |= added
+            todo = [item for name in sorted(added) for item in self._by_applier.get(name, ())]
+
+    @cached_property
+    def _in_stages(self) -> Mapping[ObjectId, list[BuiltObject]]:
+        found: dict[ObjectId, list[BuiltObject]] = {}
+        for built in self.cluster.objects:
+            if built.path.startswith(f"{self.cluster.stack.path}/"):
+                source = built.before_variables
+                key = self.things.id_of(built) if source is None else object_id(source)
+                found.setdefault(key, []).append(built)
+        return found
+
+    @cached_property
+    def _by_applier(self) -> Mapping[str, list[BuiltObject]]:
+        found: dict[str, list[BuiltObject]] = {}
+        for built in self.cluster.objects:
+            found.setdefault(built.applied_by, []).append(built)
+        return found
+
+    def _flux(self) -> dict[str, tuple[BuiltObject, ...]]:
+        folder = self.cluster.stack.path
+        return {FLUX: tuple(built for built in self.cluster.objects if built.path == folder)}
+
+    def _of_objects(
+        self, names: Callable[[BuiltObject], Iterator[str]]
+    ) -> dict[str, tuple[BuiltObject, ...]]:
+        found: dict[str, list[BuiltObject]] = {}
+        for built in self.cluster.objects:
+            for name in dict.fromkeys(names(built)):
+                found.setdefault(name, []).append(built)
+        return {name: tuple(objects) for name, objects in found.items()}
+
+    def _object_names(self, built: BuiltObject) -> Iterator[str]:
+        yield name_of(self.things.id_of(built))
+
+    def _tenants(self) -> dict[str, tuple[BuiltObject, ...]]:
+        folder = f"{self.cluster.stack.path}/{layout.TENANTS}"
+        return {
+            tenant.name: tuple(self._by_path.get(f"{folder}/{tenant.name}", ()))
+            for tenant in self.cluster.stack.config.tenants
+        }
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, list[BuiltObject]]:
+        found: dict[str, list[BuiltObject]] = {}
+        for built in self.cluster.objects:
+            found.setdefault(built.path, []).append(built)
+        return found
+
+
+def name_of(found: ObjectId) -> str:
+    """Return the name of an object as a thing: `Kind/namespace/name`, or `Kind/name`."""
+    return "/".join(part for part in (found.kind, found.namespace, found.name) if part)
+
+
+def _policy_names(built: BuiltObject) -> Iterator[str]:
+    if aspects.is_policy(built):
+        yield built.name
+
+
+def _namespace_names(built: BuiltObject) -> Iterator[str]:
+    if (built.api_version, built.kind) == ("v1", "Namespace"):
+        yield built.name
