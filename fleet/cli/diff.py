@@ -9,7 +9,7 @@ from typing import Any
 
 from fleet.cli import fleets, options
 from fleet.cli.colours import Colour, coloured
-from fleet.cli.impact_json import of_fields, of_id
+from fleet.cli.objects_json import of_fields, of_id
 from fleet.errors import FleetError
 from fleet.inventory import diff, revisions
 from fleet.inventory.diff import Difference, ObjectDifference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +12,22 @@ from fleet.errors import FleetError
 from fleet.inventory import model
 from fleet.inventory.model import Fleet
 from fleet.inventory.revisions import Range
+
+
+def show_problems(fleet: Fleet) -> None:
+    """Print a line for each path that does not build, so that its objects are not known."""
+    for line in problems(fleet):
+        print(f"! {line}; its objects are missing here", file=sys.stderr)
+
+
+def problems(fleet: Fleet) -> list[str]:
+    """Return a line for each path that does not build."""
+    found = (
+        f"{cluster.name}: {finding}"
+        for cluster in fleet.clusters.values()
+        for finding in cluster.problems
+    )
+    return list(dict.fromkeys(found))
 
 
 @contextmanager

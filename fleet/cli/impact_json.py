@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fleet.inventory.field_diff import FieldDifference
+from fleet.cli.objects_json import of_fields, of_id
 from fleet.inventory.impact import Change, ClusterImpact, Impact, SharedFile
 from fleet.inventory.revisions import Range
-from fleet.kube.manifest import ObjectId
 
 
 def as_dict(found: Impact, revisions: Range, exceeded: Sequence[str]) -> dict[str, Any]:
@@ -55,16 +54,6 @@ def _change(change: Change) -> dict[str, Any]:
         ],
         "sources": [{"file": source.path, "line": source.line} for source in change.sources],
     }
-
-
-def of_id(found: ObjectId) -> dict[str, str]:
-    """Return the identity of an object; a part that it does not have is an empty text."""
-    return dict(found._asdict())
-
-
-def of_fields(fields: Sequence[FieldDifference]) -> list[dict[str, str | None]]:
-    """Return the differences of fields; null stands for a field that is not there."""
-    return [{"path": field.path, "before": field.before, "after": field.after} for field in fields]
 
 
 def _file(file: SharedFile) -> dict[str, Any]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from fleet.cli import check, diff, fetch, impact, render, schema
 from fleet.errors import FleetError
 
-# The order is that of `fleet --help`.
-_COMMANDS = (render, check, diff, impact, fetch, schema)
+# Each is a module beside this one. The order is that of `fleet --help`.
+_COMMANDS = ("where", "why", "matrix", "diff", "impact", "render", "check", "fetch", "schema")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, which is 1 when it fails or finds problems."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = _parser(words).parse_args(words)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -31,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the command that the words begin with, or of all commands.
+
+    A command answers sooner without the modules of all others.
+    """
     parser = argparse.ArgumentParser(
         prog="fleet",
         description="Render and check what each cluster runs, from one Git repository.",
@@ -39,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "Git or to a cluster.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.register(commands)
+    named = [name for name in words[:1] if name in _COMMANDS]
+    for name in named or _COMMANDS:
+        importlib.import_module(f"fleet.cli.{name}").register(commands)
     return parser

@@ -87,11 +87,11 @@ class DefinitionChains:
                 if str(name) in wanted.id.name:
                     yield _link(LinkKind.GENERATOR, source, item, f"generates {wanted.id}")
                     return
-        item = self._bringing(source, wanted)
-        if item is None:
+        listed = self._bringing(source, wanted)
+        if listed is None:
             return
-        yield _link(LinkKind.LIST, source, item, f"lists {item.value}")
-        target = _target(source, item)
+        yield _link(LinkKind.LIST, source, listed, f"lists {listed.value}")
+        target = _target(source, listed)
         if (self.repository.copy / target).is_dir():
             found = levels.traced_like(wanted.manifest, self._levels.objects(target))
             yield from self._below(target, found or wanted)

@@ -60,7 +60,7 @@ def _of_object(
     fields: tuple[FieldDifference, ...] = ()
     if before is not None and after is not None:
         fields = sets[0].comparison.fields(before.manifest, after.manifest)
-        fields = tuple(_without_paths(fields, paths))
+        fields = tuple(without_paths(fields, paths))
         if not fields and before.applied_by == after.applied_by:
             return None
     return ObjectDifference(
@@ -71,7 +71,7 @@ def _of_object(
     )
 
 
-def _without_paths(
+def without_paths(
     fields: Sequence[FieldDifference], paths: tuple[str, str]
 ) -> Iterator[FieldDifference]:
     """Yield the differences that are not only the path of the cluster's tree."""

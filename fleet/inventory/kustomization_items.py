@@ -1,4 +1,4 @@
-"""The items of a kustomization, each with its line, in the order in which kustomize applies them."""
+"""The items of a kustomization with their lines, in the order in which kustomize applies them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """The steps of one kustomization, first to last, and the object as it was before all of them."""
+    """The steps of one kustomization, first to last, and the object as it was before them."""
 
     kustomization: Kustomization
     steps: Sequence[Step]
@@ -79,7 +79,7 @@ class Levels:
         return self._kustomizations[folder]
 
     def objects(self, folder: str) -> Sequence[Traced]:
-        """Return what kustomize builds from a folder, with origins; nothing if it does not build."""
+        """Return what kustomize builds from a folder, with origins; nothing if it fails."""
         return self._build(folder, None) or ()
 
     def level(self, folder: str, wanted: Traced) -> Level:

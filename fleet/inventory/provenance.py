@@ -48,6 +48,14 @@ class Provenance:
         """Return the line of a stack file that puts an object into a cluster."""
         return self._stack_link(cluster, [*self._appliers(cluster, built), built])
 
+    def definition(self, cluster: Cluster, built: BuiltObject) -> str | None:
+        """Return the folder of the entry that brings an object, None if no entry does."""
+        for item in (*self._appliers(cluster, built), built):
+            stage = item.path.removeprefix(f"{cluster.stack.path}/")
+            if found := self._entry_of(cluster, stage, item):
+                return "/".join(found)
+        return None
+
     def chain(self, cluster: Cluster, built: BuiltObject) -> tuple[Link, ...]:
         """Return all links from the stack file to an object."""
         appliers = self._appliers(cluster, built)
@@ -136,9 +144,7 @@ class Provenance:
             return self.stack_lines.entries(cluster, _KEYS[file])
         return self.stack_lines.flux(cluster)
 
-    def _entry_of(
-        self, cluster: Cluster, stage: str, built: BuiltObject
-    ) -> tuple[str, str] | None:
+    def _entry_of(self, cluster: Cluster, stage: str, built: BuiltObject) -> tuple[str, str] | None:
         """Return the shared folder and the path of the entry of a stage that brings an object."""
         wanted = object_id(built.before_variables or built.manifest)
         for found, pairs in stages.entries_by_stage(cluster.stack).items():

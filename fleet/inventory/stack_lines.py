@@ -33,7 +33,9 @@ class StackLines:
     def tenant(self, cluster: Cluster, name: str) -> Link:
         """Return the line of a tenant."""
         names = [tenant.name for tenant in cluster.stack.config.tenants]
-        return self._link(cluster, ("fleet:tenants", names.index(name)), f"fleet:tenants has {name}")
+        return self._link(
+            cluster, ("fleet:tenants", names.index(name)), f"fleet:tenants has {name}"
+        )
 
     def flux(self, cluster: Cluster) -> Link:
         """Return the line of the release of Flux, which all clusters may share."""

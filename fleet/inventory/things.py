@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,7 +16,7 @@ from fleet.inventory.link import Link
 from fleet.inventory.model import Cluster, Fleet
 from fleet.inventory.provenance import Provenance
 from fleet.kube.manifest import ObjectId, object_id
-from fleet.render import entry_lists, layout
+from fleet.render import layout
 
 _CONTROLLERS = "controllers"
 FLUX = "flux"
@@ -43,11 +44,15 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True)
 class Presence:
-    """A thing in one cluster: its objects, its aspects, and the lines that put it there."""
+    """A thing in one cluster: its objects, its aspects, and the lines that put it there.
+
+    `definitions` are the folders of the entries that bring it.
+    """
 
     cluster: Cluster
     objects: tuple[BuiltObject, ...]
     aspects: Aspects
+    definitions: tuple[str, ...]
     sources: tuple[Link, ...]
 
 
@@ -59,6 +64,7 @@ class Things:
     provenance: Provenance
     _by_cluster: dict[str, _ClusterThings] = field(default_factory=dict)
     _ids: dict[int, tuple[object, ObjectId]] = field(default_factory=dict)
+    _texts: dict[int, tuple[object, str]] = field(default_factory=dict)
 
     def of_cluster(self, cluster: Cluster) -> _ClusterThings:
         """Return the things of one cluster."""
@@ -92,6 +98,16 @@ class Things:
             self._ids[id(built.manifest)] = found
         return found[1]
 
+    def text_of(self, cluster: Cluster, built: BuiltObject) -> str:
+        """Return a text that is equal for equal objects, whichever tree they are in."""
+        found = self._texts.get(id(built.manifest))
+        if found is None:
+            text = json.dumps(built.manifest, sort_keys=True, default=str)
+            if built.is_flux_kustomization:
+                text = text.replace(f"./{cluster.stack.path}/", "./")
+            found = self._texts[id(built.manifest)] = (built.manifest, text)
+        return found[1]
+
 
 @dataclass(frozen=True, kw_only=True)
 class _ClusterThings:
@@ -122,8 +138,16 @@ class _ClusterThings:
             cluster=self.cluster,
             objects=objects,
             aspects=self._aspects(thing, objects),
+            definitions=tuple(self._definitions(thing, objects)),
             sources=tuple(self._sources(thing, objects)),
         )
+
+    def _definitions(self, thing: Thing, objects: Sequence[BuiltObject]) -> Iterator[str]:
+        if entries := self._entries_of(thing):
+            yield from ("/".join(entry) for entry in entries)
+            return
+        found = (self.things.provenance.definition(self.cluster, built) for built in objects)
+        yield from dict.fromkeys(folder for folder in found if folder is not None)
 
     def _aspects(self, thing: Thing, objects: Sequence[BuiltObject]) -> Aspects:
         found = aspects.of_objects(objects)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from fleet.inventory.model import Cluster
 from fleet.kube import yaml_lines, yaml_reader
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
-from fleet.kube.manifest import Manifest, object_id
+from fleet.kube.manifest import Manifest, ObjectId, object_id
 from fleet.kube.yaml_writer import to_yaml
 from fleet.render import header, layout, rendered
 
@@ -43,7 +43,7 @@ class TreeChain:
         if listing is None or not listing.manifests:
             files = (path for path in self.cluster.build.tree if posixpath.dirname(path) == folder)
             found = next((path for path in files if self._has(path, wanted)), None)
-            return found and self._file_links(found, wanted)
+            return self._file_links(found, wanted) if found else None
         content = listing.manifests[0]
         for index, name in enumerate(content.get("resources", ())):
             target = posixpath.normpath(f"{folder}/{name}")
@@ -86,17 +86,23 @@ class TreeChain:
         return [made, *self.definitions.links(source, wanted)]
 
     @cached_property
-    def _components_text(self) -> str:
-        return header.with_header(self.cluster.stack.file, self.cluster.build.components or "")
+    def _components(self) -> Mapping[ObjectId, tuple[Manifest, int]]:
+        """Flux's install manifests, each with its line."""
+        build, stack = self.cluster.build, self.cluster.stack
+        text = header.with_header(stack.file, build.components or "")
+        lines = yaml_lines.document_lines(text)
+        documents = yaml_reader.documents(text)
+        return {
+            object_id(item): (item, line)
+            for item, line in zip(documents, lines, strict=False)
+            if isinstance(item, dict)
+        }
 
     def _in_components(self, content: Fields, folder: str, wanted: Manifest) -> list[Link] | None:
-        documents = yaml_reader.documents(self._components_text)
-        named = [item for item in documents if isinstance(item, dict)]
-        plain = next((item for item in named if object_id(item) == object_id(wanted)), None)
-        if plain is None:
-            return None
         found = object_id(wanted)
-        line = object_line(self._components_text, found)
+        if found not in self._components:
+            return None
+        plain, line = self._components[found]
         file = f"{self.cluster.stack.path}/{layout.COMPONENTS_FILE}"
         patches = mappings_in(content.get("patches"))
         return [
@@ -104,9 +110,7 @@ class TreeChain:
             Link(kind=LinkKind.OBJECT, file=file, line=line, text=str(found)),
         ]
 
-    def _patch_links(
-        self, file: str, patches: Sequence[Fields], plain: Manifest
-    ) -> Iterator[Link]:
+    def _patch_links(self, file: str, patches: Sequence[Fields], plain: Manifest) -> Iterator[Link]:
         """Yield the patches of Flux's folder that change one of its objects."""
         entries = self.cluster.build.repository.entries
         before = plain
