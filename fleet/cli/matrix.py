@@ -52,6 +52,7 @@ def register(commands: options.Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     with fleets.of_checkout(args.root) as fleet:
+        fleets.show_problems(fleet)
         things = Things(fleet=fleet, provenance=Provenance(fleet=fleet))
         rows = matrix.rows(things, args.kind)
         if args.json:
@@ -59,7 +60,6 @@ def _run(args: argparse.Namespace) -> int:
             return 0
         for line in _lines(fleet, rows):
             print(line)
-        fleets.show_problems(fleet)
     return 0
 
 

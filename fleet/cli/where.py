@@ -44,6 +44,7 @@ def register(commands: options.Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     with fleets.of_checkout(args.root) as fleet:
+        fleets.show_problems(fleet)
         things = Things(fleet=fleet, provenance=Provenance(fleet=fleet))
         found = [where.where(things, thing) for thing in names.fitting(things, args.name)]
         if args.json:
@@ -55,7 +56,6 @@ def _run(args: argparse.Namespace) -> int:
             print("\n" if number else "", end="")
             for line in _lines(item):
                 print(line)
-        fleets.show_problems(fleet)
     return 0
 
 

@@ -47,6 +47,7 @@ def register(commands: options.Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     with fleets.of_checkout(args.root) as fleet:
+        fleets.show_problems(fleet)
         things = Things(fleet=fleet, provenance=Provenance(fleet=fleet))
         found = why.why(things, args.cluster, args.name)
         if args.json:
@@ -61,7 +62,6 @@ def _run(args: argparse.Namespace) -> int:
         for item in found:
             for line in _lines(item, args.cluster):
                 print(line)
-        fleets.show_problems(fleet)
     return 0
 
 

@@ -64,14 +64,27 @@ class DefinitionChains:
         source = level.kustomization
         added = next((step for step in level.steps if step.is_addition), None)
         if added is not None:
-            yield _step_link(added)
+            yield self._step_link(added)
             source = self._component(added) or source
         # A change is shown where it is made, after the list that brings the object.
-        changes = [_step_link(step) for step in level.steps if not step.is_addition]
+        changes = [self._step_link(step) for step in level.steps if not step.is_addition]
         inner = list(self._from(source, level))
         yield from inner[:1]
         yield from changes
         yield from inner[1:]
+
+    def _step_link(self, step: Step) -> Link:
+        source, item = step.kustomization, step.item
+        path = item.file and posixpath.normpath(f"{source.folder}/{item.file}")
+        is_there = path and (self.repository.copy / path).exists()
+        text = f"{item.key}: {path}" if is_there else item.text
+        return Link(
+            kind=LinkKind.CHANGE,
+            file=source.file,
+            line=source.line(item),
+            text=f"{text} adds it" if step.is_addition else text,
+            changes=step.changes,
+        )
 
     def _component(self, step: Step) -> Kustomization | None:
         if not step.item.is_component:
@@ -90,7 +103,9 @@ class DefinitionChains:
         listed = self._bringing(source, wanted)
         if listed is None:
             return
-        yield _link(LinkKind.LIST, source, listed, f"lists {listed.value}")
+        # Flux makes a kustomization of all files for a folder that has none.
+        subject = "" if source.text else "has no kustomization, so Flux "
+        yield _link(LinkKind.LIST, source, listed, f"{subject}lists {listed.value}")
         target = _target(source, listed)
         if (self.repository.copy / target).is_dir():
             found = levels.traced_like(wanted.manifest, self._levels.objects(target))
@@ -147,17 +162,6 @@ def object_line(text: str, wanted: ObjectId) -> int | None:
 
 def _target(source: Kustomization, item: Item) -> str:
     return posixpath.normpath(f"{source.folder}/{item.value}")
-
-
-def _step_link(step: Step) -> Link:
-    text = f"{step.item.text} adds it" if step.is_addition else step.item.text
-    return Link(
-        kind=LinkKind.CHANGE,
-        file=step.kustomization.file,
-        line=step.kustomization.line(step.item),
-        text=text,
-        changes=step.changes,
-    )
 
 
 def _link(kind: LinkKind, source: Kustomization, item: Item, text: str) -> Link:

@@ -41,6 +41,13 @@ class Item:
         return self.key.casefold() == _COMPONENTS
 
     @property
+    def file(self) -> str | None:
+        """The file or the folder that the item names, if it may name one."""
+        found = self.value.get("path") if isinstance(self.value, dict) else self.value
+        is_name = isinstance(found, str) and "\n" not in found
+        return found if is_name and self.key.casefold() not in _SHOWN else None
+
+    @property
     def text(self) -> str:
         """The item for a person, without values that could be secret."""
         if isinstance(self.value, str) and self.key.casefold() in _SHOWN:
@@ -51,12 +58,10 @@ class Item:
 
 
 def _name(value: object) -> str:
-    """Return what an item of a list is about: its file, its target or its name."""
+    """Return what an item of a list is about: its target or its name."""
     content = value if isinstance(value, dict) else {}
     target = mapping_at(content, "target")
     words = [str(target[key]) for key in ("kind", "name") if target.get(key)]
-    if isinstance(path := content.get("path"), str):
-        words.insert(0, path)
     return " ".join(words) or str(content.get("name") or "")
 
 

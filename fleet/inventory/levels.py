@@ -157,7 +157,8 @@ class Levels:
             content = found.content_with(items)
             has_file = found.file != found.folder
             file = found.file if has_file else f"{name}/{KUSTOMIZATION_FILES[0]}"
-            yield file, {**content, **(_METADATA if name == folder else {})}
+            # Below the folder it has no effect, but kustomize refuses a kustomization without keys.
+            yield file, {**content, **_METADATA}
 
 
 def traced_like(manifest: Manifest, objects: Sequence[Traced]) -> Traced | None:
