@@ -52,7 +52,7 @@ def _app(folder: Path, name: str, *, has_overlays: bool) -> None:
     }
     _folder(folder / "base", objects, {})
     for count, environment in enumerate(ENVIRONMENTS if has_overlays else (), start=1):
-        replicas = {"replicas": [{"name": name, "count": count}]}
+        replicas: dict[str, object] = {"replicas": [{"name": name, "count": count}]}
         _folder(folder / "overlays" / environment, {}, replicas, ["../../base"])
 
 
@@ -74,7 +74,7 @@ def _object(
     api_version: str, kind: str, name: str, namespace: str = "", spec: object = None
 ) -> dict[str, object]:
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-    content = {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+    content: dict[str, object] = {"apiVersion": api_version, "kind": kind, "metadata": metadata}
     return {**content, "spec": spec} if spec else content
 
 

@@ -8,7 +8,8 @@ from fleet.cli.objects_json import of_fields, of_id
 from fleet.inventory.aspects import Aspects
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.link import Link
-from fleet.inventory.things import Presence, Thing
+from fleet.inventory.things import Thing
+from fleet.inventory.where import Place
 from fleet.kube.manifest import object_id
 
 
@@ -38,12 +39,14 @@ def of_link(link: Link) -> dict[str, Any]:
     }
 
 
-def of_presence(presence: Presence) -> dict[str, Any]:
+def of_place(place: Place) -> dict[str, Any]:
     """Return a thing in one cluster."""
+    presence = place.presence
     return {
         "cluster": presence.cluster.name,
         "environment": presence.cluster.environment,
         "aspects": of_aspects(presence.aspects),
         "objects": [of_object(built) for built in presence.objects],
-        "sources": [of_link(link) for link in presence.sources],
+        "sources": [of_link(link) for link in place.sources],
+        "otherFields": list(place.others),
     }

@@ -68,7 +68,8 @@ def _lines(fleet: Fleet, rows: Sequence[Row]) -> Iterator[str]:
     if tables.total_width(table) > tables.terminal_width():
         environments = matrix.environments(fleet)
         heads = [f"{name} ({len(clusters)})" for name, clusters in environments.items()]
-        table = _table(rows, heads, lambda row: matrix.by_environment(row, environments, heads))
+        grouped = _table(rows, heads, lambda row: matrix.by_environment(row, environments, heads))
+        table = min(table, grouped, key=tables.total_width)
     yield from tables.lines(table, [_colour(line) for line in table])
 
 
@@ -77,7 +78,7 @@ def _table(
 ) -> list[list[str]]:
     table = [["", *heads, ""]]
     for group in matrix.groups(rows):
-        table.append([_title(group), *("" for _ in heads), ""])
+        table.append([_title(group)])
         for row in group.rows:
             cells = texts(row)
             table.append(

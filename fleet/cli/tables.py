@@ -1,4 +1,7 @@
-"""Tables for a person: columns of texts, each as wide as its longest text."""
+"""Tables for a person: columns of texts, each as wide as its longest text.
+
+A row with one text is a title above other rows, and may be wider than its column.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ def terminal_width() -> int:
 
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the width of each column."""
-    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+    whole = [row for row in rows if len(row) > 1]
+    return [max(map(len, column)) for column in zip(*whole, strict=True)]
 
 
 def total_width(rows: Sequence[Sequence[str]]) -> int:
@@ -32,5 +36,5 @@ def lines(rows: Sequence[Sequence[str]], colours: Sequence[Colour | None]) -> It
     """Yield the lines of a table, each in its colour."""
     found = widths(rows)
     for row, colour in zip(rows, colours, strict=True):
-        cells = (text.ljust(width) for text, width in zip(row, found, strict=True))
+        cells = (text.ljust(width) for text, width in zip(row, found, strict=False))
         yield coloured(_GAP.join(cells).rstrip(), colour)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fleet.cli import fleets, options, tables
 from fleet.cli.colours import Colour, coloured
-from fleet.cli.inventory_json import of_aspects, of_presence, of_thing
+from fleet.cli.inventory_json import of_aspects, of_place, of_thing
 from fleet.inventory import names, where
 from fleet.inventory.aspects import Aspect, Aspects
 from fleet.inventory.provenance import Provenance
@@ -90,7 +90,7 @@ def _row(found: Where, place: Place) -> list[str]:
         presence.cluster.name,
         *(_values(presence.aspects, aspect) for aspect in found.differing),
         *others,
-        ", ".join(f"{link.place} {link.text}" for link in presence.sources),
+        ", ".join(f"{link.place} {link.text}" for link in place.sources),
     ]
 
 
@@ -107,9 +107,6 @@ def _as_dict(found: Where) -> dict[str, Any]:
         **of_thing(found.thing),
         "same": of_aspects(found.same),
         "differing": [aspect.value for aspect in found.differing],
-        "clusters": [
-            {**of_presence(place.presence), "otherFields": list(place.others)}
-            for place in found.places.values()
-        ],
+        "clusters": [of_place(place) for place in found.places.values()],
         "missing": list(found.missing),
     }

@@ -71,7 +71,8 @@ def _lines(found: Why, cluster: str) -> Iterator[str]:
         yield coloured(f"{title}: has no objects", Colour.BOLD)
         yield from _links(found.sources)
         return
-    yield coloured(f"{title}: {len(found.chains)} objects", Colour.BOLD)
+    count = len(found.chains)
+    yield coloured(f"{title}: {count} object{'s' if count > 1 else ''}", Colour.BOLD)
     before: Sequence[Link] = ()
     for built, chain in found.chains:
         yield coloured(f"{built.display_name} (applied by {built.applied_by})", Colour.BOLD)

@@ -33,6 +33,7 @@ class Aspect(str, Enum):
     ENTRY = "entry"
     NAMESPACE = "namespace"
     ACTION = "action"
+    COPIES = "copies"
     REPLICAS = "replicas"
     IMAGE = "image"
     CHART = "chart"

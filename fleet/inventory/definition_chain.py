@@ -35,6 +35,11 @@ class DefinitionChains:
             self._ids[folder] = frozenset(object_id(manifest) for manifest in manifests)
         return self._ids[folder]
 
+    def file_of(self, folder: str, wanted: Manifest) -> str | None:
+        """Return the file with the object that kustomize makes an object of a folder from."""
+        found = levels.traced_like(wanted, self._levels.objects(folder))
+        return found.file if found else None
+
     @cached_property
     def _levels(self) -> Levels:
         return Levels(repository=self.repository)

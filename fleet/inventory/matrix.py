@@ -24,8 +24,8 @@ _TYPES = (
 )
 # These are entries themselves. Others may be part of an entry that all clusters share.
 _ENTRIES = (ThingType.APP, ThingType.CONTROLLER)
-# The namespace and the folder of a tenant follow from the cluster's environment.
-_NOT_IN_CELLS = (Aspect.ENTRY, Aspect.NAMESPACE, Aspect.PATH)
+# The namespace and the folder of a tenant follow from the environment. Copies have their own rows.
+_NOT_IN_CELLS = (Aspect.ENTRY, Aspect.NAMESPACE, Aspect.PATH, Aspect.COPIES)
 # These are shown where they are the same everywhere, too.
 _ALWAYS = (Aspect.ACTION, Aspect.REPLICAS, Aspect.VERSION)
 

@@ -63,9 +63,10 @@ def _objects_called(name: str, things: Iterable[Thing]) -> list[str]:
 
 def _like(name: str, things: Iterable[Thing]) -> list[str]:
     """Return the names that are most like a name, in any case."""
-    known: dict[str, str] = {}
+    known: dict[str, dict[str, None]] = {}
     for thing in things:
-        for text in (thing.name, thing.name.rpartition("/")[2]):
-            known.setdefault(text.casefold(), thing.name)
+        is_object = thing.type is ThingType.OBJECT
+        for text in (thing.name, thing.name.rpartition("/")[2] if is_object else thing.name):
+            known.setdefault(text.casefold(), {})[thing.name] = None
     near = difflib.get_close_matches(name.casefold(), known, n=_NEAR)
-    return [known[text] for text in near]
+    return [found for text in near for found in known[text]]

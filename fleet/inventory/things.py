@@ -44,7 +44,7 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True)
 class Presence:
-    """A thing in one cluster: its objects, its aspects, and the lines that put it there.
+    """A thing in one cluster: its objects and its aspects.
 
     `definitions` are the folders of the entries that bring it.
     """
@@ -53,7 +53,6 @@ class Presence:
     objects: tuple[BuiltObject, ...]
     aspects: Aspects
     definitions: tuple[str, ...]
-    sources: tuple[Link, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +79,16 @@ class Things:
         }
         return {name: presence for name, presence in found.items() if presence is not None}
 
+    def sources(self, thing: Thing, presence: Presence) -> tuple[Link, ...]:
+        """Return the lines of stack files that put a thing into a cluster."""
+        return tuple(self.of_cluster(presence.cluster).sources(thing, presence.objects))
+
     def all_of(self, kind: ThingType) -> list[Thing]:
         """Return all things of a type that any cluster has, sorted by name."""
         names = {
             name
             for cluster in self.fleet.clusters.values()
-            for name in self.of_cluster(cluster).by_type[kind]
+            for name in self.of_cluster(cluster).of_type(kind)
         }
         return [Thing(type=kind, name=name) for name in sorted(names)]
 
@@ -115,23 +118,26 @@ class _ClusterThings:
 
     cluster: Cluster
     things: Things
+    _found: dict[ThingType, Mapping[str, tuple[BuiltObject, ...]]] = field(default_factory=dict)
 
-    @cached_property
-    def by_type(self) -> Mapping[ThingType, Mapping[str, tuple[BuiltObject, ...]]]:
-        """The objects of all things, by type and name."""
-        return {
-            ThingType.APP: self._of_entries("apps", 0),
-            ThingType.CONTROLLER: {**self._of_entries("infrastructure", 1), **self._flux()},
-            ThingType.POLICY: self._of_objects(_policy_names),
-            ThingType.NAMESPACE: self._of_objects(_namespace_names),
-            ThingType.TENANT: self._tenants(),
-            ThingType.IMAGE: self._of_objects(aspects.images),
-            ThingType.OBJECT: self._of_objects(self._object_names),
-        }
+    def of_type(self, kind: ThingType) -> Mapping[str, tuple[BuiltObject, ...]]:
+        """Return the objects of all things of a type, by name."""
+        if kind not in self._found:
+            self._found[kind] = self._things(kind)
+        return self._found[kind]
+
+    def _things(self, kind: ThingType) -> Mapping[str, tuple[BuiltObject, ...]]:
+        if kind is ThingType.APP:
+            return self._of_entries("apps", 0)
+        if kind is ThingType.CONTROLLER:
+            return {**self._of_entries("infrastructure", 1), **self._flux()}
+        if kind is ThingType.TENANT:
+            return self._tenants()
+        return self._of_objects(_NAMES.get(kind, self._object_names))
 
     def presence(self, thing: Thing) -> Presence | None:
         """Return a thing if the cluster has it."""
-        objects = self.by_type[thing.type].get(thing.name)
+        objects = self.of_type(thing.type).get(thing.name)
         if objects is None:
             return None
         return Presence(
@@ -139,7 +145,6 @@ class _ClusterThings:
             objects=objects,
             aspects=self._aspects(thing, objects),
             definitions=tuple(self._definitions(thing, objects)),
-            sources=tuple(self._sources(thing, objects)),
         )
 
     def _definitions(self, thing: Thing, objects: Sequence[BuiltObject]) -> Iterator[str]:
@@ -158,9 +163,31 @@ class _ClusterThings:
             return {Aspect.VERSION: (self.cluster.stack.config.flux.version,)}
         if thing.type is ThingType.IMAGE:
             return {key: found[key] for key in (Aspect.NAMESPACE, Aspect.IMAGE) if key in found}
-        entries = self._entries_of(thing)
-        paths = tuple(path for _, path in entries)
-        return {**({Aspect.ENTRY: paths} if paths else {}), **found}
+        if thing.type is ThingType.POLICY:
+            found[Aspect.COPIES] = tuple(self._copies(thing))
+        else:
+            found[Aspect.ENTRY] = tuple(path for _, path in self._entries_of(thing))
+        return {aspect: found[aspect] for aspect in Aspect if found.get(aspect)}
+
+    def _copies(self, thing: Thing) -> Iterator[str]:
+        """Yield the other policies that are made from the same one, with their actions."""
+        file = self._policy_files.get(thing.name)
+        for name, (other, *_) in self.of_type(ThingType.POLICY).items():
+            is_copy = thing.name in name or name in thing.name
+            if name != thing.name and is_copy and file and self._policy_files[name] == file:
+                actions = aspects.of_objects([other]).get(Aspect.ACTION, ())
+                yield " ".join([name, *actions])
+
+    @cached_property
+    def _policy_files(self) -> Mapping[str, str | None]:
+        """The file that each policy is made from, None if no definition brings it."""
+        provenance = self.things.provenance
+        found: dict[str, str | None] = {}
+        for name, (built, *_) in self.of_type(ThingType.POLICY).items():
+            folder = provenance.definition(self.cluster, built)
+            source = built.before_variables or built.manifest
+            found[name] = folder and provenance.definitions.file_of(folder, source)
+        return found
 
     def _entries_of(self, thing: Thing) -> list[tuple[str, str]]:
         """Return the shared folder and the path of the entries that are a thing."""
@@ -171,7 +198,8 @@ class _ClusterThings:
             return [("infrastructure", path) for path in paths]
         return []
 
-    def _sources(self, thing: Thing, objects: Sequence[BuiltObject]) -> Iterator[Link]:
+    def sources(self, thing: Thing, objects: Sequence[BuiltObject]) -> Iterator[Link]:
+        """Yield the lines that put a thing into the cluster."""
         lines = self.things.provenance.stack_lines
         entries = self._entries_of(thing)
         if thing.type is ThingType.TENANT:
@@ -275,3 +303,11 @@ def _policy_names(built: BuiltObject) -> Iterator[str]:
 def _namespace_names(built: BuiltObject) -> Iterator[str]:
     if (built.api_version, built.kind) == ("v1", "Namespace"):
         yield built.name
+
+
+# The names that an object has as a thing of a type.
+_NAMES: Mapping[ThingType, Callable[[BuiltObject], Iterator[str]]] = {
+    ThingType.POLICY: _policy_names,
+    ThingType.NAMESPACE: _namespace_names,
+    ThingType.IMAGE: aspects.images,
+}

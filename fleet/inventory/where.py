@@ -10,6 +10,7 @@ from fleet.inventory import aspects
 from fleet.inventory.aspects import Aspect
 from fleet.inventory.diff import without_paths
 from fleet.inventory.field_diff import differences
+from fleet.inventory.link import Link
 from fleet.inventory.things import FLUX, Presence, Thing, Things, ThingType
 from fleet.kube.manifest import object_id
 
@@ -20,13 +21,14 @@ _ONLY_ASPECTS = (ThingType.TENANT, ThingType.IMAGE)
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A thing in one cluster. `others` are the fields that differ from most other clusters.
+    """A thing in one cluster, and the lines that put it there.
 
-    Fields that an aspect shows are not among them. Objects that only some clusters have are named
-    as objects.
+    `others` are the fields that differ from most other clusters, without those that an aspect
+    shows, and the objects that only some clusters have.
     """
 
     presence: Presence
+    sources: tuple[Link, ...]
     others: tuple[str, ...]
 
 
@@ -53,7 +55,9 @@ def where(things: Things, thing: Thing) -> Where:
     return Where(
         thing=thing,
         places={
-            name: Place(presence=presence, others=others[name])
+            name: Place(
+                presence=presence, sources=things.sources(thing, presence), others=others[name]
+            )
             for name, presence in presences.items()
         },
         missing=tuple(name for name in things.fleet.clusters if name not in presences),

@@ -40,4 +40,4 @@ def why(things: Things, cluster_name: str, name: str) -> list[Why]:
 
 def _of_presence(things: Things, cluster: Cluster, thing: Thing, presence: Presence) -> Why:
     chains = [(built, things.provenance.chain(cluster, built)) for built in presence.objects]
-    return Why(thing=thing, chains=chains, sources=presence.sources)
+    return Why(thing=thing, chains=chains, sources=things.sources(thing, presence))

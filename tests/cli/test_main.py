@@ -14,7 +14,9 @@ from tests.support import REPOSITORY, Run
 def test_help_lists_every_command(fleet: Run) -> None:
     ended = fleet("--help")
     assert (ended.code, ended.err) == (0, "")
-    for command in ("render", "check", "diff", "impact", "fetch", "schema"):
+    for command in (
+        "where", "why", "matrix", "diff", "impact", "render", "check", "fetch", "schema",
+    ):  # fmt: skip
         assert re.search(rf"^    {command}\s+\w", ended.out, re.MULTILINE)
     assert "pulumi up -s <stack>" in ended.out
 
@@ -24,6 +26,9 @@ def test_help_lists_every_command(fleet: Run) -> None:
     [
         ("render", ["--root DIR", "--stack STACK", "--out DIR"]),
         ("check", ["--root DIR", "--json", "--tenants DIR", "--schemas DIR", "--since COMMIT"]),
+        ("where", ["--root DIR", "--json"]),
+        ("why", ["--root DIR", "--json"]),
+        ("matrix", ["--kind KIND", "--root DIR", "--json"]),
         ("diff", ["--root DIR", "--json"]),
         (
             "impact",
