@@ -17,7 +17,11 @@ class Colour(str, Enum):
 
 
 def coloured(text: str, colour: Colour | None) -> str:
-    """Return a text with its colour, if standard output is a terminal."""
+    """Return a text with its colour, if standard output is a terminal.
+
+    Names come from files that anybody may write, so they cannot bring colours of their own.
+    """
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{colour.value}m{text}\x1b[0m"

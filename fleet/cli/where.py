@@ -66,7 +66,7 @@ def _lines(found: Where) -> Iterator[str]:
     )
     yield coloured(title, Colour.BOLD)
     if same := _shown(found.same):
-        yield f"  the same in all: {same}"
+        yield coloured(f"  the same in all: {same}", None)
     rows = [_heading(found), *(_row(found, place) for place in found.places.values())]
     colours = [Colour.BOLD, *[None] * len(found.places)]
     yield from (f"  {line}" for line in tables.lines(rows, colours))

@@ -93,7 +93,7 @@ def _links(links: Sequence[Link]) -> Iterator[str]:
     for link in links:
         colour = Colour.YELLOW if link.kind is LinkKind.CHANGE else None
         yield coloured(f"  {link.place.ljust(width)}  {link.text}", colour)
-        yield from (f"      {change}" for change in link.changes)
+        yield from (coloured(f"      {change}", None) for change in link.changes)
 
 
 def _as_dict(found: Why) -> dict[str, Any]:

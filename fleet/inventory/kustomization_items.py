@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,8 @@ _COMPONENTS = "components"
 _STEPS = (_COMPONENTS, *_CHANGING_KEYS)
 _RESOURCES = ("resources", "bases")
 _GENERATORS = ("configmapgenerator", "secretgenerator")
+# A text of these characters only is never the content of a patch.
+_FILE_NAME = re.compile(r"[\w.+/-]+")
 # Values at these keys are shown. Others could hold what nobody should see.
 _SHOWN = ("namespace", "nameprefix", "namesuffix")
 
@@ -44,15 +47,14 @@ class Item:
     def file(self) -> str | None:
         """The file or the folder that the item names, if it may name one."""
         found = self.value.get("path") if isinstance(self.value, dict) else self.value
-        is_name = isinstance(found, str) and "\n" not in found
+        is_name = isinstance(found, str) and _FILE_NAME.fullmatch(found)
         return found if is_name and self.key.casefold() not in _SHOWN else None
 
     @property
     def text(self) -> str:
         """The item for a person, without values that could be secret."""
-        if isinstance(self.value, str) and self.key.casefold() in _SHOWN:
-            return f"{self.key}: {self.value}"
-        if isinstance(self.value, str) and "\n" not in self.value:
+        is_text = isinstance(self.value, str)
+        if is_text and (self.key.casefold() in _SHOWN or self.file):
             return f"{self.key}: {self.value}"
         return f"{self.key}: {name}" if (name := _name(self.value)) else self.key
 

@@ -206,13 +206,13 @@ def _origin(text: str) -> Fields:
 
 def _counterpart(wanted: Traced, objects: Sequence[Traced]) -> Traced | None:
     """Return the object of another build that is the same one, maybe with another name or kind."""
-    if found := traced_like(wanted.manifest, objects):
-        return found
     same = [
         found
         for found in objects
         if (found.file, found.is_generated) == (wanted.file, wanted.is_generated)
     ]
+    if found := traced_like(wanted.manifest, same) or traced_like(wanted.manifest, objects):
+        return found
     kinds = [found for found in same if found.id[:2] == wanted.id[:2]]
     names = [found for found in kinds if _is_part(found.id.name, wanted.id.name)]
     exact = [found for found in names if found.id.name == wanted.id.name]

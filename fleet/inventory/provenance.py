@@ -102,6 +102,8 @@ class Provenance:
             if applier and changes:
                 yield self._of_applier(cluster, applier, "changes what it builds", changes)
             found = list(self.definitions.links(built.path, plain))
+            if applier and not found:
+                yield self._of_applier(cluster, applier, "adds it by its own fields", ())
         if applier and built.before_variables is not None:
             changes = field_diff.differences(built.before_variables, built.manifest)
             if changes:

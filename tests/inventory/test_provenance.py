@@ -258,3 +258,47 @@ def test_every_object_has_a_whole_chain(root: Path) -> None:
                 assert links[-1].kind in ends or is_generated, (cluster.name, built.display_name)
                 for link in links:
                     assert link.line is not None or "no kustomization" in link.text, link
+
+
+def test_an_object_of_a_component_that_flux_adds(checkout: Path) -> None:
+    component = (
+        "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+        "resources:\n  - added.yaml\n"
+    )
+    write(
+        checkout,
+        {
+            "apps/more/kustomization.yaml": component,
+            "apps/more/added.yaml": manifest("v1", "Service", "added", "common"),
+            **definition("apps/inner", manifest("v1", "ConfigMap", "inner", "common")),
+        },
+    )
+    own = NESTED.partition("  targetNamespace")[0]
+    write(checkout, definition("apps/podinfo/base", f"{own}  components: [../more]\n"))
+    found = shown(chain(checkout, "dev", "Service/added"))
+    flux = "apps/podinfo/base/resource.yaml:1 Kustomization flux-system/inner"
+    assert found[-2:] == [f"{flux} applies ./apps/inner", f"{flux} adds it by its own fields"]
+
+
+def test_the_content_of_a_patch_is_not_shown(checkout: Path) -> None:
+    secret = manifest("v1", "Secret", "key", "common", "stringData: {password: a}\n")
+    patch = (
+        "{apiVersion: v1, kind: Secret, metadata: {name: key, namespace: common}, "
+        "stringData: {password: hunter2}}"
+    )
+    write(checkout, definition("apps/podinfo/base", secret))
+    listing = f'{kustomization("../../base")}patchesStrategicMerge:\n  - "{patch}"\n'
+    write(checkout, {OVERLAY: listing})
+    found = shown(chain(checkout, "dev", "Secret/key"))
+    assert f"{OVERLAY}:6 patchesStrategicMerge" in found
+    assert "  stringData.password: (hidden) differs" in found
+    assert not any("hunter2" in line for line in found)
+
+
+def test_names_that_only_look_like_others(checkout: Path) -> None:
+    both = f"{manifest('v1', 'Service', 'x-a')}---\n{manifest('v1', 'Service', 'b')}"
+    write(checkout, definition("apps/podinfo/base", both))
+    write(checkout, {OVERLAY: f"{kustomization('../../base')}namePrefix: x-\n"})
+    found = shown(chain(checkout, "dev", "Service/x-x-a"))
+    assert found[-1] == "apps/podinfo/base/resource.yaml:1 Service x-a"
+    assert "  metadata.name: x-a -> x-x-a" in found
