@@ -7,7 +7,7 @@ TEST_WORKERS ?= 3
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox shell sandbox-down check-tools tools test test-unit lint format \
+.PHONY: help sandbox shell sandbox-down check-tools tools test test-long test-unit lint format \
 	golden schema schema-pins lock
 
 help: ## list the targets
@@ -32,8 +32,12 @@ test: $(VENV)/installed ## run all tests, on sandboxes of their own
 	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
+test-long: $(VENV)/installed ## run the tests that take too long for `make test`
+	@$(BIN)/python -m sandbox tools --tests
+	$(BIN)/python -m pytest -m long -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+
 test-unit: check-tools ## run the quick tests, which need no sandbox
-	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto -m "not slow"
+	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto -m "not slow and not long"
 
 lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
 	$(BIN)/ruff format --check $(SOURCES)

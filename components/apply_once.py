@@ -22,6 +22,7 @@ def apply_once(
     after: Sequence[pulumi.Resource],
     prefix: str = "",
     wait: bool = True,
+    update: bool = False,
 ) -> pulumi.CustomResource:
     """Apply an object of the tree once; Flux manages it from then on.
 
@@ -29,7 +30,8 @@ def apply_once(
     program: Flux changes it and removes it, from Git. Pulumi uses Flux's field manager, because
     Flux cannot remove a field that another manager has set. A URN does not hold the parent's name,
     so two components that may apply the same object need a `prefix` each. Without `wait`, the run
-    goes on before the object is ready.
+    goes on before the object is ready. With `update`, Pulumi also changes an object that the state
+    knows and that somebody has changed in the cluster.
     """
     metadata = manifest["metadata"]
     name_parts = (prefix, manifest["kind"], metadata.get("namespace"), metadata["name"])
@@ -47,7 +49,7 @@ def apply_once(
         pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(after),
-            ignore_changes=["*"],
+            ignore_changes=[] if update else ["*"],
             retain_on_delete=True,
         ),
     )

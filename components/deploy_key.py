@@ -20,8 +20,9 @@ class DeployKeyArgs:
     """The key that fleet derives for one tenant in one cluster, and the repository that it reads.
 
     `key_without_owner` is the key of the same generation that earlier versions of fleet derived.
-    `known_hosts` are GitHub's lines of known_hosts. `after` lists the resources that must exist
-    before Flux can try the key: Flux itself and the repository.
+    `former_cluster` is the cluster's name before its stack was renamed, which is in the titles of
+    former keys. `known_hosts` are GitHub's lines of known_hosts. `after` lists the resources that
+    must exist before Flux can try the key: Flux itself and the repository.
     """
 
     key: DeployKey
@@ -32,6 +33,7 @@ class DeployKeyArgs:
     generation: int
     known_hosts: str
     after: Sequence[pulumi.Resource]
+    former_cluster: str | None = None
 
 
 class DeployKeyOnGitHub:
@@ -50,7 +52,8 @@ class DeployKeyOnGitHub:
     def __init__(self, args: DeployKeyArgs, parent: pulumi.Resource) -> None:
         self._args = args
         self._parent = parent
-        self._title_prefix = f"fleet: {args.cluster}/{args.tenant} "
+        self._title_prefix = _title_prefix(args.cluster, args.tenant)
+        former_prefix = _title_prefix(args.former_cluster or args.cluster, args.tenant)
         registered = self._registered_keys()
         # A key that an earlier version made stays until its number is raised. The state may be
         # lost, so GitHub is asked which of the two keys is in use.
@@ -58,7 +61,7 @@ class DeployKeyOnGitHub:
         self.key = args.key_without_owner if without_owner else args.key
         self._existing = next((key for key in registered if key.key == self.key.public), None)
         self.has_former = any(
-            key.title.startswith(self._title_prefix) and key.key != self.key.public
+            key.title.startswith((self._title_prefix, former_prefix)) and key.key != self.key.public
             for key in registered
         )
 
@@ -110,3 +113,8 @@ class DeployKeyOnGitHub:
                 ignore_changes=[] if self.has_former else ["*"],
             ),
         )
+
+
+def _title_prefix(cluster: str, tenant: str) -> str:
+    """Return the begin of the titles of a tenant's keys in one cluster."""
+    return f"fleet: {cluster}/{tenant} "

@@ -17,7 +17,7 @@ from fleet.config import outlines, stack_files
 from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.kube.manifest import Manifest
-from fleet.render import layout, starting_files, tenant_manifests
+from fleet.render import layout, place_moves, starting_files, tenant_manifests
 
 
 def register_tenants(
@@ -109,4 +109,5 @@ def _deploy_key_args(
         generation=tenant.deploy_key,
         known_hosts=stack.config.repository.known_hosts or "",
         after=after,
+        former_cluster=next(iter(place_moves.former_names(stack)), None),
     )

@@ -6,6 +6,7 @@ import http.client
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import IO
 
 from fleet.errors import FleetError
@@ -13,8 +14,16 @@ from fleet.errors import FleetError
 TIMEOUT = 60
 
 
+class StatusError(FleetError):
+    """A server answered with an error; `status` is its HTTP status."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to another HTTPS URL."""
+    """Follows a redirect only to another HTTPS URL, and takes credentials to no other host."""
 
     def redirect_request(
         self,
@@ -32,25 +41,40 @@ class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
                 f"{req.full_url}: redirects to {target.scheme}://{target.hostname}, which is not "
                 "https; find out who answers before you go on"
             )
+        if (
+            req.has_header("Authorization")
+            and target.netloc != urllib.parse.urlsplit(req.full_url).netloc
+        ):
+            raise FleetError(
+                f"{req.full_url}: redirects to the host {target.hostname}, which must not get the "
+                "token; find out who answers before you go on"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def get(url: str) -> bytes:
+def get(url: str, headers: Mapping[str, str] | None = None) -> bytes:
     """Return the content of an HTTPS URL. Raises FleetError when a part of it is missing.
 
-    The variables HTTPS_PROXY and SSL_CERT_FILE have their usual effect.
+    Raises StatusError when the server answers with an error. The variables HTTPS_PROXY and
+    SSL_CERT_FILE have their usual effect.
     """
     # The opener reads the environment's proxies when it is built.
     opener = urllib.request.build_opener(_HttpsRedirects)
     try:
-        with opener.open(url, timeout=TIMEOUT) as answer:
+        request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - see above
+        with opener.open(request, timeout=TIMEOUT) as answer:
             content: bytes = answer.read()
     except urllib.error.HTTPError as error:
         problem = f"HTTP status {error.code} {error.reason}"
+        raise StatusError(_failure(url, problem), error.code) from None
     except urllib.error.URLError as error:
         problem = str(error.reason)
     except (OSError, http.client.HTTPException) as error:
         problem = str(error)
     else:
         return content
-    raise FleetError(f"{url}: cannot be fetched: {problem}; run the same command again")
+    raise FleetError(_failure(url, problem))
+
+
+def _failure(url: str, problem: str) -> str:
+    return f"{url}: cannot be fetched: {problem}; run the same command again"

@@ -19,6 +19,7 @@ import yaml
 from fleet import files
 from fleet.config import stack_files
 from fleet.config.definitions import SHARED_FOLDERS
+from sandbox.github.tokens import ANY, Grant
 from sandbox.kubernetes.clusters import Clusters
 from sandbox.servers import GitHub
 
@@ -26,6 +27,15 @@ OWNER = "platform-team"
 NAME = "fleet"
 BRANCH = "main"
 _PROGRAM = ("__main__.py", "components", "fleet")
+# SECURITY.md says which permissions the tokens of a stack need; these have no more.
+_UP, _PULL = "up", "pull"
+WRITES_THE_TREE = Grant(owner=OWNER, repositories=(NAME,), permissions={"contents": "write"})
+MAKES_REPOSITORIES = Grant(
+    owner=OWNER,
+    repositories=(ANY,),
+    permissions={"contents": "write", "administration": "write", "members": "read"},
+)
+READS_THE_TREE = Grant(owner=OWNER, repositories=(NAME,), permissions={"contents": "read"})
 # `pulumi config set --secret` wrote these into a stack file; a new copy of the file keeps them.
 _SECRET_KEYS = ("github:token", *stack_files.SECRETS)
 
@@ -42,6 +52,24 @@ class PlatformRepository:
     def url(self) -> str:
         """The URL by which Flux clones it."""
         return self.github.repository_url(OWNER, NAME)
+
+    @property
+    def token(self) -> str:
+        """The token of `github:token`."""
+        return self.github.fine_grained_token(_UP, WRITES_THE_TREE)
+
+    @property
+    def pull_token(self) -> str:
+        """The token of `fleet:pullToken`."""
+        return self.github.fine_grained_token(_PULL, READS_THE_TREE)
+
+    def change_token(self, grant: Grant) -> None:
+        """Change the rights of the token of `github:token`, as a person does in the browser."""
+        self.github.change_grant(_UP, grant)
+
+    def change_pull_token(self, grant: Grant) -> None:
+        """Change the rights of the token of `fleet:pullToken`."""
+        self.github.change_grant(_PULL, grant)
 
     def prepare(self, checkout: Path, manifests: Path) -> None:
         """Copy the checkout's program, definitions and stack files, and push the first two.

@@ -135,9 +135,9 @@ class Sandbox:
         self.clusters.start(names)
         say(f"the clusters run: {', '.join(names)}")
 
-    def _up(self, names: Sequence[str], say: Say) -> list[Outcome]:
+    def _up(self, names: Sequence[str], say: Say, *options: str) -> list[Outcome]:
         """Run `pulumi up` for all stacks at once; return the outcomes."""
-        running = [self.stacks.start_up(name) for name in names]
+        running = [self.stacks.start_up(name, *options) for name in names]
         try:
             self._start_flux_controllers(names, running, say)
             return [up.outcome() for up in running]
@@ -155,12 +155,7 @@ class Sandbox:
         waiting, deadline = set(names), time.monotonic() + UP_TIMEOUT
         while waiting or not all(up.finished() for up in running):
             for name in sorted(waiting):
-                controllers = FluxControllers(
-                    cluster=self.clusters.cluster(name),
-                    ca_bundle=self.certificates.ca_bundle,
-                    https_proxy=self.internet.proxy_url,
-                )
-                if len(controllers.start()) == len(CONTROLLERS):
+                if len(self._flux_controllers(name).start()) == len(CONTROLLERS):
                     waiting.discard(name)
                     say(f"{name}: Flux's controllers are ready")
             if any(up.finished() and up.process.returncode for up in running):
@@ -171,6 +166,13 @@ class Sandbox:
                     f"{late}: Flux's controllers not ready within {UP_TIMEOUT:.0f} s"
                 )
             time.sleep(0.5)
+
+    def _flux_controllers(self, name: str) -> FluxControllers:
+        return FluxControllers(
+            cluster=self.clusters.cluster(name),
+            ca_bundle=self.certificates.ca_bundle,
+            https_proxy=self.internet.proxy_url,
+        )
 
     def _print_next_commands(self, names: Sequence[str]) -> None:
         context = self.clusters.cluster(names[0]).context

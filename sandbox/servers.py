@@ -15,6 +15,7 @@ from pathlib import Path
 from fleet import files
 from fleet.errors import CommandError
 from fleet.process import run
+from sandbox.github.tokens import Grant, TokenFiles
 from sandbox.host.certificates import STAND_INS, Certificates, Pair
 from sandbox.host.checkout import CHECKOUT
 from sandbox.host.processes import CLEAN_ENVIRONMENT, Command, Processes
@@ -28,7 +29,10 @@ _ENVIRONMENT = {**CLEAN_ENVIRONMENT, "PYTHONPATH": str(CHECKOUT)}
 
 @dataclass(frozen=True, kw_only=True)
 class GitHub:
-    """The GitHub of one sandbox: its URLs, its tokens and its repositories."""
+    """The GitHub of one sandbox: its URLs, its tokens and its repositories.
+
+    People use the classic token, in Git and in the browser. Programs get fine-grained ones.
+    """
 
     state: Path
     processes: Processes
@@ -45,9 +49,8 @@ class GitHub:
             "--key", pair.key,
             "--ssh-port", str(self.processes.port("github/ssh")),
             "--ssh-host-key", self._ssh_host_key.key,
-            "--token-file", self._token_file("token"),
-            "--read-token-file", self._token_file("read-token"),
-            "--repository-tokens", self._repository_tokens,
+            "--token-file", self._token_file,
+            "--fine-grained-tokens", self._fine_grained.folder,
             "--user", _USER,
         ]  # fmt: skip
         self.processes.ensure("github", Command(argv, _ENVIRONMENT))
@@ -79,17 +82,16 @@ class GitHub:
 
     @property
     def token(self) -> str:
-        """The token that may write."""
-        return self._token_file("token").read_text()
+        """The classic token of the one user, who may do everything."""
+        return self._token_file.read_text()
 
-    @property
-    def read_token(self) -> str:
-        """The token that may only read."""
-        return self._token_file("read-token").read_text()
+    def fine_grained_token(self, name: str, grant: Grant) -> str:
+        """Return the token of that name; a new one gets these rights."""
+        return self._fine_grained.token(name, grant)
 
-    def repository_token(self, owner: str, name: str) -> str:
-        """Return a token that may only clone this repository."""
-        return secret_file(self._repository_tokens / owner / name).read_text()
+    def change_grant(self, name: str, grant: Grant) -> None:
+        """Change the rights of a token, as a person does in the browser."""
+        self._fine_grained.save(name, self.fine_grained_token(name, grant), grant)
 
     def create_repository(self, owner: str, name: str) -> None:
         """Create an empty private repository, as a person does in the browser."""
@@ -178,11 +180,12 @@ class GitHub:
         return self.certificates.ssh_host_key(STAND_INS, "github")
 
     @property
-    def _repository_tokens(self) -> Path:
-        return self.state / "tokens" / "repositories"
+    def _fine_grained(self) -> TokenFiles:
+        return TokenFiles(self.state / "tokens" / "fine-grained")
 
-    def _token_file(self, name: str) -> Path:
-        return secret_file(self.state / "tokens" / name)
+    @property
+    def _token_file(self) -> Path:
+        return secret_file(self.state / "tokens" / "classic")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.github.tokens import Grant
 from sandbox.servers import GitHub
 
 OWNER = "tenants"
@@ -39,7 +40,8 @@ class TenantRepository:
     @property
     def token(self) -> str:
         """The token that may only clone this repository."""
-        return self.github.repository_token(OWNER, self.name)
+        grant = Grant(owner=OWNER, repositories=(self.name,), permissions={"contents": "read"})
+        return self.github.fine_grained_token(f"{OWNER}/{self.name}", grant)
 
     def create(self) -> None:
         """Create the repository, private and empty, and its working copy."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = Path(__file__).parent / "fixtures"
 # A checkout with tenants and its rendered tree. The shipped stacks have no tenants.
@@ -25,8 +27,13 @@ config:
 """
 
 
-def stack_file(name: str, infrastructure: str = "", apps: str = "", more: str = "") -> str:
-    """Return a valid stack file; the lists are entries separated by blanks."""
+def stack_file(
+    name: str, infrastructure: str = "", apps: str = "", more: str = "", cluster: str = ""
+) -> str:
+    """Return a valid stack file; the lists are entries separated by blanks.
+
+    `more` are further lines, and `cluster` further keys of the cluster, after a comma.
+    """
     lists = "".join(
         f"  fleet:{key}: [{', '.join(entries.split())}]\n"
         for key, entries in (
@@ -34,8 +41,21 @@ def stack_file(name: str, infrastructure: str = "", apps: str = "", more: str = 
             ("apps", apps or f"podinfo/overlays/{name}"),
         )
     )
-    cluster = f"  fleet:cluster: {{kubeconfig: kubeconfig, context: k3d-{name}}}\n"
-    return f"config:\n{cluster}{lists}{more}"
+    connection = f"kubeconfig: kubeconfig, context: k3d-{name}"
+    return f"config:\n  fleet:cluster: {{{connection}{cluster}}}\n{lists}{more}"
+
+
+def kubeconfig(*contexts: str) -> str:
+    """Return a kubeconfig in which a context, its cluster and its user have the same name."""
+    return yaml.safe_dump(
+        {
+            "contexts": [{"name": c, "context": {"cluster": c, "user": c}} for c in contexts],
+            "clusters": [
+                {"name": c, "cluster": {"server": f"https://{c}.example.com"}} for c in contexts
+            ],
+            "users": [{"name": c, "user": {"token": f"token-of-{c}"}} for c in contexts],
+        }
+    )
 
 
 def kustomization(*resources: str) -> str:

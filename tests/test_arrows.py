@@ -16,7 +16,7 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("check", "promote", "status"),
-    ("inventory",),
+    ("inventory", "identity"),
     ("render",),
     ("config",),
     ("kube",),

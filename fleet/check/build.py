@@ -20,7 +20,7 @@ from fleet.kube import artifact, flux_build
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import flux_paths, layout, rendered_cluster, tree
+from fleet.render import flux, flux_paths, layout, rendered_cluster, tree
 from fleet.render.definition_build import TREES, Definitions
 
 # A Kustomization that builds itself with other variables each time would never end.
@@ -50,11 +50,12 @@ def pack(root: Path, copy: Path) -> Repository:
 
 @dataclass(frozen=True, kw_only=True)
 class _Step:
-    """A path that a Flux Kustomization applies, and its spec."""
+    """A path that a Flux Kustomization applies, its spec and its name."""
 
     path: str
     spec: Fields
     namespace: str = FLUX_NAMESPACE
+    name: str = flux.SYNC_NAME
 
     @property
     def key(self) -> str:
@@ -129,6 +130,8 @@ class ClusterBuild:
                 BuiltObject(
                     path=step.path,
                     manifest=manifest if values is None else values.substitute(manifest),
+                    applied_by=f"{step.namespace}/{step.name}",
+                    is_pruned=step.spec.get("prune") is True,
                     is_decrypted=bool(mapping_at(step.spec, "decryption")),
                     has_unknown_variables=values is not None and not values.are_complete,
                 )
@@ -147,7 +150,7 @@ class ClusterBuild:
         if not os.path.isdir(self.repository.copy / path):  # noqa: PTH112 - accepts any name
             self.findings.append(_missing_path(built))
             return None
-        return _Step(path=path, spec=built.spec, namespace=str(built.namespace))
+        return _Step(path=path, spec=built.spec, namespace=str(built.namespace), name=built.name)
 
 
 def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) -> Build:
@@ -159,7 +162,6 @@ def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) 
 def build_in(repository: Repository, stack: Stack, components: str | None) -> ClusterBuild:
     """Build all paths that the Flux of one cluster applies.
 
-    The build starts at the entrypoint and follows every Flux Kustomization of this repository.
     `components` are Flux's own manifests, None if they are missing.
     """
     try:
@@ -168,9 +170,19 @@ def build_in(repository: Repository, stack: Stack, components: str | None) -> Cl
         findings = [Finding.of_line(line) for line in error.problems]
         return ClusterBuild(repository=repository, findings=findings, is_complete=False)
     files = tree.render(stack, components, rendered)
-    cluster = ClusterBuild(repository=repository, tree=files)
-    with _written(repository.copy, _buildable(stack, components, files)):
-        cluster.run(_Step(path=stack.path, spec={}))
+    cluster = build_tree(repository, stack.path, _buildable(stack, components, files))
+    cluster.tree = files
+    return cluster
+
+
+def build_tree(repository: Repository, path: str, files: Mapping[str, str]) -> ClusterBuild:
+    """Build all paths that the Flux of one cluster applies, from the files of its tree at `path`.
+
+    The build starts at the entrypoint and follows every Flux Kustomization of this repository.
+    """
+    cluster = ClusterBuild(repository=repository)
+    with _written(repository.copy, files):
+        cluster.run(_Step(path=path, spec={}))
     return cluster
 
 

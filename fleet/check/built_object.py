@@ -12,10 +12,16 @@ from fleet.kube.manifest import Manifest, object_id
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltObject:
-    """One object, and the path whose build it is part of."""
+    """One object, and the path whose build it is part of.
+
+    `applied_by` is the Flux Kustomization that applies it, as namespace/name, empty if none does.
+    """
 
     path: str
     manifest: Manifest
+    applied_by: str = ""
+    # The Flux Kustomization deletes objects that are no longer part of it.
+    is_pruned: bool = False
     # The Flux Kustomization that applies the object decrypts it first.
     is_decrypted: bool = False
     # Some variables in the object get their values only in the cluster.

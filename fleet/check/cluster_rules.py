@@ -14,14 +14,17 @@ from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.kube import namespaces
 from fleet.kube.fields import mapping_at
-from fleet.render import stages
+from fleet.render import place_moves, stages
 
 _NAMESPACES_OF_EVERY_CLUSTER = namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}
 
 
-def folders_without_stack(root: Path, stack_names: Sequence[str]) -> Iterator[Finding]:
-    """Rule: every folder below clusters/ belongs to a stack."""
+def folders_without_stack(root: Path, stacks: Sequence[Stack]) -> Iterator[Finding]:
+    """Rule: every folder below clusters/ belongs to a stack, or is the one that a stack leaves."""
     folder = root / "clusters"
+    stack_names = {stack.name for stack in stacks}
+    for stack in stacks:
+        stack_names.update(place_moves.former_names(stack))
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_dir() and path.name not in stack_names:
             yield Finding(

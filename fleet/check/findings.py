@@ -60,7 +60,7 @@ class Report:
     accepted: list[AcceptedFinding] = field(default_factory=list)
     # One line for each rendered tree that its definitions have left behind.
     behind: list[str] = field(default_factory=list)
-    # One line for each acceptance that no finding needs.
+    # One line for each acceptance that no finding needs, and each key that has done its work.
     unused: list[str] = field(default_factory=list)
     # The number of objects by apiVersion and kind.
     without_schema: Counter[str] = field(default_factory=Counter)

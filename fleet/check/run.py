@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.check import (
@@ -16,9 +17,12 @@ from fleet.check import (
     build,
     cluster_rules,
     crds,
+    finished_moves,
     json_schemas,
+    moved_objects,
     schemas,
     tenant_findings,
+    used_decisions,
 )
 from fleet.check.build import ClusterBuild, Repository
 from fleet.check.findings import Finding, Report
@@ -29,24 +33,34 @@ from fleet.kube.manifest import Manifest
 from fleet.render import rendered_moves
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The parts of a check that can be chosen.
+
+    With `clones`, a folder of clones of tenants' repositories, what these deploy is checked too.
+    Other `schema_locations` replace the schemas that `fleet fetch` made. `since` is the commit that
+    moves are looked for from; the last one if it is None.
+    """
+
+    clones: Path | None = None
+    schema_locations: Sequence[str] = ()
+    since: str | None = None
+
+
 def check_stacks(
     root: Path,
     stacks: Sequence[tuple[Stack, str | None]],
     progress: Callable[[str], None],
-    clones: Path | None = None,
-    schema_locations: Sequence[str] = (),
+    options: Options | None = None,
 ) -> Report:
-    """Check the clusters of all stacks, given as (stack, Flux's own manifests or None).
-
-    With `clones`, a folder of clones of tenants' repositories, check what these deploy as well.
-    Other `schema_locations` replace the schemas that `fleet fetch` made.
-    """
+    """Check the clusters of all stacks, given as (stack, Flux's own manifests or None)."""
+    options = options or Options()
     report = Report(clusters=len(stacks))
     acceptances = accepted.read(root)
     schemas.require_programs()
-    locations = schemas.locations(schema_locations)
-    names = [stack.name for stack, _ in stacks]
-    report.findings += cluster_rules.folders_without_stack(root, names)
+    locations = schemas.locations(options.schema_locations)
+    of_checkout = [stack for stack, _ in stacks]
+    report.findings += cluster_rules.folders_without_stack(root, of_checkout)
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
         repository = build.pack(root, Path(folder) / "repository")
         builds = []
@@ -57,9 +71,12 @@ def check_stacks(
         objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
         report.findings += _cluster_findings(repository, builds, known_crds)
-        if clones is not None:
+        progress("comparing with the trees that are committed")
+        former = moved_objects.former_trees(root, options.since, Path(folder) / "former")
+        report.findings += moved_objects.findings_of_all(former, builds)
+        if options.clones is not None:
             progress("building the tenants' folders")
-            tenants = tenant_findings.check_tenants(clones, [stack for stack, _ in stacks])
+            tenants = tenant_findings.check_tenants(options.clones, [stack for stack, _ in stacks])
             objects += tenants.objects
             report.findings += tenants.findings
             report.tenants, report.not_checked = tenants.checked, tenants.not_checked
@@ -72,6 +89,10 @@ def check_stacks(
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
+    report.unused += [
+        *used_decisions.lines(root, of_checkout),
+        *finished_moves.lines(root, of_checkout),
+    ]
     return report
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from fleet.check.findings import Finding, Report
-from fleet.check.run import check_stacks
+from fleet.check.run import Options, check_stacks
 from fleet.cli import install_manifests, options, progress
 from fleet.config import load
 from fleet.errors import FleetError
@@ -35,6 +35,12 @@ def register(commands: options.Commands) -> None:
         metavar="DIR|URL",
         help="validate with these JSON schemas, not with those of `fleet fetch` (repeatable)",
     )
+    parser.add_argument(
+        "--since",
+        metavar="COMMIT",
+        help="find objects that move between Flux Kustomizations since this commit, not the last "
+        "one; in a pull request, name the branch that it goes to",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -60,8 +66,7 @@ def _check(args: argparse.Namespace) -> Report:
         args.root,
         [(stack, manifests[stack.name]) for stack in stacks],
         progress.show,
-        clones=args.tenants,
-        schema_locations=args.schemas,
+        Options(clones=args.tenants, schema_locations=args.schemas, since=args.since),
     )
 
 

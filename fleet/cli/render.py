@@ -12,7 +12,7 @@ from fleet.cli import install_manifests, options
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import FleetError
-from fleet.render import definition_build, layout, rendered_cluster, tree
+from fleet.render import definition_build, header, layout, rendered_cluster, tree
 
 
 def register(commands: options.Commands) -> None:
@@ -61,7 +61,7 @@ def _is_generated(file: Path, stack: Stack) -> bool:
     if file.is_symlink() or not file.is_file():
         return False
     try:
-        return file.read_bytes().startswith(tree.first_line(stack).encode())
+        return file.read_bytes().startswith(header.first_line(stack.file).encode())
     except OSError as error:
         raise FleetError(f"{file}: cannot be read: {error.strerror}; remove it") from None
 

@@ -6,14 +6,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from fleet.config import esc, local_paths, stack_files
+from fleet.config import connection, esc, stack_files
 from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
 from fleet.errors import ConfigError
-from fleet.kube import yaml_reader
-
-_KUBECONFIG = key_at(("cluster", "kubeconfig"))
 
 
 def refuse_conflicts(
@@ -28,18 +25,10 @@ def refuse_conflicts(
         *_owner_problems(stack, environ),
         *_config_problems(stack, root, given),
         *_secret_problems(stack, root, given),
-        *_kubeconfig_problems(stack),
+        *_connection_problems(stack),
     ]
     if problems:
         raise ConfigError(problems)
-
-
-def kubeconfig_path(stack: Stack) -> Path:
-    """Return the absolute path of the stack's kubeconfig file. Raises ConfigError."""
-    try:
-        return local_paths.expanded(stack.config.cluster.kubeconfig).absolute()
-    except ValueError as error:
-        raise ConfigError([problem(stack.file, _KUBECONFIG, str(error))]) from None
 
 
 def _owner_problems(stack: Stack, environ: Mapping[str, str]) -> Iterator[str]:
@@ -96,31 +85,9 @@ def _decoded(text: str | None) -> object:
         return text
 
 
-def _kubeconfig_problems(stack: Stack) -> Iterator[str]:
+def _connection_problems(stack: Stack) -> Iterator[str]:
     """Yield a problem if the kubeconfig file is missing or lacks the stack's context."""
     try:
-        path = kubeconfig_path(stack)
+        connection.of(stack).context()
     except ConfigError as error:
         yield from error.problems
-        return
-    try:
-        documents = yaml_reader.documents(path.read_bytes())
-    except OSError as error:
-        text = f"{path}: {error.strerror}; name a file that can be read"
-        yield problem(stack.file, _KUBECONFIG, text)
-        return
-    except ValueError:
-        yield problem(stack.file, _KUBECONFIG, f"{path}: is not a kubeconfig file; name one")
-        return
-    content = documents[0] if documents else None
-    contexts = content.get("contexts") if isinstance(content, dict) else None
-    items = contexts if isinstance(contexts, list) else []
-    names = [str(item.get("name")) for item in items if isinstance(item, dict)]
-    context = stack.config.cluster.context
-    if not names:
-        text = f"{path}: has no contexts; name another kubeconfig"
-        yield problem(stack.file, _KUBECONFIG, text)
-    elif context not in names:
-        known = ", ".join(names)
-        text = f"{context!r} is not in {path}; name a context of it: {known}"
-        yield problem(stack.file, key_at(("cluster", "context")), text)

@@ -7,7 +7,7 @@ same text as `pulumi up`, without an engine, a network or credentials.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from fleet.config import (
     definitions,
     entry_rules,
     esc,
+    kubeconfigs,
+    move_rules,
     outlines,
     stack_files,
     tenant_rules,
@@ -22,6 +24,7 @@ from fleet.config import (
 )
 from fleet.config.base import DNS_LABEL
 from fleet.config.keys import key_at
+from fleet.config.kubeconfigs import Address
 from fleet.config.models import Stack
 from fleet.config.outlines import StackOutline
 from fleet.config.problem import problem
@@ -60,6 +63,7 @@ class _Checkout:
     shared: FileValues
     own: Mapping[str, FileValues]
     outlines: Mapping[str, StackOutline]
+    addresses: Mapping[str, Address]
     namespace_folders: Mapping[str, str]
 
 
@@ -67,11 +71,14 @@ def _checkout(root: Path) -> _Checkout:
     own = {
         name: stack_files.own(root, stack_files.own_file(name)) for name in stack_files.names(root)
     }
+    found = {name: outlines.outline(name, values) for name, values in own.items()}
+    contexts = {name: stack.cluster for name, stack in found.items()}
     return _Checkout(
         root=root,
         shared=stack_files.shared(root),
         own=own,
-        outlines={name: outlines.outline(name, values) for name, values in own.items()},
+        outlines=found,
+        addresses=kubeconfigs.addresses(root, contexts),
         namespace_folders=definitions.namespace_folders(root),
     )
 
@@ -93,10 +100,13 @@ def _load(checkout: _Checkout, name: str) -> Stack:
     problems += found.problems
     problems += entry_rules.problems(checkout.root, outline, found)
     problems += tenant_rules.problems(outline, found, others, checkout.namespace_folders)
-    problems += _shared_clusters(outline, others)
+    problems += _shared_clusters(checkout, name)
     if problems:
         raise ConfigError(problems)
-    return Stack(name=name, file=file, config=found.config())
+    stack = Stack(name=name, file=file, config=found.config())
+    if problems := [*move_rules.problems(stack, checkout.own)]:
+        raise ConfigError(problems)
+    return stack
 
 
 def _name_problem(checkout: _Checkout, name: str) -> str | None:
@@ -115,13 +125,14 @@ def _name_problem(checkout: _Checkout, name: str) -> str | None:
     )
 
 
-def _shared_clusters(stack: StackOutline, others: Iterable[StackOutline]) -> Iterator[str]:
+def _shared_clusters(checkout: _Checkout, name: str) -> Iterator[str]:
     # Two stacks on one cluster would overwrite each other at every run.
-    for other in others:
-        if stack.cluster is not None and other.cluster == stack.cluster:
+    own = checkout.addresses.get(name)
+    for other, address in checkout.addresses.items():
+        if own is not None and other != name and own.leads_to(address):
             yield problem(
-                stack.file,
+                stack_files.own_file(name),
                 key_at(("cluster", "context")),
-                f"{stack.cluster[1]!r} is also the cluster of {other.file}; "
+                f"{own.context!r} is also the cluster of {stack_files.own_file(other)}; "
                 "keep one stack for each cluster",
             )

@@ -51,13 +51,17 @@ GitHubName = Annotated[
 ]
 
 
+# A state has the files of this branch by their paths alone.
+DEFAULT_BRANCH = "main"
+
+
 class Repository(Strict):
     """The one Git repository that every cluster pulls."""
 
     owner: GitHubName = Field(description="GitHub user or organization")
     name: GitHubName = Field(description="repository name, without the owner")
     branch: Branch = Field(
-        default="main", description="branch that `pulumi up` commits to and Flux pulls"
+        default=DEFAULT_BRANCH, description="branch that `pulumi up` commits to and Flux pulls"
     )
     url: Annotated[str, AfterValidator(_https_or_ssh), Hidden()] | None = Field(
         default=None, description="URL that Flux pulls; https://github.com/<owner>/<name> if absent"
@@ -76,8 +80,23 @@ class Repository(Strict):
         return self.url or f"https://github.com/{self.owner}/{self.name}"
 
 
+class FormerPlace(Strict):
+    """The place that a cluster followed so far; a part that is absent is the same as now."""
+
+    branch: Branch | None = Field(default=None, description="branch that Flux pulled")
+    stack: Annotated[str, Matches(f"^{DNS_LABEL}$", "must be the name of a stack")] | None = Field(
+        default=None, description="stack, whose tree was clusters/<stack>"
+    )
+
+
+UID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+ClusterUid = Annotated[
+    str, Matches(f"^{UID}$", "must be the UID of a cluster's namespace kube-system")
+]
+
+
 class Cluster(Strict):
-    """The connection to exactly one cluster, and its environment."""
+    """The connection to exactly one cluster, its environment, and decisions about its identity."""
 
     kubeconfig: ShortPath = Field(description="path of the kubeconfig file; ~ is your home")
     context: NonEmpty = Field(description="context in that file; never the current one")
@@ -90,6 +109,18 @@ class Cluster(Strict):
     ) = Field(
         default=None,
         description="dev, test, prod, ...: selects the overlays; the stack's name if absent",
+    )
+    moves_from: FormerPlace | None = Field(
+        default=None,
+        description="branch or stack that the cluster followed so far, while it moves from there",
+    )
+    replaces: ClusterUid | None = Field(
+        default=None,
+        description="UID of the former cluster, when this one was built in its place; good once",
+    )
+    adopts: ClusterUid | None = Field(
+        default=None,
+        description="UID of this cluster, to take over the Flux that it has; good once",
     )
 
 

@@ -128,7 +128,7 @@ def _remove_ignored(copy: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="fleet-git-") as folder:
         git_dir, defaults = Path(folder) / "git", Path(folder) / "patterns"
         defaults.write_text("\n".join(patterns), encoding="utf-8")
-        _git(copy, "init", "--quiet", "--bare", str(git_dir))
+        git(copy, "init", "--quiet", "--bare", str(git_dir))
         options = ("--others", "--ignored", f"--exclude-per-directory={_IGNORE_FILE}")
         for name in _list_files(git_dir, copy, *options, f"--exclude-from={defaults}"):
             (copy / name).unlink()
@@ -141,11 +141,12 @@ def _has_patterns(file: Path) -> bool:
 
 def _list_files(git_dir: Path, work_tree: Path, *options: str) -> list[str]:
     folders = (f"--git-dir={git_dir}", f"--work-tree={work_tree}")
-    names = _git(work_tree, *folders, "ls-files", "-z", *options).split("\0")
+    names = git(work_tree, *folders, "ls-files", "-z", *options).split("\0")
     return [name for name in names if name]
 
 
-def _git(folder: Path, *args: str) -> str:
+def git(folder: Path, *args: str) -> str:
+    """Run Git in a folder and return its output. Raises CommandError."""
     # A hook has the variables of the repository that it belongs to, and no other program may run.
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-c", "core.fsmonitor=false", *args]

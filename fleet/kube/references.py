@@ -164,6 +164,15 @@ def _problems_of(built: ArtifactFolder, reference: _Reference) -> Iterator[Refer
         yield reference.problem(problem)
 
 
+def targets(folder: Path) -> list[Path]:
+    """Return the local files and folders that the kustomization of a folder names itself.
+
+    Raises CommandError for a kustomization that programs could read in different ways.
+    """
+    found = _references(folder, "")
+    return [item.target for item in found if not item.is_remote and not _is_content(item)]
+
+
 def _plugin_problems(
     built: ArtifactFolder, reference: _Reference, problem: str | None
 ) -> Iterator[ReferenceProblem]:

@@ -1,4 +1,4 @@
-"""Commit messages of a tree's files, and the order in which the files are committed."""
+"""Commit messages of a tree's files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def commit_messages(stack: Stack, files: Mapping[str, str]) -> dict[str, str]:
     return messages
 
 
-def commit_waves(stack: Stack, paths: Iterable[str]) -> list[list[str]]:
+def path_waves(stack: Stack, paths: Iterable[str]) -> list[list[str]]:
     """Return the paths of a tree in waves, to be committed one after the other.
 
     A file is in a later wave than all files that it refers to, so Flux can build every commit.

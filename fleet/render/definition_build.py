@@ -1,4 +1,4 @@
-"""The build of the shared definitions that rendered clusters name, by kustomize.
+"""The build of shared definitions by kustomize.
 
 Each definition is built once, however many clusters name it.
 """
@@ -17,6 +17,7 @@ from fleet.errors import CommandError, ConfigError
 from fleet.kube import artifact, flux_build, kustomize, references
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.fields import Fields
+from fleet.kube.manifest import ObjectId, object_id
 from fleet.render import rendered
 from fleet.render.rendered import Document
 
@@ -27,7 +28,7 @@ TREES = "clusters"
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
-    """The shared definitions of a checkout, built when a rendered cluster needs them.
+    """The shared definitions of a checkout, built on demand.
 
     `copy` is a folder that does not exist yet. It gets the files that Flux would fetch.
     """
@@ -68,6 +69,15 @@ class Definitions:
             except CommandError as error:
                 raise ConfigError([f"{source}: does not build: {error}"]) from None
         return self._built[key]
+
+    def objects(self, source: str) -> set[ObjectId] | None:
+        """Return the objects of a definition, None if there is no such folder.
+
+        Raises ConfigError.
+        """
+        if not self.folder(source).folder.is_dir():
+            return None
+        return {object_id(document.manifest) for document in self.documents(source, None)}
 
     def _pack(self) -> None:
         artifact.pack(self.root, self.copy, left_out=TREES)

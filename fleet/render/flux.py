@@ -15,6 +15,7 @@ from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.yaml_writer import to_yaml
+from fleet.render import place
 from fleet.render.layout import TENANTS
 from fleet.render.stages import Stage
 
@@ -23,6 +24,9 @@ SYNC_NAME = "flux-system"
 PULL_SECRET = "flux-system"  # noqa: S105 - the name of a Secret
 # Flux applies the platform's own manifests as this ServiceAccount.
 PLATFORM_ACCOUNT = "platform"
+# The annotation of that account with the place that the cluster follows.
+CLAIM = "platform.example.com/follows"
+_TENANT_PREFIX = "tenant-"
 # Flux does not remove an object with this annotation when it leaves the tree.
 NEVER_PRUNED: Mapping[str, str] = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
 
@@ -81,7 +85,11 @@ def kustomization(metadata: dict[str, Any], spec: dict[str, Any]) -> Manifest:
 
 
 def sync(stack: Stack) -> tuple[Manifest, Manifest]:
-    """Return the GitRepository and the root Kustomization, which applies only clusters/<stack>."""
+    """Return the GitRepository and the root Kustomization, which applies only clusters/<stack>.
+
+    A Flux that is taken over has an inventory of what it applied from another place. It prunes
+    nothing while the stack file says `adopts`, and it has an inventory of the tree afterwards.
+    """
     repository = stack.config.repository
     metadata = {"name": SYNC_NAME, "namespace": FLUX_NAMESPACE}
     source_spec: dict[str, Any] = {
@@ -97,18 +105,21 @@ def sync(stack: Stack) -> tuple[Manifest, Manifest]:
     root_spec = {
         "interval": "10m0s",
         "path": f"./{stack.path}",
-        "prune": True,
+        "prune": stack.config.cluster.adopts is None,
         "serviceAccountName": PLATFORM_ACCOUNT,
         "sourceRef": {"kind": "GitRepository", "name": SYNC_NAME},
     }
     return git_repository(metadata, source_spec), kustomization(root_metadata, root_spec)
 
 
-def platform_account() -> tuple[Manifest, Manifest]:
+def platform_account(stack: Stack) -> tuple[Manifest, Manifest]:
     """Return the ServiceAccount of the platform's own Kustomizations and HelmReleases.
 
     They install CRDs, namespaces and controllers, so its ClusterRoleBinding allows everything.
     """
+    # Flux's controllers are applied after the account. So a cluster whose first `up` was
+    # interrupted says that its Flux is of fleet, and which stack it is for.
+    annotations = {**NEVER_PRUNED, CLAIM: str(place.of_stack(stack))}
     account = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -116,7 +127,7 @@ def platform_account() -> tuple[Manifest, Manifest]:
             "name": PLATFORM_ACCOUNT,
             "namespace": FLUX_NAMESPACE,
             # Flux removes objects as this account; without it, all others would stay.
-            "annotations": NEVER_PRUNED,
+            "annotations": annotations,
         },
         # Flux's controllers impersonate the account, and no pod runs as it.
         "automountServiceAccountToken": False,
@@ -153,7 +164,18 @@ def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage])
     # of all tenants would also be slow: its time grows with the square of its objects.
     earlier = [stage for stage in present if stage is not Stage.APPS]
     path = f"{stack.path}/{TENANTS}/{tenant.name}"
-    return _platform_kustomization(f"tenant-{tenant.name}", path, earlier, wait=False)
+    name = f"{_TENANT_PREFIX}{tenant.name}"
+    return _platform_kustomization(name, path, earlier, wait=False)
+
+
+def tenant_of(kustomization: str) -> str:
+    """Return the tenant whose folder a Flux Kustomization applies, empty if it is none's.
+
+    `kustomization` is its namespace/name.
+    """
+    namespace, _, name = kustomization.partition("/")
+    is_tenants = namespace == FLUX_NAMESPACE and name.startswith(_TENANT_PREFIX)
+    return name.removeprefix(_TENANT_PREFIX) if is_tenants else ""
 
 
 def _platform_kustomization(

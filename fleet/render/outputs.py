@@ -7,6 +7,7 @@ from typing import Any
 
 from fleet.config.models import Stack
 from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.render import flux
 
 
 def stack_outputs(stack: Stack, kubeconfig: Path) -> dict[str, Any]:
@@ -24,5 +25,6 @@ def stack_outputs(stack: Stack, kubeconfig: Path) -> dict[str, Any]:
             "sync": f"{kubectl} -n {FLUX_NAMESPACE} get gitrepositories,kustomizations",
             "releases": f"{kubectl} get helmreleases -A",
             "workloads": f"{kubectl} get deployments,daemonsets -A",
+            "tenants": f"{kubectl} get namespaces -l {flux.TENANT_LABEL}",
         },
     }

@@ -10,6 +10,7 @@ from sandbox.github import ssh
 from sandbox.github.accounts import Accounts
 from sandbox.github.server import GitHubServer
 from sandbox.github.store import Store
+from sandbox.github.tokens import TokenFiles
 from sandbox.internet.web import ServerCertificate, serve_until_terminated
 from sandbox.sandbox_error import SandboxError
 
@@ -22,8 +23,7 @@ def main() -> None:
             accounts = Accounts(
                 user=options.user,
                 token=_token(options.token_file),
-                read_token=_token(options.read_token_file),
-                repository_tokens=options.repository_tokens,
+                fine_grained=TokenFiles(options.fine_grained_tokens),
             )
             store = Store(options.directory, accounts)
             ssh_url = stack.enter_context(
@@ -50,12 +50,14 @@ def _options() -> argparse.Namespace:
         "--ssh-port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one"
     )
     parser.add_argument("--ssh-host-key", type=Path, required=True, help="PEM, Ed25519")
-    parser.add_argument("--token-file", type=Path, required=True, help="token that can write")
-    parser.add_argument("--read-token-file", type=Path, required=True, help="token that can read")
     parser.add_argument(
-        "--repository-tokens",
+        "--token-file", type=Path, required=True, help="classic token, which may do everything"
+    )
+    parser.add_argument(
+        "--fine-grained-tokens",
         type=Path,
-        help="folder in which OWNER/NAME is a file with a token that can only clone it",
+        required=True,
+        help="folder in which each .json file is a token with its repositories and permissions",
     )
     parser.add_argument(
         "--user",

@@ -92,6 +92,24 @@ class BareRepository:
                 return self.commit_of(found)
         return self.commit_of(name) if _HEX.fullmatch(name) else None
 
+    def object_kind(self, sha: str) -> str | None:
+        """Return the kind of an object: blob, tree, commit or tag; None if there is none."""
+        found = self.attempt("cat-file", "-t", sha) if _HEX.fullmatch(sha) else None
+        return found.decode().strip() if found else None
+
+    def entries_below(self, tree: str) -> list[Entry]:
+        """Return all entries of a tree, with those of its folders."""
+        return list(entries_in(self.run("ls-tree", "-z", "-l", "-r", "-t", "--full-tree", tree)))
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the last commit that two commits contain, None if they have none in common."""
+        found = self.attempt("merge-base", one, other)
+        return found.decode().split()[0] if found else None
+
+    def commits_between(self, base: str, head: str) -> list[str]:
+        """Return the commits that `head` contains and `base` does not, the oldest first."""
+        return self.run("rev-list", "--reverse", f"{base}..{head}").decode().split()
+
     def entry(self, commit: str, path: str) -> Entry | None:
         """Return the entry at a path; the empty path is the root."""
         if not path:

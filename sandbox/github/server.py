@@ -10,11 +10,13 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.github.accounts import Access, token_in
+from sandbox.github.accounts import token_in
 from sandbox.github.api import routes
 from sandbox.github.api.call import Answer, Call
+from sandbox.github.api.routes import Route
 from sandbox.github.documents import API, Document, Documents
 from sandbox.github.store import Store
+from sandbox.github.tokens import ANY, Grant
 from sandbox.internet import smart_http
 from sandbox.internet.web import Handler, RequestError, ServerCertificate, TlsServer, segments
 
@@ -54,13 +56,13 @@ class GitHubHandler(Handler):
 
     def _answer_api(self, path: str, query: str) -> None:
         token = self._token()
-        access = self.server.store.accounts.access(token)
-        if access is Access.NONE:
+        grant = self.server.store.accounts.grant(token)
+        if grant is None:
             raise RequestError(401, "Bad credentials" if token else "Requires authentication")
         method = "GET" if self.command == "HEAD" else self.command
-        endpoint, parts = routes.find(method, path)
-        if method != "GET" and access is not Access.WRITE:
-            raise RequestError(403, "Resource not accessible by personal access token")
+        route, parts = routes.find(method, path)
+        owner = parts.get("owner", self.server.store.accounts.user)
+        _refuse_without_permission(grant, route, owner, parts.get("name"))
         call = Call(
             parts=parts,
             query={key: values[0] for key, values in parse_qs(query).items()},
@@ -70,21 +72,22 @@ class GitHubHandler(Handler):
         )
         if any("\0" in text for text in (*call.parts.values(), *call.query.values())):
             raise RequestError(404, "Not Found")
-        self._send(endpoint(call))
+        self._send(route.endpoint(call))
 
     def _answer_git(self, path: str, query: str) -> None:
         request = smart_http.recognise(segments(path), query)
         if request is None or len(request.repository) != 2:
             raise RequestError(404, "Not Found")
         store, token = self.server.store, self._token()
-        access = store.accounts.access(token)
-        if store.accounts.may_clone(token, *request.repository):
-            access = Access.READ
-        if access is Access.NONE:
+        grant = store.accounts.grant(token)
+        if grant is None:
             raise RequestError(401, "Authentication required", headers=_BASIC_CHALLENGE)
+        if not grant.reaches(*request.repository):
+            raise RequestError(404, "Not Found")
         repository = store.repositories.get(*request.repository)
         pushing = request.service == "git-receive-pack"
-        if pushing and (access is not Access.WRITE or repository.settings()["archived"]):
+        allowed = grant.allows({"contents": "write" if pushing else "read"})
+        if not allowed or (pushing and repository.settings()["archived"]):
             raise RequestError(403, "Write access to repository not granted.")
         user = store.accounts.user if pushing else None
         smart_http.serve(self, request, repository.directory, query=query, user=user)
@@ -125,3 +128,17 @@ class GitHubHandler(Handler):
                 self.reply(HTTPStatus.NOT_MODIFIED, headers=headers)
                 return
         self.reply(answer.status, body, headers)
+
+
+def _refuse_without_permission(grant: Grant, route: Route, owner: str, name: str | None) -> None:
+    """Refuse a call as GitHub does: what a token cannot reach does not exist for it.
+
+    A call without the name of a repository is about its owner.
+    """
+    if name is not None and not grant.reaches(owner, name):
+        raise RequestError(404, "Not Found")
+    if route.needs and not (grant.owns(owner) and grant.allows(route.needs)):
+        raise RequestError(403, "Resource not accessible by personal access token")
+    # A new repository is none of those that a person has selected for a token.
+    if route.makes_repository and not grant.reaches(owner, ANY):
+        raise RequestError(403, "Resource not accessible by personal access token")

@@ -1,4 +1,4 @@
-"""Run one `pulumi up`: `python -m sandbox.pulumi STATE STACK`.
+"""Run one `pulumi up`: `python -m sandbox.pulumi STATE STACK [OPTION]...`.
 
 Secrets that a user sets by hand are set first, if the stack file needs them and lacks them. Then
 this process becomes the `pulumi` command.
@@ -18,7 +18,7 @@ from sandbox.build.parts import program
 from sandbox.sandbox import Sandbox
 
 
-def main(state: Path, stack: str) -> None:
+def main(state: Path, stack: str, *given: str) -> None:
     """Set what is missing and run `pulumi up` in place of this process."""
     sandbox = Sandbox(state)
     if not sandbox.stacks.is_initialized(stack):
@@ -32,7 +32,7 @@ def main(state: Path, stack: str) -> None:
         # A sandbox runs one `up` of a stack at a time, so the lock is of one that was killed.
         sandbox.stacks.run_pulumi("cancel", "--yes", "--stack", stack)
     pulumi = str(program("pulumi"))
-    options = ("--yes", "--skip-preview", "--non-interactive", "--color", "never")
+    options = (*given, "--yes", "--skip-preview", "--non-interactive", "--color", "never")
     env = sandbox.stacks.environment()
     os.execve(pulumi, [pulumi, "up", *options, "--stack", stack], env)  # noqa: S606 - no shell
 
@@ -42,8 +42,8 @@ def _missing_secrets(sandbox: Sandbox, stack: str) -> dict[str, str]:
     file = sandbox.platform_repository.folder / f"Pulumi.{stack}.yaml"
     config = yaml.safe_load(file.read_text())["config"]
     secret_values = {
-        "github:token": sandbox.github.token,
-        "fleet:pullToken": sandbox.github.read_token,
+        "github:token": sandbox.platform_repository.token,
+        "fleet:pullToken": sandbox.platform_repository.pull_token,
     }
     tenants = config.get("fleet:tenants", ())
     if any(tenant.get("create") or tenant.get("deployKey") for tenant in tenants):
@@ -60,4 +60,4 @@ def _missing_secrets(sandbox: Sandbox, stack: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -5,13 +5,14 @@ Several stacks run at the same time, as they do in several pipelines.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +80,12 @@ class Running:
             for index, line in enumerate(lines)
             if "error:" in line and "update failed" not in line
         ]
-        # The first line of a provider's error only counts the errors; the second names one.
-        last = lines[starts[-1] :][:2] if starts else lines[-3:]
-        return " ".join(line.strip() for line in last)
+        if not starts:
+            return " ".join(line.strip() for line in lines[-3:])
+        # The first line of a provider's error only counts the errors; those below name them.
+        shown, below = lines[starts[-1] :][:2], lines[starts[-1] :][2:]
+        named = itertools.takewhile(lambda line: line.strip().startswith("*"), below)
+        return " ".join(line.strip() for line in (*shown, *named))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +96,12 @@ class Stacks:
     certificates: Certificates
     working_copy: Path
 
-    def start_up(self, stack: str) -> Running:
-        """Set the secrets of a stack that are missing, and start its `pulumi up`."""
+    def start_up(self, stack: str, *options: str) -> Running:
+        """Set the secrets of a stack that are missing, and start its `pulumi up` with options."""
         log = self.state / "logs" / f"pulumi-{stack}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "sandbox.pulumi", str(self.state), stack],
+                [sys.executable, "-m", "sandbox.pulumi", str(self.state), stack, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -114,7 +118,7 @@ class Stacks:
         return [running.outcome() for running in started]
 
     def run_pulumi(
-        self, *args: str, accept: tuple[int, ...] = (0,), stdin: str | None = None
+        self, *args: str, accept: Container[int] = (0,), stdin: str | None = None
     ) -> str:
         """Run a `pulumi` command in the working copy and return its output."""
         return run(
@@ -156,7 +160,8 @@ class Stacks:
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment of the engine, without any variable of the caller."""
-        path = [self._bin, *(program(name).parent for name in ("pulumi-resource-github", "pulumi"))]
+        programs = ("pulumi-resource-github", "pulumi", "kubectl")
+        path = [self._bin, *(program(name).parent for name in programs)]
         return {
             **CLEAN_ENVIRONMENT,
             "PATH": os.pathsep.join([*(str(folder) for folder in path), os.defpath]),

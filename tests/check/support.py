@@ -33,7 +33,10 @@ spec:
 
 
 def check(root: Path, files: Mapping[str, str], **lists: str) -> list[str]:
-    """Return the findings in the checkout with these files; `lists` are lists of the stack dev."""
+    """Return the findings in the checkout with these files.
+
+    `lists` are lists of the stack dev, and more keys of its cluster.
+    """
     (root / "Pulumi.prod.yaml").unlink()
     write(root, {"Pulumi.dev.yaml": stack_file("dev", **lists), **files})
     stacks = [(stack, None) for stack in load.stacks(root)]

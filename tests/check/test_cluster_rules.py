@@ -145,3 +145,8 @@ class TestCheckout:
         assert check(checkout, files) == [
             "clusters/old: belongs to no stack; add Pulumi.old.yaml or remove the folder"
         ]
+
+    def test_the_folder_that_a_renamed_stack_leaves(self, checkout: Path) -> None:
+        files = {"clusters/old/kustomization.yaml": "left over\n"}
+        more = ", environment: dev, movesFrom: {stack: old}"
+        assert check(checkout, files, cluster=more) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.check import schemas
-from fleet.check.run import check_stacks
+from fleet.check.run import Options, check_stacks
 from fleet.config import load
 from fleet.errors import CommandError, FleetError
 from fleet.kube import kustomize
@@ -123,7 +123,9 @@ class TestNamedSchemas:
         write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="a")})
         stack = load.stack(checkout, "dev")
         named = [str(location) for location in locations]
-        report = check_stacks(checkout, [(stack, None)], lambda _: None, schema_locations=named)
+        report = check_stacks(
+            checkout, [(stack, None)], lambda _: None, Options(schema_locations=named)
+        )
         return [str(finding) for finding in report.findings]
 
     @pytest.mark.parametrize("layout", ["", "/", "/{{ .Group }}/{{ .ResourceKind }}_v1.json"])

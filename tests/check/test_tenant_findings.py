@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleet.check import tenant_findings
-from fleet.check.run import check_stacks
+from fleet.check.run import Options, check_stacks
 from fleet.config import load
 from fleet.config.models import Stack
 from tests.check.end_to_end import healthy_files
@@ -250,7 +250,7 @@ def test_schemas_hold_for_tenants(checkout: Path) -> None:
     clones = clone(checkout, folder(thing("apps/v1", "Deploymnt")))
     stack = load.stack(checkout, "dev")
     (checkout / "Pulumi.prod.yaml").unlink()
-    report = check_stacks(checkout, [(stack, None)], lambda _: None, clones)
+    report = check_stacks(checkout, [(stack, None)], lambda _: None, Options(clones=clones))
     assert [f.problem for f in report.findings if "no kind" in f.problem] == [
         "apps/v1 has no kind Deploymnt; check apiVersion and kind"
     ]

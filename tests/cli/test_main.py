@@ -23,7 +23,7 @@ def test_help_lists_every_command(fleet: Run) -> None:
     ("command", "options"),
     [
         ("render", ["--root DIR", "--stack STACK", "--out DIR"]),
-        ("check", ["--root DIR", "--json", "--tenants DIR", "--schemas DIR"]),
+        ("check", ["--root DIR", "--json", "--tenants DIR", "--schemas DIR", "--since COMMIT"]),
         ("fetch", ["--root DIR"]),
         ("schema", []),
     ],

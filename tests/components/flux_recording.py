@@ -26,6 +26,7 @@ def record_flux(
     token: str | None = None,
     preview: bool = False,
     waves: Any = FLUX_WAVES,  # noqa: ANN401 - documents
+    takes_over: bool = False,
 ) -> Recording:
     sync: tuple[Mapping[str, Any], Mapping[str, Any]] = (
         {
@@ -59,6 +60,7 @@ def record_flux(
             flux=flux.resources,
             tree=[committed],
             digest=unknown() if preview else "abc",
+            takes_over=takes_over,
         )
         FluxSync("dev", args, opts)
 

@@ -15,6 +15,8 @@ from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from tests.components.recording import UNKNOWN, Answer, Recording, Resource, run, unknown
 from tests.support import REPOSITORY, manifest
 
+# The UID of the cluster that the tests' kubeconfig leads to.
+UID = "6a1f1c9e-6b0b-4c1d-9f57-0c8c2a2f9d11"
 STACK = "pulumi:pulumi:Stack"
 CONNECTION = "fleet:index:ClusterConnection"
 TREE = "fleet:index:ClusterTree"

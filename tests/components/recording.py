@@ -46,9 +46,15 @@ class Resource:
     ignore_changes: tuple[str, ...]
     retain_on_delete: bool
     protect: bool
+    deleted_with: str
+    """The URN of the resource that the engine deletes instead of this one, when it deletes both."""
+    former_names: frozenset[str]
+    """The names of its aliases."""
     import_id: str
     timeouts: Mapping[str, str]
     """Timeouts by operation, for example `create`."""
+    before_delete: tuple[str, ...]
+    """The names of the hooks that run before the resource is deleted."""
 
 
 @dataclass(kw_only=True)
@@ -108,6 +114,13 @@ class _Mocks(mocks.Mocks):
         return dict(self.found[name](args.args)), []
 
 
+class _Callbacks:
+    """A server of hooks that no engine calls."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Accept a hook."""
+
+
 class _Monitor(mocks.MockMonitor):
     def __init__(
         self,
@@ -143,8 +156,15 @@ class _Monitor(mocks.MockMonitor):
                 ignore_changes=tuple(request.ignoreChanges),
                 retain_on_delete=request.retainOnDelete,
                 protect=request.protect,
+                deleted_with=request.deletedWith,
+                former_names=frozenset(
+                    [alias.spec.name for alias in request.aliases if alias.spec.name]
+                    + [urn.rpartition("::")[2] for urn in request.aliasURNs]
+                    + [alias.urn.rpartition("::")[2] for alias in request.aliases if alias.urn]
+                ),
                 import_id=request.importId,
                 timeouts=MessageToDict(request.customTimeouts),
+                before_delete=tuple(request.hooks.before_delete),
             )
         )
         return answer
@@ -205,6 +225,7 @@ def run(
                 organization=None,
             )
         )
+        settings.SETTINGS.callbacks = _Callbacks()
         # A program that failed leaves outputs on a loop that is closed by now.
         settings.SETTINGS.outputs.clear()
         asyncio.run(stack.run_in_stack(program))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
+from components.cluster_connection import (
+    DESTROY_HOOK,
+    ClusterConnection,
+    ClusterConnectionArgs,
+)
 from tests.components.helpers import (
     CONNECTION,
     KUBERNETES,
@@ -36,6 +40,7 @@ class TestClusterConnection:
             "context": "k3d-dev",
             "clusterIdentifier": "dev",
             "deleteUnreachable": "false",
+            "skipUpdateUnreachable": "true",
             "upsertExistingObjects": "true",
             "enablePatchForce": "true",
             "enableSecretMutable": "true",
@@ -48,6 +53,10 @@ class TestClusterConnection:
         inputs = self.record(UNKNOWN, preview=True).one(KUBERNETES).inputs
         assert inputs["kubeconfig"] == UNKNOWN
         assert (inputs["context"], inputs["clusterIdentifier"]) == ("k3d-dev", "dev")
+
+    def test_the_engine_destroys_nothing_without_the_program(self) -> None:
+        """The engine refuses `pulumi destroy` without --run-program when a resource has a hook."""
+        assert self.record().one(KUBERNETES).before_delete == (DESTROY_HOOK,)
 
     def test_nothing_ambient_gets_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KUBECONFIG", "/somewhere/else")

@@ -49,6 +49,7 @@ class TestDeployKey:
         preview: bool = False,
         on_github: Sequence[tuple[str, str]] | None = (),
         suspend: bool = False,
+        former_cluster: str | None = None,
     ) -> Recording:
         """Record a tenant; `on_github` lists titles and keys, None stands for no repository."""
 
@@ -66,6 +67,7 @@ class TestDeployKey:
                 generation=generation,
                 known_hosts="github.com ssh-rsa A",
                 after=[pulumi.CustomResource("test:index:Flux", "flux")],
+                former_cluster=former_cluster,
             )
             source = {**SOURCE_MANIFEST, "spec": {"suspend": suspend}}
             args = TenantRegistrationArgs(
@@ -155,6 +157,12 @@ class TestDeployKey:
         first, second = (found.one(PULL) for found in runs)
         assert first.inputs != second.inputs
         assert first.ignore_changes == (() if again else ("*",))
+
+    def test_the_key_of_a_renamed_stack_is_tried_before_the_former_one_goes(self) -> None:
+        """The stack's name is part of the key, so a renamed stack has another one."""
+        former = ("fleet: old/billing 1", self.KEYS[1].public)
+        pull = self.record(on_github=[former], former_cluster="old").one(PULL)
+        assert pull.ignore_changes == ()
 
     def test_a_key_that_github_has_already_is_taken_over(self) -> None:
         """GitHub has the key after an interrupted run or a lost state, under any title."""

@@ -18,7 +18,7 @@ import yaml
 from fleet import process
 from fleet.config import load
 from fleet.kube import kustomize
-from fleet.render import commits, tree
+from fleet.render import commits, identity_file, tree
 from tests.components.helpers import (
     ACCOUNT,
     APPLY_WAVES,
@@ -37,6 +37,7 @@ from tests.components.helpers import (
     SYNC,
     TENANT,
     TREE,
+    UID,
     as_applied,
     engine_config,
     names,
@@ -75,7 +76,8 @@ class TestProgram:
             **dict.fromkeys((CONNECTION, GITHUB_CONNECTION, TREE, FLUX, FLUX_SYNC), "dev"),
         }
         stack = load.stack(here, "dev")
-        files = tree.render(stack, MANIFESTS)
+        identity = {identity_file.path(stack): identity_file.text(UID)}
+        files = tree.render(stack, MANIFESTS) | identity
         assert sorted(names(recording.all(FILE))) == sorted(files)
         assert {f.name: f.inputs["content"] for f in recording.all(FILE)} == files
         messages = commits.commit_messages(stack, files)
@@ -111,7 +113,7 @@ class TestProgram:
         recording = self.record(here)
         files = set(names(recording.all(FILE)))
         entrypoint = recording.one(FILE, "clusters/dev/kustomization.yaml")
-        assert [r.name for r in recording.resources if r.protect] == [entrypoint.name]
+        assert [r.name for r in recording.resources if r.protect] == [PULLED]
         assert recording.before(entrypoint) == files - {entrypoint.name}
         apps = recording.one(FILE, "clusters/dev/apps.yaml")
         assert "clusters/dev/apps/kustomization.yaml" in recording.before(apps)
@@ -140,7 +142,10 @@ class TestProgram:
 
     def test_the_connection_is_that_of_the_stack_file(self, here: Path) -> None:
         inputs = self.record(here).one(KUBERNETES).inputs
-        assert inputs["kubeconfig"] == str(here / "kubeconfig")
+        kubeconfig = json.loads(inputs["kubeconfig"])
+        (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
+        assert cluster["cluster"] == {"server": "https://k3d-dev.example.com"}
+        assert user["user"]["exec"]["args"] == ["-m", "fleet.identity.credential", "dev", UID]
         assert inputs["context"] == "k3d-dev"
         assert inputs["clusterIdentifier"] == "dev"
 
@@ -264,6 +269,7 @@ class TestProgram:
                 "sync": f"{kubectl} -n flux-system get gitrepositories,kustomizations",
                 "releases": f"{kubectl} get helmreleases -A",
                 "workloads": f"{kubectl} get deployments,daemonsets -A",
+                "tenants": f"{kubectl} get namespaces -l platform.example.com/tenant",
             },
         }
 

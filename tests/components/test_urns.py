@@ -14,7 +14,7 @@ import yaml
 from fleet import deploy_keys
 from tests.components.helpers import MANIFESTS, engine_config, run_program
 from tests.components.recording import Answer
-from tests.support import FIXTURES, REPOSITORY, write
+from tests.support import FIXTURES, REPOSITORY, kubeconfig, write
 
 SEED = "x" * 44
 TENANTS = """\
@@ -41,7 +41,7 @@ SECRETS = {
 
 
 @pytest.fixture
-def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agreement: None) -> Path:
     """Return a checkout of the shipped dev stack, with a tenant of each kind."""
     for folder in ("apps", "infrastructure"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder)
@@ -55,7 +55,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "Pulumi.dev.yaml": (REPOSITORY / "Pulumi.dev.yaml").read_text(encoding="utf-8")
             + TENANTS,
             "flux.yaml": MANIFESTS,
-            ".kube/config": "contexts: [{name: k3d-dev}]\n",
+            ".kube/config": kubeconfig("k3d-dev"),
         },
     )
     monkeypatch.setenv("HOME", str(tmp_path))

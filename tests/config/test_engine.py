@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config import engine, load
+from fleet.config import connection, engine, load
 from fleet.errors import ConfigError
-from tests.support import stack_file, write
+from tests.support import kubeconfig, stack_file, write
 
 # The config that the engine reads from the files of the checkout.
 GIVEN: Mapping[str, object] = {
@@ -29,10 +29,10 @@ def engine_of(given: Mapping[str, object]) -> Callable[[str], str | None]:
 
 
 @pytest.fixture(autouse=True)
-def kubeconfig(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def valid_kubeconfig(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write a kubeconfig with the contexts of both stacks, and work in the checkout."""
     monkeypatch.chdir(checkout)
-    write(checkout, {"kubeconfig": "contexts: [{name: k3d-prod}, {name: k3d-dev}]"})
+    write(checkout, {"kubeconfig": kubeconfig("k3d-prod", "k3d-dev")})
 
 
 def problems(
@@ -134,13 +134,13 @@ class TestKubeconfig:
     def test_the_context_exists(self, checkout: Path) -> None:
         stack = load.stack(checkout, "dev")
         engine.refuse_conflicts(stack, checkout, {}, engine_of(GIVEN))
-        assert engine.kubeconfig_path(stack) == checkout / "kubeconfig"
+        assert connection.of(stack).path() == checkout / "kubeconfig"
 
     def test_home(self, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(checkout))
         write(checkout, {"Pulumi.dev.yaml": text_with_kubeconfig("~/.kube/config")})
         stack = load.stack(checkout, "dev")
-        assert engine.kubeconfig_path(stack) == checkout / ".kube/config"
+        assert connection.of(stack).path() == checkout / ".kube/config"
 
     def test_the_context_does_not_exist(self, checkout: Path) -> None:
         """The current context of the file is no substitute."""
@@ -153,6 +153,21 @@ class TestKubeconfig:
     @pytest.mark.parametrize("text", ["", "contexts: 1", "[]", "contexts: [1]"])
     def test_no_contexts(self, text: str, checkout: Path) -> None:
         assert self.refused(checkout, text).endswith("has no contexts; name another kubeconfig")
+
+    @pytest.mark.parametrize(
+        ("text", "missing"),
+        [
+            ("clusters: [{name: c, cluster: {}}]", "has no user 'u' below users"),
+            ("users: [{name: u, user: {}}]", "has no cluster 'c' below clusters"),
+        ],
+    )
+    def test_half_a_context(self, text: str, missing: str, checkout: Path) -> None:
+        """Such a context would make kubectl ask the server on localhost:8080."""
+        context = "contexts: [{name: k3d-dev, context: {cluster: c, user: u}}]"
+        assert self.refused(checkout, f"{context}\n{text}") == (
+            f"Pulumi.dev.yaml: fleet:cluster.context: 'k3d-dev' in {checkout}/kubeconfig "
+            f"{missing}; name a complete context"
+        )
 
     def test_no_file(self, checkout: Path) -> None:
         assert self.refused(checkout, None) == (

@@ -45,8 +45,9 @@ def lines_about(found: list[str], location: Location) -> list[str]:
 def test_every_nested_model_is_found() -> None:
     models = {declaration.model for declaration in DECLARED.values() if declaration.model}
     assert {model.__name__ for model in models} == {
-        "StackConfig", "Repository", "Cluster", "Flux", "Entry", "TenantConfig", "TenantDefaults",
-        "TenantRepository", "Limits", "ExtraKinds", "InFluxSystem", "TenantCredentials",
+        "StackConfig", "Repository", "Cluster", "FormerPlace", "Flux", "Entry", "TenantConfig",
+        "TenantDefaults", "TenantRepository", "Limits", "ExtraKinds", "InFluxSystem",
+        "TenantCredentials",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,13 +81,13 @@ class Sandbox(BaseSandbox):
         entry |= changes
         self.configure(stack, tenants=entries)
 
-    def _up(self, names: Sequence[str], say: Say) -> list[Outcome]:
+    def _up(self, names: Sequence[str], say: Say, *options: str) -> list[Outcome]:
         if self._left_out is not None:
             for name in names:
                 entries = self.entries(name, "infrastructure")
                 kept = [entry for entry in entries if self._left_out not in str(entry)]
                 self.configure(name, infrastructure=kept)
-        return super()._up(names, say)
+        return super()._up(names, say, *options)
 
     def _config(self, stack: str) -> dict[str, Any]:
         content = yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())
@@ -98,6 +99,17 @@ class Sandbox(BaseSandbox):
         outcomes = self.stacks.up(names)
         self.converge()
         return outcomes
+
+    def up_with_flux(self, *names: str) -> list[Outcome]:
+        """Run `up` for stacks whose clusters were rebuilt and have no running Flux yet.
+
+        A refresh before the program would ask for the former cluster.
+        """
+        return self._up(names, lambda _: None, "--run-program")
+
+    def start_flux(self, cluster: str) -> None:
+        """Start Flux's controllers, which a cluster has no kubelet to start."""
+        self._flux_controllers(cluster).start()
 
     def converge(self) -> None:
         """Wait until all clusters are Ready at the head of the branch."""
@@ -178,7 +190,8 @@ class Sandbox(BaseSandbox):
     def snapshot(self, cluster: str) -> dict[str, Any]:
         """Return every object of a cluster by "Kind.group namespace/name".
 
-        Leaves out what changes by itself: status, resource versions, events and leases.
+        Leaves out what changes by itself (status, resource versions, events and leases) and the
+        annotations with which `up` asks Flux for a pull.
         """
         objects = {}
         for kind in self._apis[cluster].listable():
@@ -189,12 +202,33 @@ class Sandbox(BaseSandbox):
                 for key in ("managedFields", "resourceVersion", "generation"):
                     metadata.pop(key, None)
                 annotations = metadata.pop("annotations", {})
-                annotations.pop("reconcile.fluxcd.io/requestedAt", None)
+                for key in ("reconcile.fluxcd.io/requestedAt", "pulumi.com/waitFor"):
+                    annotations.pop(key, None)
                 metadata |= {"annotations": annotations} if annotations else {}
                 item.pop("status", None)
                 name = f"{metadata.get('namespace', '')}/{metadata['name']}"
                 objects[f"{kind.name}.{kind.group} {name}"] = item
         return objects
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        """Return the resources of a stack's state.
+
+        Leaves out what the engine writes anew at every refresh: a time, and dependencies of inputs
+        that have none.
+        """
+        exported = self.stacks.run_pulumi("stack", "export", "--show-secrets", "--stack", stack)
+        resources: list[dict[str, Any]] = json.loads(exported)["deployment"].get("resources", [])
+        for resource in resources:
+            resource.pop("modified", None)
+            needs = resource.pop("propertyDependencies", {})
+            resource["needs"] = {key: urns for key, urns in needs.items() if urns}
+        return resources
+
+    def answers(self, cluster: str) -> bool:
+        """Return whether a cluster lists the objects of every kind that it has."""
+        admin = self.clusters.cluster(cluster).admin
+        kinds = self._apis[cluster].listable()
+        return all(admin.try_get(kind.path()) is not None for kind in kinds)
 
     def replicas(self, cluster: str, namespace: str) -> dict[str, int]:
         """Return the available replicas of each Deployment in a namespace."""

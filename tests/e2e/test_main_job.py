@@ -166,7 +166,8 @@ def test_every_commit_builds(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_secrets_are_nowhere_in_plain_text(sandbox: Sandbox) -> None:
     """The state, logs, stack files, Git and command lines have no token."""
-    tokens = [sandbox.github.token, sandbox.github.read_token]
+    repository = sandbox.platform_repository
+    tokens = [sandbox.github.token, repository.token, repository.pull_token]
     places = [
         *(sandbox.state / "pulumi").rglob("*"),
         *(sandbox.state / "logs").rglob("*"),

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 import pytest
 
+from components.cluster_connection import DESTROY_HOOK
 from fleet.kube import namespaces
 from fleet.render import flux
+from sandbox.build.parts import program
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, kill_tree
 
 CLUSTERS = ["dev"]
+# The codes with which the engine ends when it or the program has failed.
+FAILED = (1, 255)
 
 
 def test_an_interrupted_up_is_completed_by_the_next(sandbox: Sandbox) -> None:
@@ -46,15 +51,30 @@ def test_an_invalid_stack_file_stops_up_before_anything_is_written(sandbox: Sand
 
 
 def test_destroying_a_stack_loses_no_workload(sandbox: Sandbox) -> None:
-    """Pulumi refuses to destroy protected resources; when they are not, Flux prunes nothing."""
+    """Pulumi refuses to destroy without the program, and protected resources; Flux prunes nothing.
+
+    A destroy that was killed is completed by the next one.
+    """
     before = sandbox.workloads("dev")
     head = sandbox.head()
-    refused = sandbox.stacks.run_pulumi("destroy", "--yes", "--stack", "dev", accept=(1,))
-    assert "pulumi state unprotect" in refused
-    assert sandbox.head() == head
+    destroy = ("destroy", "--yes", "--stack", "dev")
+    for options, reason in (((), DESTROY_HOOK), (("--run-program",), "it is protected")):
+        assert reason in sandbox.stacks.run_pulumi(*destroy, *options, accept=FAILED)
+        assert sandbox.head() == head
 
-    sandbox.stacks.run_pulumi("state", "unprotect", "--all", "--yes", "--stack", "dev")
-    sandbox.stacks.run_pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev")
+    removal = (*destroy, "--skip-preview", "--run-program", "--ignore-protect")
+    running = subprocess.Popen(
+        [program("pulumi"), *removal, "--non-interactive"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=sandbox.root,
+        env=sandbox.stacks.environment(),
+        start_new_session=True,
+    )
+    eventually(lambda: sandbox.head() != head)
+    kill_tree(running)
+    sandbox.stacks.run_pulumi("cancel", "--yes", "--stack", "dev")
+    sandbox.stacks.run_pulumi(*removal)
     sandbox.commits()
     left = sandbox.root / "clusters" / "dev"
     assert [file.name for file in left.rglob("*") if file.is_file()] == ["kustomization.yaml"]

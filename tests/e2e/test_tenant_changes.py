@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from fleet.process import run
 from sandbox.report import is_ready
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
 from tests.e2e.support import eventually, kill_tree, watching
@@ -14,7 +15,8 @@ from tests.e2e.support import eventually, kill_tree, watching
 CLUSTER = "test"
 CLUSTERS, LEFT_OUT = [CLUSTER], "kyverno"
 HEALTHY = [f"healthy-{number}" for number in range(5)]
-NAMES = ["billing", "broken", *HEALTHY, "nomad", "mover", "fleeting", "fickle"]
+NAMES = ["billing", "broken", *HEALTHY, "nomad", "mover", "fleeting", "fickle", "sticky"]
+HOLD = "tests.example.com/hold"
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +167,34 @@ def test_offboarding_with_a_broken_account(sandbox: Sandbox, tenants: Mapping[st
     tenant.expect_gone(CLUSTER)
 
 
+def test_an_offboarding_that_does_not_end_is_seen_with_the_way_out(
+    sandbox: Sandbox, tenants: Mapping[str, Tenant]
+) -> None:
+    """The next run names what holds the namespace; its command ends that, then nothing is said."""
+    tenant = tenants["sticky"]
+    # A finalizer alone is no change for Flux, so the version changes too.
+    files = tenant.files([CLUSTER], "2")
+    app = f"deploy/{CLUSTER}/app.yaml"
+    files[app] = files[app].replace("name: app\n", f"name: app\n  finalizers: [{HOLD}]\n", 1)
+    assert tenant.wait(CLUSTER, tenant.push(files, "Hold the ConfigMap"))[0]
+    assert _warnings(sandbox) == []
+
+    sandbox.unregister(CLUSTER, tenant)
+    sandbox.up(CLUSTER)
+    namespace = tenant.namespace(CLUSTER)
+    eventually(lambda: _is_held(sandbox, namespace))
+    (warning,) = _warnings(sandbox)
+    print(f"\n{warning}")
+    assert f"the namespace {namespace} of the tenant sticky has been Terminating since" in warning
+    assert f"because configmaps/app waits for {HOLD}; if nobody will finish that, run: " in warning
+    assert sandbox.stacks.up([CLUSTER])[0].unchanged
+    assert warning in (sandbox.state / "logs" / f"pulumi-{CLUSTER}.log").read_text()
+
+    run(["sh", "-c", warning.partition(", run: ")[2]], timeout=60, env=sandbox.stacks.environment())
+    tenant.expect_gone(CLUSTER)
+    assert _warnings(sandbox) == []
+
+
 def test_an_interrupted_offboarding_is_completed(
     sandbox: Sandbox, tenants: Mapping[str, Tenant]
 ) -> None:
@@ -177,6 +207,25 @@ def test_an_interrupted_offboarding_is_completed(
     kill_tree(running.process)
     sandbox.up(CLUSTER)
     tenant.expect_gone(CLUSTER)
+
+
+def _warnings(sandbox: Sandbox) -> list[str]:
+    """Return the warnings of a preview about namespaces that are being deleted.
+
+    The engine prints a warning when it comes, and again at the end.
+    """
+    output = sandbox.stacks.run_pulumi("preview", "--stack", CLUSTER, "--color", "never")
+    lines = [line for line in output.splitlines() if "Terminating" in line]
+    return list(dict.fromkeys(line.partition("warning: ")[2] for line in lines))
+
+
+def _is_held(sandbox: Sandbox, namespace: str) -> bool:
+    """Return whether the namespace waits for the finalizer of the tests, and for no other."""
+    found = sandbox.get(CLUSTER, "namespace", "", namespace) or {"status": {}}
+    return any(
+        condition["message"].endswith(f" finalizers remaining: {HOLD} in 1 resource instances")
+        for condition in found["status"].get("conditions", ())
+    )
 
 
 def _app_in(sandbox: Sandbox, namespace: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,8 @@ from fleet.process import run
 from sandbox.github.repositories import Repositories
 from sandbox.github.repository_keys import KEYS_FILE
 from sandbox.github.team_access import Teams
-from sandbox.platform_repository import OWNER
+from sandbox.github.tokens import Grant
+from sandbox.platform_repository import MAKES_REPOSITORIES, NAME, OWNER
 from sandbox.sandbox_error import SandboxError
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import eventually, watching
@@ -27,18 +29,25 @@ LEFT_OUT = "kyverno"
 
 @pytest.fixture(scope="module")
 def ledger(sandbox: Sandbox) -> Iterator[None]:
-    """Register a tenant for which dev creates everything and prod only a key."""
+    """Register a tenant for which dev creates everything and prod only a key.
+
+    The tokens get the permissions for it, after one that lacks them has been refused.
+    """
     sandbox.github.create_team(OWNER, GITHUB_TEAM)
     url = sandbox.github.ssh_url(OWNER, REPOSITORY)
     tenant = {"name": TENANT, "repository": {"url": url}}
     sandbox.configure("dev", tenants=[tenant | {"create": True, "githubTeam": GITHUB_TEAM}])
     sandbox.configure("prod", tenants=[tenant | {"deployKey": 1}])
+    with pytest.raises(SandboxError, match="403 Resource not accessible by personal access token"):
+        sandbox.stacks.up(["dev"])
+    sandbox.platform_repository.change_token(MAKES_REPOSITORIES)
     yield
     for name in NAMES:
         sandbox.configure(name, tenants=[])
     sandbox.up(*NAMES)
     for name in NAMES:
-        eventually(lambda name=name: f"{TENANT}-{name}" not in sandbox.namespaces(name))  # type: ignore[misc]
+        # A busy machine takes its time to delete everything in a namespace.
+        eventually(lambda name=name: f"{TENANT}-{name}" not in sandbox.namespaces(name), 240)  # type: ignore[misc]
     assert _keys(sandbox) == {}
     sandbox.github.delete_repository(OWNER, REPOSITORY)
 
@@ -134,6 +143,25 @@ def test_a_key_is_rotated_by_one_number(sandbox: Sandbox, ledger: None) -> None:
     assert set(_keys(sandbox)) == {f"fleet: dev/{TENANT} 2", f"fleet: prod/{TENANT} 1"}
 
 
+def test_keys_need_no_right_to_make_repositories(sandbox: Sandbox, ledger: None) -> None:
+    """A token for the two repositories, without teams, registers and removes keys."""
+    grant = Grant(
+        owner=OWNER,
+        repositories=(NAME, REPOSITORY),
+        permissions={"contents": "write", "administration": "write"},
+    )
+    sandbox.platform_repository.change_token(grant)
+    (entry,) = sandbox.entries("prod", "tenants")
+    sandbox.configure("prod", tenants=[entry | {"deployKey": 2}])
+    sandbox.up("prod")
+    assert f"fleet: prod/{TENANT} 2" in _keys(sandbox)
+    assert f"fleet: prod/{TENANT} 1" not in _keys(sandbox)
+    sandbox.configure("prod", tenants=[entry])
+    sandbox.up("prod")
+    assert f"fleet: prod/{TENANT} 1" in _keys(sandbox)
+    sandbox.platform_repository.change_token(MAKES_REPOSITORIES)
+
+
 def test_a_key_that_does_not_work_replaces_none(sandbox: Sandbox, ledger: None) -> None:
     """Flux cannot pull with the new key: `up` fails and the old key stays, until it is repaired."""
     file = sandbox.root / stack_files.PROJECT_FILE
@@ -161,6 +189,20 @@ def test_a_key_that_does_not_work_replaces_none(sandbox: Sandbox, ledger: None) 
     file.write_text(right)
     sandbox.up("dev")
     assert set(_keys(sandbox)) == {f"fleet: dev/{TENANT} 3", f"fleet: prod/{TENANT} 1"}
+
+
+def test_a_new_seed_replaces_every_key_of_its_stack(sandbox: Sandbox, ledger: None) -> None:
+    """A stolen seed is worth nothing after one `up`; the other stack keeps its key."""
+    before = _keys(sandbox)
+    seed = base64.b64encode(secrets.token_bytes(32)).decode()
+    sandbox.stacks.run_pulumi(
+        "config", "set", "--secret", "--stack", "dev", "fleet:deployKeySeed", stdin=seed
+    )
+    sandbox.up("dev")
+    after = _keys(sandbox)
+    assert set(after) == set(before)
+    changed = {title for title in after if after[title]["key"] != before[title]["key"]}
+    assert changed == {f"fleet: dev/{TENANT} 3"}
 
 
 def _repository(sandbox: Sandbox) -> Any:  # noqa: ANN401 - a type of the stand-in

@@ -1,54 +1,14 @@
-"""Commit messages, and the order of commits."""
+"""Commit messages."""
 
 from __future__ import annotations
 
-import itertools
-import posixpath
 from pathlib import Path
 
 import pytest
 
-from fleet.config.models import Stack
 from fleet.render import commits, tree
-from tests.render.support import (
-    manifests_in,
-    resources_in,
-    stack_of,
-)
-from tests.support import INSTALL_MANIFESTS, REPOSITORY, TENANCY, stack_file
-
-
-def test_every_commit_is_a_valid_tree(rendered: Stack) -> None:
-    """Whatever a file refers to is in an earlier wave; within a wave any order is valid."""
-    files = tree.render(rendered, INSTALL_MANIFESTS)
-    waves = commits.commit_waves(rendered, files)
-    assert sorted(itertools.chain.from_iterable(waves)) == sorted(files)
-    assert waves[-1] == [f"{rendered.path}/kustomization.yaml"]
-    committed: set[str] = set()
-    for wave in waves:
-        for path in wave:
-            for target in references(path, files[path]):
-                known = {*committed, *map(posixpath.dirname, committed)}
-                assert (
-                    target in known or (REPOSITORY / target).exists() or (TENANCY / target).exists()
-                ), path
-        committed.update(wave)
-
-
-def references(path: str, text: str) -> list[str]:
-    """Return the paths in the repository that a file refers to."""
-    if posixpath.basename(path) == "kustomization.yaml":
-        folder = posixpath.dirname(path)
-        return [posixpath.normpath(f"{folder}/{item}") for item in resources_in(text)]
-    own = f"{posixpath.dirname(path)}/"
-    return [
-        posixpath.normpath(item["spec"]["path"])
-        for item in manifests_in(text)
-        if item["apiVersion"].startswith("kustomize.toolkit")
-        and item["spec"]["sourceRef"]["name"] == "flux-system"
-        # The root Kustomization applies the folder that holds its own file.
-        and not own.startswith(posixpath.normpath(item["spec"]["path"]) + "/flux-system")
-    ]
+from tests.render.support import stack_of
+from tests.support import INSTALL_MANIFESTS, stack_file
 
 
 def test_a_commit_message_names_the_stack_the_file_and_its_content(checkout: Path) -> None:

@@ -52,12 +52,17 @@ def test_sync_applies_only_the_path_of_this_cluster(shipped: Stack) -> None:
 def test_the_platform_has_an_account_of_its_own(shipped: Stack) -> None:
     files = tree.render(shipped, None)
     account, binding = manifests_in(files[f"{shipped.path}/{layout.ACCOUNT_FILE}"])
-    assert [account, binding] == list(flux.platform_account())
+    repository = shipped.config.repository
+    assert account["metadata"]["annotations"]["platform.example.com/follows"] == (
+        f"clusters/{shipped.name} of https://github.com/{repository.owner}/{repository.name} "
+        f"at {repository.branch}"
+    )
+    assert [account, binding] == list(flux.platform_account(shipped))
     subject = {"kind": "ServiceAccount", "name": "platform", "namespace": "flux-system"}
     assert binding["subjects"] == [subject]
     for item in (account, binding):
         # If Flux removed its own account first, it could remove nothing else.
-        assert item["metadata"]["annotations"] == {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+        assert item["metadata"]["annotations"].items() >= flux.NEVER_PRUNED.items()
     specs = [
         item["spec"]
         for text in files.values()
@@ -98,7 +103,7 @@ def test_with_flags(tmp_path: Path) -> None:
     built = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
     applied_once = [
         *flux.with_flags(manifests),
-        *flux.platform_account(),
+        *flux.platform_account(stack),
         *flux.sync(stack),
     ]
 

@@ -20,5 +20,6 @@ def test_outputs_name_the_delivery_and_the_commands_that_look_at_it(checkout: Pa
             "sync": f"{kubectl} -n flux-system get gitrepositories,kustomizations",
             "releases": f"{kubectl} get helmreleases -A",
             "workloads": f"{kubectl} get deployments,daemonsets -A",
+            "tenants": f"{kubectl} get namespaces -l platform.example.com/tenant",
         },
     }

@@ -269,7 +269,7 @@ class TestNested:
         files |= definition("apps/b", config_map("b", "common"))
         paths = [f"clusters/dev/{path}" for path in rendered_tree(checkout, files, apps="a")]
         stack = load.stack(checkout, "dev")
-        waves = [*map(set, commits.commit_waves(stack, paths))]
+        waves = [*map(set, commits.path_waves(stack, paths))]
         order = [
             f"{self.FOLDER}/objects.yaml",
             "apps/a.yaml",

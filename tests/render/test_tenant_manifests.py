@@ -10,8 +10,8 @@ from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.config.tenant_models import FENCE_GROUPS, FENCE_RESOURCES
 from fleet.kube.manifest import Manifest
-from fleet.render import commits, flux, tenant_manifests, tree
-from tests.render.support import TENANCY_STACK, manifest_in, resources_in
+from fleet.render import commit_order, flux, tenant_manifests, tree
+from tests.render.support import TENANCY_STACK, manifest_in, no_objects, resources_in
 from tests.support import TENANCY
 
 FOLDER = f"clusters/{TENANCY_STACK}"
@@ -56,8 +56,8 @@ def test_a_tenant_is_applied_beside_apps_and_nothing_waits_for_it(tenancy: Stack
 
 
 def test_a_tenant_is_committed_before_the_list_that_names_it(tenancy: Stack) -> None:
-    waves = commits.commit_waves(tenancy, tree.render(tenancy, None))
-    positions = {path: index for index, wave in enumerate(waves) for path in wave}
+    waves = commit_order.commit_waves(tenancy, tree.render(tenancy, None), {}, no_objects)
+    positions = {commit.path: index for index, wave in enumerate(waves) for commit in wave}
     tenants_list = positions[f"{FOLDER}/tenants/kustomization.yaml"]
     assert positions[f"{FOLDER}/tenants/billing.yaml"] < tenants_list
     assert positions[f"{FOLDER}/tenants/billing/tenant.yaml"] < tenants_list
@@ -190,7 +190,7 @@ def test_source_and_kustomization_can_be_in_flux_system(tenancy: Stack) -> None:
         "legacy-prod",
     )
     text = tree.render(tenancy, None)[f"{FOLDER}/tenants/legacy/tenant.yaml"]
-    assert text.splitlines()[1] == (
+    assert text.splitlines()[2] == (
         "# In flux-system: its pipelines still look for it there, until ticket #42"
     )
 

@@ -13,7 +13,7 @@ import pytest
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import ConfigError
-from fleet.render import tree
+from fleet.render import header, tree
 from tests.render.support import (
     GOLDEN,
     HEADER,
@@ -50,6 +50,7 @@ def test_rendering_twice_gives_the_same(shipped: Stack) -> None:
 def test_every_file_is_yaml_and_names_its_stack_file(rendered: Stack) -> None:
     for path, text in tree.render(rendered, INSTALL_MANIFESTS).items():
         assert text.startswith(HEADER.format(rendered.file)), path
+        assert header.fits(text), path
         assert text.endswith("\n"), path
         assert all(item["apiVersion"] and item["kind"] for item in manifests_in(text)), path
 
@@ -108,7 +109,7 @@ def test_components_are_the_install_manifests(shipped: Stack) -> None:
     """Without them, all other files stay the same."""
     path = f"{shipped.path}/flux-system/gotk-components.yaml"
     with_them = tree.render(shipped, INSTALL_MANIFESTS)
-    assert with_them.pop(path) == HEADER.format(shipped.file) + INSTALL_MANIFESTS
+    assert with_them.pop(path) == header.with_header(shipped.file, INSTALL_MANIFESTS)
     assert with_them == tree.render(shipped, None)
     assert resources_in(with_them[f"{shipped.path}/flux-system/kustomization.yaml"]) == [
         "gotk-components.yaml",

@@ -16,12 +16,19 @@ from urllib.parse import quote
 from sandbox.github.accounts import Accounts
 from sandbox.github.server import GitHubServer
 from sandbox.github.store import Store
+from sandbox.github.tokens import ANY, Grant, TokenFiles
 from sandbox.internet.web import ServerCertificate
 from tests.sandbox.server_support import run_git, serving
 
+# The first token may do everything, the second one may read everything of the owner of REPO.
 WRITE = "write-token"
 READ = "read-token"
 REPO = "/repos/example/tree"
+_READ_GRANT = Grant(
+    owner="example",
+    repositories=(ANY,),
+    permissions={"contents": "read", "administration": "read", "members": "read"},
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,12 @@ class Reply:
 
 @dataclass(frozen=True)
 class Client:
-    """A client of a running stand-in; `directory` is the folder of its repositories."""
+    """A client of a running stand-in, with the folders of its repositories and tokens."""
 
     port: int
     certificate: ServerCertificate
     directory: Path
+    tokens: TokenFiles
 
     def connect(self) -> HTTPSConnection:
         context = ssl.create_default_context(cafile=str(self.certificate.chain))
@@ -89,10 +97,12 @@ def github(
     directory: Path, certificate: ServerCertificate, ssh_url: str = "ssh://git@127.0.0.1:22"
 ) -> Iterator[Client]:
     """Run a stand-in without SSH. Its repository example/tree has a first commit."""
-    store = Store(directory, Accounts(user="someone", token=WRITE, read_token=READ))
+    tokens = TokenFiles(directory.with_name("tokens"))
+    tokens.save("read", READ, _READ_GRANT)
+    store = Store(directory, Accounts(user="someone", token=WRITE, fine_grained=tokens))
     server = GitHubServer(0, certificate, store, ssh_url)
     with serving(server):
-        client = Client(server.server_port, certificate, directory)
+        client = Client(server.server_port, certificate, directory, tokens)
         made = client.call("POST", "/orgs/example/repos", {"name": "tree", "auto_init": True})
         assert made.status == 201
         yield client

@@ -81,3 +81,23 @@ def test_a_branch_that_git_moves_during_a_write_is_a_conflict(
     reply = client.put("a", "1")
     assert reply.status == 409
     assert reply.document["message"] == f"refs/heads/main is at {other} but expected {head}"
+
+
+def test_two_commits_are_compared(client: Client) -> None:
+    shas = [client.put(f"f{n}", "x").document["commit"]["sha"] for n in range(3)]
+    client.call("POST", f"{REPO}/git/refs", {"ref": "refs/heads/other", "sha": shas[0]})
+    apart = client.put("g", "x", branch="other").document["commit"]["sha"]
+
+    def compared(base: str, head: str, query: str = "") -> tuple[str, int, int, list[str]]:
+        document = client.call("GET", f"{REPO}/compare/{base}...{head}{query}").document
+        shas = [commit["sha"] for commit in document["commits"]]
+        assert document["total_commits"] == document["ahead_by"]
+        return document["status"], document["ahead_by"], document["behind_by"], shas
+
+    assert compared(shas[0], shas[2]) == ("ahead", 2, 0, shas[1:])
+    assert compared(shas[0], "main", "?per_page=1&page=2") == ("ahead", 2, 0, shas[2:])
+    assert compared(shas[2], shas[0]) == ("behind", 0, 2, [])
+    assert compared(shas[2], shas[2]) == ("identical", 0, 0, [])
+    assert compared("main", "other") == ("diverged", 1, 2, [apart])
+    for wrong in (f"{shas[0]}...{'f' * 40}", shas[0], f"{shas[0]}..{shas[2]}"):
+        assert client.call("GET", f"{REPO}/compare/{wrong}").status == 404

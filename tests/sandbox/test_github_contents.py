@@ -118,3 +118,28 @@ def test_the_first_file_creates_the_default_branch(client: Client) -> None:
     body["branch"] = "main"
     made = client.call("PUT", f"{path}/contents/a", body)
     assert made.status == 201 and made.document["commit"]["parents"] == []
+
+
+def test_trees_and_blobs_are_read_by_their_sha(client: Client) -> None:
+    client.put("dir/ü", "1")
+    head = client.call("GET", f"{REPO}/branches/main").document["commit"]
+    tree = head["commit"]["tree"]["sha"]
+    found = client.call("GET", f"{REPO}/git/trees/{tree}").document
+    assert (found["sha"], found["truncated"]) == (tree, False)
+    assert [(item["path"], item["type"]) for item in found["tree"]] == [
+        ("README.md", "blob"),
+        ("dir", "tree"),
+    ]
+    below = client.call("GET", f"{REPO}/git/trees/{tree}?recursive=1").document["tree"]
+    assert [item["path"] for item in below] == ["README.md", "dir", "dir/ü"]
+    for name in ("main", head["sha"]):
+        assert client.call("GET", f"{REPO}/git/trees/{name}").document["sha"] == tree
+    blob = client.call("GET", f"{REPO}/git/blobs/{below[2]['sha']}").document
+    assert (base64.b64decode(blob["content"]), blob["encoding"], blob["size"]) == (
+        b"1",
+        "base64",
+        1,
+    )
+    for path in (f"trees/{'f' * 40}", f"trees/{below[2]['sha']}", "trees/none",
+                 f"blobs/{'f' * 40}", f"blobs/{tree}", "blobs/main"):  # fmt: skip
+        assert client.call("GET", f"{REPO}/git/{path}").status == 404

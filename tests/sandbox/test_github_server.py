@@ -15,6 +15,7 @@ from typing import cast
 
 import pytest
 
+from sandbox.github.tokens import TokenFiles
 from sandbox.host.certificates import Certificates
 from sandbox.internet.web import ServerCertificate
 from tests.sandbox.github_client import READ, REPO, WRITE, Client
@@ -134,25 +135,25 @@ def test_a_silent_client_delays_nobody(client: Client) -> None:
 
 
 def test_the_stand_in_runs_as_a_process(tmp_path: Path, certificate: ServerCertificate) -> None:
-    for name, token in (("token", WRITE), ("read", READ), ("empty", "\n")):
+    for name, token in (("token", WRITE), ("empty", "\n")):
         (tmp_path / name).write_text(token)
     command: list[str | Path] = [
         sys.executable, "-m", "sandbox.github", "--directory", tmp_path / "d", "--port", "0",
         "--certificate", certificate.chain, "--key", certificate.key,
         "--ssh-port", "0", "--ssh-host-key",
         Certificates(tmp_path).ssh_host_key("sandbox", "github").key,
-        "--token-file", tmp_path / "token", "--read-token-file",
+        "--fine-grained-tokens", tmp_path / "tokens", "--token-file",
     ]  # fmt: skip
     root = Path(__file__).parents[2]
     with subprocess.Popen(
-        [*command, tmp_path / "read"], stdout=subprocess.PIPE, text=True, cwd=root
+        [*command, tmp_path / "token"], stdout=subprocess.PIPE, text=True, cwd=root
     ) as run:
         try:
             assert run.stdout is not None
             ssh_port, port = (int(run.stdout.readline().rsplit(":", 1)[1]) for _ in range(2))
             with socket.create_connection(("127.0.0.1", ssh_port), timeout=10) as connection:
                 assert connection.recv(8) == b"SSH-2.0-"
-            client = Client(port, certificate, tmp_path / "d")
+            client = Client(port, certificate, tmp_path / "d", TokenFiles(tmp_path / "tokens"))
             assert client.call("GET", "/user").document["login"] == "sandbox"
         finally:
             run.terminate()

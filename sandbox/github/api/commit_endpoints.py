@@ -8,6 +8,7 @@ from sandbox.github.api.call import Answer, Call
 from sandbox.internet.web import RequestError
 
 MAX_PER_PAGE = 100
+MAX_COMPARED = 250
 _PER_PAGE = 30
 
 
@@ -47,6 +48,41 @@ def list_commits(call: Call) -> Answer:
         headers["Link"] = f'<{url}>; rel="next"'
     commits = [call.documents.repository_commit(repository, commit) for commit in found[:size]]
     return Answer(document=commits, headers=headers)
+
+
+def compare_commits(call: Call) -> Answer:
+    """Compare two commits: list one page of those that only the second one contains, oldest first.
+
+    GitHub also lists the changed files, which nobody here reads.
+    """
+    git = call.repository().git
+    names = call.parts["range"].split("...")
+    shas = [git.resolve(name) for name in names]
+    if len(shas) != 2 or None in shas:
+        raise RequestError(404, "Not Found")
+    base, head = (str(sha) for sha in shas)
+    common = git.merge_base(base, head)
+    if common is None:
+        raise RequestError(404, f"No common ancestor between {names[0]} and {names[1]}.")
+    ahead, behind = git.commits_between(base, head), git.commits_between(head, base)
+    page = max(1, _number(call.query.get("page", ""), 1))
+    size = min(max(1, _number(call.query.get("per_page", ""), MAX_COMPARED)), MAX_COMPARED)
+    listed = ahead[(page - 1) * size : page * size]
+    status = {(True, True): "diverged", (True, False): "ahead", (False, True): "behind"}
+    describe = call.documents.repository_commit
+    return Answer(
+        document={
+            "url": call.documents.api_url(call.repository(), f"/compare/{call.parts['range']}"),
+            "base_commit": describe(call.repository(), git.commits(base)[0]),
+            "merge_base_commit": describe(call.repository(), git.commits(common)[0]),
+            "status": status.get((bool(ahead), bool(behind)), "identical"),
+            "ahead_by": len(ahead),
+            "behind_by": len(behind),
+            "total_commits": len(ahead),
+            "commits": [describe(call.repository(), git.commits(sha)[0]) for sha in listed],
+            "files": [],
+        }
+    )
 
 
 def _number(text: str, default: int) -> int:

@@ -1,0 +1,1 @@
+"""Simulations of what `pulumi up` does over time."""
