@@ -16,7 +16,7 @@ from fleet.process import run
 from fleet.render import flux
 from sandbox.platform_repository import NAME, OWNER, READS_THE_TREE, WRITES_THE_TREE
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
-from tests.e2e.support import eventually, kill_tree
+from tests.e2e.support import end_session, eventually, kill_tree
 from tests.support import kustomization
 
 pytestmark = pytest.mark.long
@@ -92,6 +92,7 @@ class Moves:
         pkill = ["pkill", "-KILL", "-s", str(running.process.pid), "-f", victim]
         run(pkill, timeout=30, accept=(0, 1))
         running.process.wait(timeout=300)
+        end_session(str(running.process.pid))
 
     def refusal(self) -> str:
         """Run `up`, which has to fail and write nothing; return what it said."""

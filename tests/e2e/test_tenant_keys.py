@@ -46,7 +46,8 @@ def ledger(sandbox: Sandbox) -> Iterator[None]:
         sandbox.configure(name, tenants=[])
     sandbox.up(*NAMES)
     for name in NAMES:
-        eventually(lambda name=name: f"{TENANT}-{name}" not in sandbox.namespaces(name))  # type: ignore[misc]
+        # A busy machine takes its time to delete everything in a namespace.
+        eventually(lambda name=name: f"{TENANT}-{name}" not in sandbox.namespaces(name), 240)  # type: ignore[misc]
     assert _keys(sandbox) == {}
     sandbox.github.delete_repository(OWNER, REPOSITORY)
 
