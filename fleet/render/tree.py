@@ -12,7 +12,7 @@ from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.yaml_writer import comment, to_yaml
-from fleet.render import entry_lists, flux, layout, rendered, stages, tenant_manifests
+from fleet.render import entry_lists, facts, flux, layout, rendered, stages, tenant_manifests
 from fleet.render.entry_lists import Pairs, kustomization
 from fleet.render.header import with_header
 from fleet.render.rendered import Rendered
@@ -55,7 +55,10 @@ def _flux_files(stack: Stack, install_manifests: str | None) -> dict[str, str]:
     }
     if install_manifests is not None:
         files[layout.COMPONENTS_FILE] = flux.components(install_manifests)
-    listed = (layout.COMPONENTS_FILE, layout.ACCOUNT_FILE, layout.SYNC_FILE)
+    listed = [layout.COMPONENTS_FILE, layout.ACCOUNT_FILE, layout.SYNC_FILE]
+    if known := facts.of_stack(stack):
+        files[layout.FACTS_FILE] = to_yaml(facts.config_map(known))
+        listed.append(layout.FACTS_FILE)
     resources = [path.removeprefix(f"{layout.FLUX}/") for path in listed]
     files[layout.FLUX_LIST] = to_yaml({**kustomization(resources), "patches": flux.flag_patches()})
     return files
