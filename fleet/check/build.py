@@ -14,12 +14,15 @@ from pathlib import Path
 from fleet.check import variables
 from fleet.check.built_object import Build, BuiltObject
 from fleet.check.findings import Finding
+from fleet.check.variables import VariableUse
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
-from fleet.kube import artifact, flux_build
+from fleet.kube import artifact, flux_build, substitution
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.fields import Fields, mapping_at
+from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.kube.substitution import Values
 from fleet.render import flux, flux_paths, layout, rendered_cluster, tree
 from fleet.render.definition_build import TREES, Definitions
 
@@ -75,6 +78,8 @@ class ClusterBuild:
     tree: Mapping[str, str] = field(default_factory=dict)
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    # The variables of each object.
+    uses: list[VariableUse] = field(default_factory=list)
     is_complete: bool = True
 
     def run(self, step: _Step) -> None:
@@ -125,22 +130,27 @@ class ClusterBuild:
             return Build([], [_reference_finding(*problem) for problem in problems])
         try:
             manifests = flux_build.manifests(folder, step.spec)
-            values = variables.values(step.spec, step.namespace, self.objects)
-            objects = [
-                BuiltObject(
-                    path=step.path,
-                    manifest=manifest if values is None else values.substitute(manifest),
-                    applied_by=f"{step.namespace}/{step.name}",
-                    is_pruned=step.spec.get("prune") is True,
-                    is_decrypted=bool(mapping_at(step.spec, "decryption")),
-                    has_unknown_variables=values is not None and not values.are_complete,
-                )
-                for manifest in manifests
-            ]
+            values = substitution.values(
+                step.spec, lambda name: variables.data_of(self.objects, step.namespace, name)
+            )
+            objects = [self._object(step, manifest, values) for manifest in manifests]
         except CommandError as error:
             problem = f"does not build: {error}"
             return Build([], [Finding(file=step.path, object="", problem=problem)])
         return Build(objects, [])
+
+    def _object(self, step: _Step, manifest: Manifest, values: Values | None) -> BuiltObject:
+        """Return an object with the values of its variables. Raises CommandError."""
+        use = variables.use_of(step.path, step.spec, manifest, values)
+        self.uses.append(use)
+        return BuiltObject(
+            path=step.path,
+            manifest=use.manifest,
+            applied_by=f"{step.namespace}/{step.name}",
+            is_pruned=step.spec.get("prune") is True,
+            is_decrypted=bool(mapping_at(step.spec, "decryption")),
+            has_unknown_variables=use.has_unknown,
+        )
 
     def _next_step(self, built: BuiltObject) -> _Step | None:
         """Return the path of this repository that an object makes Flux apply, if any."""

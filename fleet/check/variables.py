@@ -1,98 +1,158 @@
-"""The variables that Flux substitutes in what a Kustomization with `postBuild` has built."""
+"""The rules about variables: each has a value, each fact is used, and no text is one by mistake."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from fleet.check.built_object import BuiltObject
-from fleet.errors import CommandError
-from fleet.kube import yaml_reader
+from fleet.check.findings import Finding
+from fleet.check.variable_sources import Sources
+from fleet.config import stack_files
+from fleet.config.keys import key_at
+from fleet.config.models import RESERVED_FACTS, Stack
+from fleet.config.problem import problem
+from fleet.kube import substitution
+from fleet.kube.envsubst import Expression
 from fleet.kube.fields import Fields, mapping_at, mappings_in
-from fleet.kube.manifest import Manifest
-from fleet.kube.yaml_writer import to_yaml
+from fleet.kube.manifest import Manifest, object_id
+from fleet.kube.substitution import SWITCHED_OFF, Values, VariableError
+from fleet.render import facts
 
-_DISABLED = "kustomize.toolkit.fluxcd.io/substitute"
-_NAME = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
-# `$${` is a text. Of the functions only the two forms of a default value are known here.
-_VARIABLE = re.compile(
-    r"\$\$\{|\$\{(?P<name>[_A-Za-z][_A-Za-z0-9]*)(:?[=-](?P<default>[^{}$]*))?\}"
-)
+_OFF = ": ".join(*SWITCHED_OFF.items())
+_LITERAL = f"if it is meant as a text, annotate the object with {_OFF}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Values:
-    """The values of variables; if they are not complete, the others are only in the cluster."""
+class VariableUse:
+    """The variables of one object that was built from `path`, and what they have made of it."""
 
-    by_name: Mapping[str, str]
-    are_complete: bool
-
-    def substitute(self, manifest: Manifest) -> Manifest:
-        """Return an object with its variables replaced by their values.
-
-        Flux replaces them in the text, so a value can be a number or even a list. Unknown
-        variables stay if the values are not complete. Raises CommandError.
-        """
-        metadata = mapping_at(manifest, "metadata")
-        marks = (mapping_at(metadata, "labels"), mapping_at(metadata, "annotations"))
-        if any(mark.get(_DISABLED) == "disabled" for mark in marks):
-            return manifest
-        text = to_yaml(manifest)
-        if "${" not in text:
-            return manifest
-        try:
-            (found,) = yaml_reader.documents(_VARIABLE.sub(self._value, text))
-            # Flux makes JSON of the text, in which all keys are texts.
-            found = json.loads(json.dumps(found, default=str))
-        except (TypeError, ValueError) as error:
-            raise CommandError(f"with the variables of postBuild: {error}") from None
-        if not isinstance(found, dict):
-            raise CommandError("with the variables of postBuild: an object is no mapping")
-        return found
-
-    def _value(self, match: re.Match[str]) -> str:
-        name, default = match["name"], match["default"]
-        if name is None:
-            return "${"
-        if value := self.by_name.get(name):
-            return value
-        if self.are_complete:
-            return default or ""
-        return match[0]
+    path: str
+    manifest: Manifest
+    expressions: Sequence[Expression] = ()
+    # The variables without a value, if all values are known.
+    missing: frozenset[str] = frozenset()
+    # The text of a variable that Flux cannot read.
+    refused: str = ""
+    # The variables get their values from the cluster's facts.
+    takes_facts: bool = False
+    # Flux replaces the variables; without a postBuild it leaves them.
+    is_replaced: bool = False
+    has_unknown: bool = False
+    # The names of the variables that are in a text of several lines.
+    in_files: frozenset[str] = field(default_factory=frozenset)
 
 
-def values(spec: Fields, namespace: str, objects: Iterable[BuiltObject]) -> Values | None:
-    """Return the values for what a Kustomization with `spec` builds; None without variables.
+def use_of(path: str, spec: Fields, manifest: Manifest, values: Values | None) -> VariableUse:
+    """Return the variables of an object that a Flux Kustomization with `spec` builds.
 
-    ConfigMaps are found among `objects`. Secrets are only in the cluster. Raises CommandError.
+    Raises CommandError.
     """
-    post_build = mapping_at(spec, "postBuild")
-    config_maps = {
-        built.name: built
-        for built in objects
-        if (built.api_version, built.kind, built.namespace) == ("v1", "ConfigMap", namespace)
-    }
-    by_name: dict[str, str] = {}
-    are_complete = True
-    for source in mappings_in(post_build.get("substituteFrom")):
-        found = config_maps.get(str(source.get("name")))
-        if source.get("kind") == "ConfigMap" and found is not None:
-            by_name |= _texts(mapping_at(found.manifest, "data"))
-        else:
-            are_complete = False
-    by_name |= _texts(mapping_at(post_build, "substitute"))
-    for name in by_name:
-        if not _NAME.fullmatch(name):
-            raise CommandError(
-                f"postBuild: {name} is not the name of a variable; use letters, digits and '_'"
-            )
-    # Without any value Flux leaves the objects as they are.
-    return (
-        Values(by_name=by_name, are_complete=are_complete) if by_name or not are_complete else None
+    template = substitution.template(manifest)
+    if not template.has_variables:
+        return VariableUse(path=path, manifest=manifest)
+    takes_facts = any(
+        (source.get("kind"), source.get("name")) == ("ConfigMap", facts.CONFIG_MAP)
+        for source in mappings_in(mapping_at(spec, "postBuild").get("substituteFrom"))
+    )
+    try:
+        expressions = template.expressions()
+        found = template.substitute(values) if values else None
+    except VariableError as error:
+        return VariableUse(
+            path=path,
+            manifest=manifest,
+            refused=error.expression,
+            takes_facts=takes_facts,
+            is_replaced=values is not None,
+            has_unknown=values is not None,
+        )
+    are_known = values is None or values.are_complete
+    missing = found.missing if found else frozenset[str]()
+    return VariableUse(
+        path=path,
+        manifest=found.manifest if found else manifest,
+        expressions=expressions,
+        missing=missing if are_known else frozenset(),
+        takes_facts=takes_facts,
+        is_replaced=values is not None,
+        has_unknown=not are_known or bool(missing),
+        in_files=template.names_in_files(),
     )
 
 
-def _texts(data: Fields) -> dict[str, str]:
-    return {str(key): str(value).replace("\n", "") for key, value in data.items()}
+def data_of(objects: Iterable[BuiltObject], namespace: str, name: str) -> Fields | None:
+    """Return the data of a ConfigMap of the cluster, None without it."""
+    wanted = ("v1", "ConfigMap", namespace, name)
+    for built in objects:
+        if (built.api_version, built.kind, built.namespace, built.name) == wanted:
+            return mapping_at(built.manifest, "data")
+    return None
+
+
+def findings(
+    root: Path, stack: Stack, uses: Iterable[VariableUse], known: Iterable[str]
+) -> Iterator[Finding]:
+    """Apply the rules to one cluster; `known` are the names of facts that any cluster has."""
+    sources = Sources(root=root, stack=stack)
+    names = {*known, *RESERVED_FACTS}
+    for use in uses:
+        for text, reason in _problems(stack, use, names):
+            yield Finding(
+                file=sources.place(use.path, text),
+                object=str(object_id(use.manifest)),
+                problem=f"{text} {reason}",
+            )
+
+
+def _problems(stack: Stack, use: VariableUse, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the text of each variable that breaks a rule, and the reason."""
+    if not use.is_replaced:
+        if not stack.config.facts:
+            used = [found for found in use.expressions if found.name in names - {*RESERVED_FACTS}]
+            for text in dict.fromkeys(found.text for found in used):
+                yield text, f"is a fact that {stack.path} does not have; set it in {stack.file}"
+        return
+    if use.refused:
+        yield (
+            use.refused,
+            f"is no variable that Flux can read in {stack.path}; correct it, or {_LITERAL}",
+        )
+    for found in {found.text: found for found in use.expressions}.values():
+        if found.name in use.missing and found.function not in substitution.DEFAULTS:
+            yield found.text, _missing(stack, use, found.name in names)
+        elif use.takes_facts and found.name not in names and found.name in use.in_files:
+            yield (
+                found.text,
+                f"is in a text of several lines, and Flux replaces it in {stack.path} though no "
+                f"cluster has the fact {found.name}; set it in fleet:facts, or {_LITERAL}",
+            )
+
+
+def _missing(stack: Stack, use: VariableUse, is_fact: bool) -> str:
+    if not use.takes_facts:
+        return f"has no value in {stack.path}; add it to postBuild, or {_LITERAL}"
+    if is_fact:
+        return f"has no value in {stack.path}; set it in {stack.file}, or give it a default"
+    return f"has no value in {stack.path}; set it in fleet:facts, or {_LITERAL}"
+
+
+def unused(root: Path, uses: Mapping[str, Sequence[VariableUse]]) -> Iterator[str]:
+    """Yield a line for each fact that no cluster uses; `uses` has those of each stack."""
+    names = {
+        stack: {found.name for use in found_uses if use.takes_facts for found in use.expressions}
+        for stack, found_uses in uses.items()
+    }
+    everywhere = {name for found in names.values() for name in found}
+    files = [(stack_files.PROJECT_FILE, stack_files.shared(root).values, everywhere)]
+    for stack, found in names.items():
+        file = stack_files.own_file(stack)
+        files.append((file, stack_files.own(root, file).values, found))
+    for file, values, used in files:
+        for name in mapping_at(values or {}, "facts"):
+            if name not in used:
+                line = stack_files.line_of(root / file, "facts", str(name))
+                yield problem(
+                    f"{file}:{line}", key_at(("facts", name)), "nothing uses it; remove it"
+                )

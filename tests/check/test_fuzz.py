@@ -18,9 +18,10 @@ from fleet.check.scopes import Scopes
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import CommandError
-from fleet.kube import artifact, flux_build
+from fleet.kube import artifact, flux_build, substitution
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.references import ReferenceProblem
+from fleet.kube.substitution import Values
 from fleet.render import flux_paths
 from tests.support import FILES, config_map, kustomization, write
 
@@ -136,8 +137,11 @@ def test_objects(manifests: list[dict[str, Any]], stack: Stack) -> None:
         assert str(found).isprintable()
     for built in objects:
         try:
-            values_of = variables.values(built.spec, "default", objects)
-            assert values_of is None or values_of.substitute(built.manifest)
+            found_values = substitution.values(
+                built.spec, lambda name: variables.data_of(objects, "default", name)
+            )
+            for some in (found_values, Values(by_name={"a": "1"})):
+                assert variables.use_of(built.path, built.spec, built.manifest, some).manifest
         except CommandError as error:
             assert "\n" not in str(error)
 
