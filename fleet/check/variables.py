@@ -98,7 +98,8 @@ def findings(
     sources = Sources(root=root, stack=stack)
     names = {*known, *RESERVED_FACTS}
     for use in uses:
-        for text, reason in _problems(stack, use, names):
+        # Flux's own manifests take no facts.
+        for text, reason in _problems(stack, use, names) if use.path != stack.path else ():
             yield Finding(
                 file=sources.place(use.path, text),
                 object=str(object_id(use.manifest)),
@@ -109,10 +110,9 @@ def findings(
 def _problems(stack: Stack, use: VariableUse, names: set[str]) -> Iterator[tuple[str, str]]:
     """Yield the text of each variable that breaks a rule, and the reason."""
     if not use.is_replaced:
-        if not stack.config.facts:
-            used = [found for found in use.expressions if found.name in names - {*RESERVED_FACTS}]
-            for text in dict.fromkeys(found.text for found in used):
-                yield text, f"is a fact that {stack.path} does not have; set it in {stack.file}"
+        used = [found for found in use.expressions if found.name in names - {*RESERVED_FACTS}]
+        for text in dict.fromkeys(found.text for found in used):
+            yield text, _not_replaced(stack)
         return
     if use.refused:
         yield (
@@ -128,6 +128,15 @@ def _problems(stack: Stack, use: VariableUse, names: set[str]) -> Iterator[tuple
                 f"is in a text of several lines, and Flux replaces it in {stack.path} though no "
                 f"cluster has the fact {found.name}; set it in fleet:facts, or {_LITERAL}",
             )
+
+
+def _not_replaced(stack: Stack) -> str:
+    if not stack.config.facts:
+        return f"is a fact that {stack.path} does not have; set it in {stack.file}"
+    return (
+        f"is a fact, and the Flux Kustomization that applies the object in {stack.path} takes "
+        f"none; add ConfigMap {facts.CONFIG_MAP} to its postBuild.substituteFrom, or {_LITERAL}"
+    )
 
 
 def _missing(stack: Stack, use: VariableUse, is_fact: bool) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from fleet.check.run import check_stacks
 from fleet.config import load
+from tests.check.support import flux_kustomization
 from tests.support import definition, manifest, stack_file, write
 
 OFF = "annotate the object with kustomize.toolkit.fluxcd.io/substitute: disabled"
@@ -89,3 +90,17 @@ def test_a_script_without_facts_or_with_the_annotation(checkout: Path) -> None:
     (unused,) = check(checkout, script, {"dev": "{domain: d}"}, off)
     assert unused.endswith("fleet:facts.domain: nothing uses it; remove it")
     assert check(checkout, SCRIPT.format("$${HOME} ${domain}"), {"dev": "{domain: d}"}) == []
+
+
+def test_a_flux_kustomization_that_takes_no_facts(checkout: Path) -> None:
+    nested = flux_kustomization("nested", "", path="./apps/b")
+    write(checkout, definition("apps/b", config_map("data: {host: '${domain}'}\n")))
+    write(checkout, definition("apps/a", nested))
+    text = stack_file("dev", apps="a") + "  fleet:facts: {domain: d}\n"
+    write(checkout, {"Pulumi.dev.yaml": text})
+    (found, _) = lines(checkout)
+    assert found.startswith(
+        "apps/b/resource.yaml:6: ConfigMap common/a: ${domain} is a fact, and the Flux "
+        "Kustomization that applies the object in clusters/dev takes none; add ConfigMap "
+        "cluster-facts to its postBuild.substituteFrom, or "
+    )
