@@ -15,7 +15,7 @@ from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.yaml_writer import to_yaml
-from fleet.render import place
+from fleet.render import facts, place
 from fleet.render.layout import TENANTS
 from fleet.render.stages import Stage
 
@@ -152,7 +152,10 @@ def stage_kustomization(stack: Stack, stage: Stage, earlier: Iterable[Stage]) ->
     """Return the Flux Kustomization of a stage, which waits for the `earlier` stages."""
     path = f"{stack.path}/{stage.value}"
     # A stage is ready, and the next one starts, only when all its objects are healthy.
-    return _platform_kustomization(stage.value, path, earlier, wait=True)
+    manifest = _platform_kustomization(stage.value, path, earlier, wait=True)
+    if known := facts.of_stack(stack):
+        manifest["spec"]["postBuild"] = facts.post_build(known)
+    return manifest
 
 
 def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage]) -> Manifest:

@@ -143,9 +143,10 @@ PARTS: Mapping[str, Part] = {
     "pod-security": Part(programs={"pod-security": "."}, version="v1.36.2", minutes=0.3),
     "quota-usage": Part(programs={"quota-usage": "."}, version="v1.36.2", minutes=0.2),
     "flux-build": Part(programs={"flux-build": "."}, version="v1.9.3", minutes=0.2),
+    "flux-substitution": Part(programs={"flux-substitution": "."}, version="v1.9.3", minutes=0.2),
 }
 # Only a test runs these, so `make sandbox` does without them.
-TEST_PARTS = ("kyverno-cli", "pod-security", "quota-usage", "flux-build")
+TEST_PARTS = ("kyverno-cli", "pod-security", "quota-usage", "flux-build", "flux-substitution")
 SANDBOX_PARTS = tuple(name for name in PARTS if name not in TEST_PARTS)
 _PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
 
