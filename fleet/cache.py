@@ -30,3 +30,8 @@ def download(sha256: str) -> Path:
 def schemas(key: str) -> Path:
     """Return the folder of the JSON Schemas that were made from the inputs with this key."""
     return directory() / "json-schemas" / key
+
+
+def helm_release(key: str) -> Path:
+    """Return the path of the objects that Helm made from the inputs with this key."""
+    return directory() / "helm-releases" / f"{key}.json"

@@ -1,0 +1,1 @@
+"""One model of the fleet: what every cluster is supposed to hold, and what brings it there."""
