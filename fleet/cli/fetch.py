@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fleet.check import json_schemas, schema_sources
+from fleet.check import build, json_schemas, schema_sources
 from fleet.cli import options, progress
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.inventory import chart_fetch, wanted_charts
+from fleet.inventory.charts import Cluster
+from fleet.inventory.wanted_charts import WantedCharts
+from fleet.kube import artifact
 from fleet.render import flux_release
 
 
@@ -37,21 +41,47 @@ def _run(args: argparse.Namespace) -> int:
     schemas = json_schemas.folder()
     if not schemas.is_dir():
         json_schemas.build(schemas, _download)
+    failed = _fetch_charts(args.root, stacks)
     print(f"JSON schemas: {schemas}")
-    _fetch_charts(args.root, stacks)
+    if failed:
+        raise FleetError("\n".join(failed))
     return 0
 
 
-def _fetch_charts(root: Path, stacks: Sequence[Stack]) -> None:
-    """Fetch all charts that can be fetched. Raises FleetError, one line for each other."""
-    wanted = wanted_charts.of_stacks(root, stacks)
+def _fetch_charts(root: Path, stacks: Sequence[Stack]) -> list[str]:
+    """Fetch all charts, and return a line for each public one that is still missing."""
+    wanted = _wanted_charts(root, stacks)
     fetched = chart_fetch.fetch(root, wanted, progress.show)
     for pin, locked in sorted(fetched.locked.items()):
         print(f"{pin}: {locked.resolved}")
     for line in (*fetched.private, *wanted.problems):
         print(line, file=sys.stderr)
-    if fetched.failed:
-        raise FleetError("\n".join(fetched.failed))
+    return fetched.failed
+
+
+def _wanted_charts(root: Path, stacks: Iterable[Stack]) -> WantedCharts:
+    """Return the charts that the clusters of a checkout name, which must be built to know them."""
+    if not _has_helm_releases(root):
+        return WantedCharts(charts=frozenset())
+    with tempfile.TemporaryDirectory(prefix="fleet-fetch-") as folder:
+        repository = build.pack(root, Path(folder) / "repository")
+        builds = [(stack.path, build.build_in(repository, stack, None)) for stack in stacks]
+    clusters = [Cluster([built.manifest for built in found.objects]) for _, found in builds]
+    return WantedCharts(
+        charts=wanted_charts.of_clusters(clusters),
+        problems=[
+            f"{path}: does not build, so charts may be missing; run `fleet check`"
+            for path, found in builds
+            if not found.is_complete
+        ],
+    )
+
+
+def _has_helm_releases(root: Path) -> bool:
+    """Tell whether a file of a checkout can hold a HelmRelease."""
+    paths = (root / name for name in artifact.file_names(root))
+    yaml_files = (path for path in paths if path.suffix in (".yaml", ".yml") and path.is_file())
+    return any(b"HelmRelease" in path.read_bytes() for path in yaml_files)
 
 
 def _download(file: schema_sources.SourceFile) -> bytes:

@@ -100,7 +100,7 @@ class _Downloads:
         entries = mappings_in(mapping_at(self._index(pin.source), "entries").get(pin.chart))
         # Of versions that differ in build metadata only, Flux takes the latest.
         entries = sorted(entries, key=lambda entry: str(entry.get("created")), reverse=True)
-        by_version = {str(entry.get("version")): entry for entry in reversed(entries)}
+        by_version = {str(entry.get("version")): entry for entry in entries}
         found = version if version in by_version else _latest(version, by_version)
         if found is None:
             raise FleetError(f"has no version {version}; correct the name or the version")
@@ -152,7 +152,10 @@ def _from_registry(url: str, version: str) -> tuple[str, bytes]:
 
 def _tag_in_range(repository: Repository, chart: Chart, wanted: str) -> str:
     """Return the tag that Flux finds for a range."""
-    pattern = re.compile(chart.tag_filter)
+    try:
+        pattern = re.compile(chart.tag_filter)
+    except re.error as error:
+        raise FleetError(f"spec.ref.semverFilter: {error}; correct it") from None
     tags = [tag for tag in repository.tags() if pattern.search(tag)]
     is_chart = chart.layer == CHART_LAYER
     by_version = {tag.replace("_", "+") if is_chart else tag: tag for tag in tags}

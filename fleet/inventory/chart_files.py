@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -29,7 +30,7 @@ def unpacked(archive: bytes, below: str = "") -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
             return dict(_members(opened, PurePosixPath(below)))
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError) as error:
         raise NotRenderedError(f"the archive of the chart cannot be read: {error}") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import cache
@@ -30,11 +30,15 @@ class ChartStore:
 
     copy: Path
     lock: Lock
+    # Many clusters ask for the same charts of the copy, which stays as it is.
+    _own_keys: dict[Chart, str] = field(default_factory=dict, init=False)
 
     def find(self, chart: Chart) -> StoredChart:
         """Return a chart at hand, without reading a downloaded one. Raises NotRenderedError."""
         if chart.pin is None:
-            return StoredChart(chart=chart, key=chart_files.digest(self._own_tree(chart)))
+            if chart not in self._own_keys:
+                self._own_keys[chart] = chart_files.digest(self._own_tree(chart))
+            return StoredChart(chart=chart, key=self._own_keys[chart])
         locked = self._locked(chart, chart.pin)
         if not cache.download(locked.sha256).is_file():
             raise NotRenderedError(f"{chart.pin} is not in the cache; run `fleet fetch`")

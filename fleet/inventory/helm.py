@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 
 from fleet import cache, files, process
-from fleet.check import schema_sources
 from fleet.errors import CommandError
 from fleet.inventory import (
     chart_files,
@@ -34,11 +34,14 @@ from fleet.inventory.helm_values import Values
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest, object_id
 
+# Helm has the same rule. Any other name could be an option of a command line.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 # Helm has this limit for the name of a release; the rest is a part of the name's checksum.
 _NAME_LENGTH = 53
 _CHECKSUM_LENGTH = 12
 # Two runs of a fleet with other rules must not share results.
 _RULES = 1
+_HIDDEN = "helm fails; its message is not shown, since the values come from a Secret too"
 _NO_HELM = "helm: not found; put it on PATH or run `make check-tools`"
 
 
@@ -47,12 +50,13 @@ class Rendering:
     """The objects of a HelmRelease, or the reason why they are not rendered, one line.
 
     `unknown` names the values that only the cluster has; without them the objects may differ.
-    An object without a namespace, of a kind that has one, gets `namespace`. When `uses_secrets`,
-    any object may hold the value of a Secret.
+    An object without a namespace, of a kind that has one, gets `namespace`, which Helm creates
+    first when `creates_namespace`. When `uses_secrets`, any object may hold a value of a Secret.
     """
 
     objects: Sequence[Manifest] = ()
     namespace: str = ""
+    creates_namespace: bool = False
     unknown: tuple[str, ...] = ()
     uses_secrets: bool = False
     problem: str | None = None
@@ -65,6 +69,7 @@ class _Job:
     stored: StoredChart
     values: Values
     release: Manifest
+    kubernetes: str
     api_versions: Sequence[str]
 
     @property
@@ -79,7 +84,7 @@ class _Job:
         options = [
             release_name(self.release),
             f"--namespace={release_namespace(self.release)}",
-            f"--kube-version={kubernetes_version()}",
+            f"--kube-version={self.kubernetes}",
         ]
         options += [f"--api-versions={','.join(self.api_versions)}"] if self.api_versions else []
         # Each policy is Create by default, and an upgrade creates what an install skipped.
@@ -95,7 +100,7 @@ class _Job:
         chart, layers = self.stored.chart, [*map(_plain, self.values.layers)]
         inputs = [
             _RULES, helm.identity, self.stored.key, self.stored.revision, vars(chart), layers,
-            self.values.inline, self.options, object_id(self.release),
+            self.values.inline, self.values.uses_secrets, self.options, object_id(self.release),
             self.spec.get("postRenderers"), self.spec.get("commonMetadata"),
         ]  # fmt: skip
         text = json.dumps(inputs, sort_keys=True, default=str)
@@ -109,10 +114,12 @@ def _plain(layer: object) -> object:
 class Renderer:
     """Renders the HelmReleases of one repository, each of several equal ones once.
 
-    `root` is the checkout with the lock of charts, `copy` a copy of what Flux fetches from it.
+    `root` is the checkout with the lock of charts, `copy` a copy of what Flux fetches from it. The
+    charts see the version `kubernetes`, such as v1.36.2.
     """
 
-    def __init__(self, root: Path, copy: Path) -> None:
+    def __init__(self, root: Path, copy: Path, kubernetes: str) -> None:
+        self._kubernetes = kubernetes
         self._store = ChartStore(copy=copy, lock=chart_lock.read(root))
         program = process.find_program("helm")
         self._helm = Helm(path=program) if program else None
@@ -136,20 +143,22 @@ class Renderer:
         return Rendering(
             objects=() if isinstance(found, str) else found,
             namespace=namespace,
+            creates_namespace=_creates_namespace(job.spec),
             unknown=(*job.values.unknown, *_unknown_version(job.stored)),
             uses_secrets=job.values.uses_secrets,
-            problem=found if isinstance(found, str) else None,
+            problem=_with_unknown(found, job.values) if isinstance(found, str) else None,
         )
 
     def _job(self, release: Manifest, cluster: Cluster) -> _Job:
         if mapping_at(release, "spec", "kubeConfig"):
-            raise NotRenderedError(
-                "spec.kubeConfig installs it in a cluster that is not known here"
-            )
+            raise NotRenderedError("spec.kubeConfig installs it in another cluster")
+        if not _NAME.fullmatch(name := release_name(release)):
+            raise NotRenderedError(f"{name!r} is no name of a release; correct spec.releaseName")
         return _Job(
             stored=self._store.find(charts.chart_of(release, cluster)),
             values=helm_values.of_release(release, cluster),
             release=release,
+            kubernetes=self._kubernetes,
             api_versions=cluster.api_versions,
         )
 
@@ -172,8 +181,11 @@ class Renderer:
             pass  # It is rendered now. Half a file can be left of a machine that lost its power.
         try:
             made = self._made(job, helm)
-        except (CommandError, NotRenderedError) as error:
-            return _failure(str(error), job)
+        except CommandError as error:
+            # Helm and kustomize repeat values in their messages.
+            return _HIDDEN if job.values.uses_secrets else str(error)
+        except NotRenderedError as error:
+            return str(error)
         try:
             # The values of Secrets can be among the objects.
             files.write(path, json.dumps(made).encode(), mode=0o600)
@@ -204,6 +216,11 @@ class Renderer:
         return chart
 
 
+def _creates_namespace(spec: Fields) -> bool:
+    is_asked = mapping_at(spec, "install").get("createNamespace") is True
+    return is_asked and bool(spec.get("targetNamespace"))
+
+
 def _values_files(chart: charts.Chart, tree: chart_files.Files) -> list[str]:
     """Return the files that replace a chart's own default values. Raises NotRenderedError."""
     texts = []
@@ -221,19 +238,10 @@ def _unknown_version(stored: StoredChart) -> list[str]:
     return []
 
 
-def _failure(problem: str, job: _Job) -> str:
-    if job.values.uses_secrets:
-        # Helm repeats values in its messages.
-        problem = "helm fails; its message is not shown, since the values come from a Secret too"
-    if job.values.unknown:
-        return f"{problem} (values that only the cluster has: {', '.join(job.values.unknown)})"
+def _with_unknown(problem: str, values: Values) -> str:
+    if values.unknown:
+        return f"{problem} (values that only the cluster has: {', '.join(values.unknown)})"
     return problem
-
-
-def kubernetes_version() -> str:
-    """Return the version of Kubernetes that charts are rendered for: that of the JSON Schemas."""
-    pins = schema_sources.pinned()
-    return next(file.tag for file in pins if file.repository == "kubernetes/kubernetes")
 
 
 def release_name(release: Manifest) -> str:

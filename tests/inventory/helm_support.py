@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from fleet import cache, files
+from fleet.check import schema_sources
 from fleet.inventory import chart_lock
 from fleet.inventory.chart_lock import Locked
 from fleet.inventory.charts import Cluster, Pin
 from fleet.inventory.helm import Renderer, Rendering
 from fleet.kube.manifest import Manifest
 
+KUBERNETES = schema_sources.kubernetes_version()
 HOST = "https://charts.example.com"
 CONFIG_MAP = """\
 apiVersion: v1
@@ -82,9 +84,8 @@ def release(spec: Mapping[str, Any] | None = None, **more: Any) -> Manifest:  # 
 def chart_of(source: Manifest, version: str = "1.x", **more: Any) -> Mapping[str, Any]:  # noqa: ANN401
     """Return the part of a HelmRelease's spec that names the chart demo of a source."""
     reference = {"kind": source["kind"], **source["metadata"]}
-    return {
-        "chart": {"spec": {"chart": "demo", "version": version, "sourceRef": reference, **more}}
-    }
+    named = {"chart": "demo", "version": version, "sourceRef": reference, **more}
+    return {"chart": {"spec": named}}
 
 
 def source(kind: str, url: str, **more: Any) -> Manifest:  # noqa: ANN401 - fields of a spec
@@ -121,7 +122,7 @@ class Repository:
         chart_lock.write(self.root, lock)
 
     def render(self, of: Manifest, objects: Sequence[Manifest] = ()) -> Rendering:
-        return Renderer(self.root, self.root).render(of, Cluster(objects))
+        return Renderer(self.root, self.root, KUBERNETES).render(of, Cluster(objects))
 
     def values(self, of: Manifest, objects: Sequence[Manifest] = ()) -> Any:  # noqa: ANN401
         """Return the values that the chart gets, with its own defaults."""

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet import cache
-from fleet.inventory import helm
 from fleet.inventory.charts import Cluster
 from fleet.inventory.helm import Renderer, release_name, release_namespace
 from tests.inventory.helm_support import (
     CONFIG_MAP,
     CRD,
+    KUBERNETES,
     Repository,
     chart,
     held,
@@ -134,7 +134,7 @@ def test_the_apis_of_the_cluster(repository: Repository) -> None:
     repository.write(chart({"templates/config-map.yaml": template}))
     (before,) = repository.render(release()).objects
     assert (before["data"]["has"], before["data"]["found"]) == ("false", "{}")
-    assert before["data"]["kube"] == helm.kubernetes_version()
+    assert before["data"]["kube"] == KUBERNETES
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -204,14 +204,33 @@ def test_without_helm(repository: Repository, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_release_in_another_cluster(repository: Repository) -> None:
     found = repository.render(release(kubeConfig={"secretRef": {"name": "other"}}))
-    assert found.problem == "spec.kubeConfig installs it in a cluster that is not known here"
+    assert found.problem == "spec.kubeConfig installs it in another cluster"
+
+
+@pytest.mark.parametrize("name", ["--post-renderer=/bin/sh", "-x", "a b", "A", ".", "a\n"])
+def test_a_name_that_is_no_name_never_reaches_helm(repository: Repository, name: str) -> None:
+    repository.write(chart())
+    found = repository.render(release(releaseName=name)).problem
+    assert found == f"{name!r} is no name of a release; correct spec.releaseName"
+
+
+@pytest.mark.parametrize(
+    ("target", "is_asked", "expected"),
+    [("shop", True, True), ("shop", False, False), (None, True, False)],
+)
+def test_the_namespace_that_helm_creates(
+    repository: Repository, target: str | None, is_asked: bool, expected: bool
+) -> None:
+    repository.write(chart())
+    made = release(targetNamespace=target, install={"createNamespace": is_asked})
+    assert repository.render(made).creates_namespace is expected
 
 
 def test_equal_releases_are_rendered_once(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.write(chart())
-    renderer = Renderer(repository.root, repository.root)
+    renderer = Renderer(repository.root, repository.root, KUBERNETES)
     first = renderer.render(release(), Cluster([]))
     assert renderer.render(release(), Cluster([held("ConfigMap", {})])).objects is first.objects
     (kept,) = (cache.directory() / "helm-releases").iterdir()

@@ -30,7 +30,7 @@ def charts(repository: Repository) -> Repository:
     return repository
 
 
-def reference(kind: str = "ConfigMap", **more: object) -> dict[str, object]:
+def reference(kind: str = "ConfigMap", **more: Any) -> dict[str, object]:  # noqa: ANN401
     return {"kind": kind, "name": "values", **more}
 
 
@@ -61,7 +61,7 @@ def test_the_order_of_values(charts: Repository) -> None:
     ],
 )
 def test_a_target_path(
-    charts: Repository, text: str, more: Mapping[str, object], expected: object
+    charts: Repository, text: str, more: Mapping[str, Any], expected: object
 ) -> None:
     made = release(valuesFrom=[reference(targetPath="new.inner\\.key", **more)])
     found = charts.values(made, [held("ConfigMap", {"values.yaml": text})])
@@ -117,7 +117,7 @@ def test_a_target_path_and_the_values_of_the_release(
 def test_values_that_only_the_cluster_has(
     charts: Repository,
     objects: list[Manifest],
-    more: Mapping[str, object],
+    more: Mapping[str, Any],
     unknown: tuple[str, ...],
 ) -> None:
     rendering = charts.render(release(valuesFrom=[reference("Secret", **more)]), objects)
@@ -149,6 +149,13 @@ def test_no_message_shows_a_secret(repository: Repository) -> None:
     assert repository.render(made, objects).problem == (
         "helm fails; its message is not shown, since the values come from a Secret too"
     )
+
+
+def test_a_problem_without_values_is_shown(repository: Repository) -> None:
+    repository.write({"values.yaml": b""})
+    objects = [held("Secret", {"values.yaml": base64_of("password: p4ssw0rd")})]
+    found = repository.render(release(valuesFrom=[reference("Secret")]), objects).problem
+    assert found == "the chart has no Chart.yaml; correct its name or path"
 
 
 def test_a_failure_names_what_is_not_known(repository: Repository) -> None:
