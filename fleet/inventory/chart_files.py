@@ -125,6 +125,11 @@ def _metadata(chart: Files) -> dict[str, object]:
     return fields
 
 
+def may_have_crds(chart: Files) -> bool:
+    """Tell whether a chart or one of its subcharts may have a folder of CRDs; one may be packed."""
+    return any("crds" in path.split("/") or path.endswith(".tgz") for path in chart)
+
+
 def write(chart: Files, folder: Path) -> None:
     """Write a chart to a new folder."""
     for path, content in chart.items():

@@ -195,7 +195,10 @@ class Renderer:
 
     def _made(self, job: _Job, helm: Helm) -> list[Manifest]:
         chart = self._chart(job, helm)
-        texts = helm.template(chart, helm_values.files(job.values, helm), job.options)
+        # A second run of Helm finds the CRDs, and most charts have none.
+        left_out = () if chart_files.may_have_crds(chart) else ("--include-crds",)
+        options = [option for option in job.options if option not in left_out]
+        texts = helm.template(chart, helm_values.files(job.values, helm), options)
         objects = post_render.run(texts[0], job.release)
         labels = post_render.origin_labels(job.release)
         return [*helm_output.crds(texts, labels), *helm_output.without_hooks(objects)]

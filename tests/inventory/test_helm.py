@@ -20,6 +20,7 @@ from tests.inventory.helm_support import (
     chart,
     held,
     names,
+    packaged,
     release,
 )
 
@@ -92,6 +93,20 @@ def test_crd_policies(repository: Repository, policies: dict[str, object], has_c
     crd = ["CustomResourceDefinition widgets.example.com"] if has_crd else []
     assert names(found) == [*crd, "ConfigMap demo", "Secret random"]
     assert all(made["metadata"]["labels"] == LABELS for made in found.objects)
+
+
+@pytest.mark.parametrize(("is_on", "count"), [(True, 1), (False, 0)])
+def test_the_crds_of_a_packed_subchart(repository: Repository, is_on: bool, count: int) -> None:
+    metadata = (
+        "apiVersion: v2\nname: demo\nversion: 1.2.0\n"
+        "dependencies: [{name: child, version: 1.x, condition: child.on}]\n"
+    )
+    child = {"Chart.yaml": b"apiVersion: v2\nname: child\nversion: 1.0.0\n"}
+    packed = packaged({**child, "crds/crd.yaml": CRD.encode()})
+    repository.write({**chart({"Chart.yaml": metadata}), "charts/child-1.0.0.tgz": packed})
+    found = names(repository.render(release(values={"child": {"on": is_on}})))
+    crd = ["CustomResourceDefinition widgets.example.com"]
+    assert found == [*(crd * count), "ConfigMap demo"]
 
 
 def test_post_renderers_come_before_common_metadata(repository: Repository) -> None:
