@@ -46,8 +46,8 @@ class Part:
     any_version: bool = False
 
 
-# `fleet check` runs these two, so they are linked into the cache's folder of programs.
-CHECK_PARTS = ("kustomize", "kubeconform")
+# `fleet` runs these, so they are linked into the cache's folder of programs.
+CHECK_PARTS = ("kustomize", "kubeconform", "helm")
 _KUBERNETES = "k8s.io/component-base/version"
 PARTS: Mapping[str, Part] = {
     "kustomize": Part(
@@ -63,6 +63,15 @@ PARTS: Mapping[str, Part] = {
         version_command={"kubeconform": ("-v",)},
         linker_flags="-X main.version=v0.7.0",
         minutes=0.1,
+    ),
+    # It has the version and the dependencies of the Helm in helm-controller, so both give the
+    # same objects, and the second of them to be built takes a few seconds.
+    "helm": Part(
+        programs={"helm": "helm.sh/helm/v4/cmd/helm"},
+        version="v4.2.2",
+        version_command={"helm": ("version", "--short")},
+        linker_flags="-X helm.sh/helm/v4/internal/version.version=v4.2.2",
+        minutes=1.2,
     ),
     "etcd": Part(
         programs={"etcd": "go.etcd.io/etcd/server/v3"},
