@@ -90,7 +90,13 @@ def test_a_lost_state_takes_over_what_is_there(sandbox: Sandbox, ledger: None) -
     keys = _keys(sandbox)
     state = next((sandbox.state / "pulumi").rglob("stacks/**/dev.json"))
     state.unlink()
-    sandbox.up("dev")
+    sandbox.stacks.up(["dev"])
+    # Flux would not remove the objects with the tenant if they had lost its labels.
+    for kind in (f"namespace/{TENANT}-dev", f"gitrepository/{TENANT}-repo"):
+        labels = sandbox.kubectl(
+            "dev", "get", kind, f"--namespace={TENANT}-dev", "-o=jsonpath={.metadata.labels}"
+        )
+        assert json.loads(labels)["kustomize.toolkit.fluxcd.io/name"] == f"tenant-{TENANT}"
     assert _keys(sandbox) == keys
     assert all(outcome.unchanged for outcome in sandbox.up("dev"))
 
