@@ -167,8 +167,19 @@ def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage])
     # of all tenants would also be slow: its time grows with the square of its objects.
     earlier = [stage for stage in present if stage is not Stage.APPS]
     path = f"{stack.path}/{TENANTS}/{tenant.name}"
-    name = f"{_TENANT_PREFIX}{tenant.name}"
+    name = tenant_kustomization_name(tenant.name)
     return _platform_kustomization(name, path, earlier, wait=False)
+
+
+def tenant_kustomization_name(tenant: str) -> str:
+    """Return the name of the Flux Kustomization of a tenant's folder."""
+    return f"{_TENANT_PREFIX}{tenant}"
+
+
+def owner_labels(kustomization: str) -> dict[str, str]:
+    """Return the labels of all objects that one of the platform's Kustomizations applies."""
+    group = "kustomize.toolkit.fluxcd.io"
+    return {f"{group}/name": kustomization, f"{group}/namespace": FLUX_NAMESPACE}
 
 
 def tenant_of(kustomization: str) -> str:
