@@ -10,13 +10,10 @@ from fleet.errors import FleetError
 from fleet.inventory import build
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.deliveries import deliveries
 from fleet.inventory.finding import Finding
 from fleet.kube import artifact
-from fleet.kube.fields import mapping_at
-from fleet.render import flux, header, layout, moves
-from fleet.render.moves import Delivery
-
-_RBAC = "rbac.authorization.k8s.io"
+from fleet.render import header, layout, moves
 
 
 class FormerTrees:
@@ -83,34 +80,6 @@ def findings(former: Iterable[BuiltObject], objects: Iterable[BuiltObject]) -> I
             object=", ".join(move.names),
             problem=move.problem,
         )
-
-
-def deliveries(objects: Iterable[BuiltObject]) -> Iterator[Delivery]:
-    """Yield the delivery of each object, and one for what a Kustomization brings from elsewhere."""
-    for built in objects:
-        yield Delivery(
-            name=built.display_name,
-            group=built.group,
-            kustomization=built.applied_by,
-            is_pruned=built.is_pruned and not _stays(built),
-            is_replaceable=_is_replaceable(built),
-            tenant=flux.tenant_of(built.applied_by),
-        )
-        if built.is_flux_kustomization:
-            name = f"{built.namespace}/{built.name}"
-            labels = mapping_at(built.metadata, "labels")
-            if delivery := moves.of_other_repository(name, built.spec, labels):
-                yield delivery
-
-
-def _stays(built: BuiltObject) -> bool:
-    return flux.NEVER_PRUNED.items() <= mapping_at(built.metadata, "annotations").items()
-
-
-def _is_replaceable(built: BuiltObject) -> bool:
-    """Tell whether nothing is lost if an object is deleted and made again."""
-    is_unused = built.manifest.get("automountServiceAccountToken") is False
-    return built.group == _RBAC or (built.kind == "ServiceAccount" and is_unused)
 
 
 def _texts(copy: Path) -> dict[str, bytes]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from fleet.check import moved_objects
 from fleet.config.models import Stack
 from fleet.identity.inventories import Inventories
 from fleet.inventory import build
+from fleet.inventory.deliveries import deliveries
 
 
 def problems(root: Path, stack: Stack, inventories: Inventories) -> list[str]:
@@ -25,5 +25,5 @@ def problems(root: Path, stack: Stack, inventories: Inventories) -> list[str]:
         return [str(finding) for finding in cluster.findings]
     return [
         f"{stack.file}: {', '.join(move.names)}: {move.problem}"
-        for move in inventories.moves(moved_objects.deliveries(cluster.objects))
+        for move in inventories.moves(deliveries(cluster.objects))
     ]

@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fleet.cli import check, fetch, render, schema
+from fleet.cli import check, diff, fetch, impact, render, schema
 from fleet.errors import FleetError
 
 # The order is that of `fleet --help`.
-_COMMANDS = (render, check, fetch, schema)
+_COMMANDS = (render, check, diff, impact, fetch, schema)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,6 +22,6 @@ def add_root(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
     """Add --json, which prints the result for programs."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

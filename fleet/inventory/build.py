@@ -236,6 +236,11 @@ def build_tree(repository: Repository, path: str, texts: Mapping[str, str]) -> C
     return _built(repository, path, files, components and header.body(components))
 
 
+def rebuild(repository: Repository, path: str, cluster: ClusterBuild) -> ClusterBuild:
+    """Build the tree of a cluster, which is at `path`, with the definitions of `repository`."""
+    return _built(repository, path, cluster.tree, cluster.components)
+
+
 def _built(
     repository: Repository,
     path: str,

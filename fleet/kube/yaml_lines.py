@@ -27,6 +27,15 @@ def line_of(text: str, path: Sequence[str | int], document: int = 0) -> int | No
     return line
 
 
+def document_lines(text: str) -> list[int]:
+    """Return the line, from 1, on which each document begins; none if the text is no YAML."""
+    try:
+        nodes = list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
+    except yaml.YAMLError:
+        return []
+    return [node.start_mark.line + 1 for node in nodes]
+
+
 def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Mark, yaml.Node] | None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:

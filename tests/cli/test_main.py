@@ -14,7 +14,7 @@ from tests.support import REPOSITORY, Run
 def test_help_lists_every_command(fleet: Run) -> None:
     ended = fleet("--help")
     assert (ended.code, ended.err) == (0, "")
-    for command in ("render", "check", "fetch", "schema"):
+    for command in ("render", "check", "diff", "impact", "fetch", "schema"):
         assert re.search(rf"^    {command}\s+\w", ended.out, re.MULTILINE)
     assert "pulumi up -s <stack>" in ended.out
 
@@ -24,6 +24,18 @@ def test_help_lists_every_command(fleet: Run) -> None:
     [
         ("render", ["--root DIR", "--stack STACK", "--out DIR"]),
         ("check", ["--root DIR", "--json", "--tenants DIR", "--schemas DIR", "--since COMMIT"]),
+        ("diff", ["--root DIR", "--json"]),
+        (
+            "impact",
+            [
+                "--root DIR",
+                "--json",
+                "--markdown",
+                "--sarif",
+                "--fail-on NAME",
+                "--max-deletions N",
+            ],
+        ),
         ("fetch", ["--root DIR"]),
         ("schema", []),
     ],
@@ -31,7 +43,7 @@ def test_help_lists_every_command(fleet: Run) -> None:
 def test_each_commands_help_lists_its_options(command: str, options: list[str], fleet: Run) -> None:
     ended = fleet(command, "--help")
     assert (ended.code, ended.err) == (0, "")
-    shown = re.findall(r"^  (--\w+(?: [A-Z]+)?)", ended.out, re.MULTILINE)
+    shown = re.findall(r"^  (--[\w-]+(?: [A-Z]+)?)", ended.out, re.MULTILINE)
     assert shown == options
 
 

@@ -1,0 +1,41 @@
+"""The fleets of two states of a checkout, for the commands that compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from fleet.cli import install_manifests, progress
+from fleet.errors import FleetError
+from fleet.inventory import model
+from fleet.inventory.model import Fleet
+from fleet.inventory.revisions import Range
+
+
+@contextmanager
+def of_range(root: Path, revisions: Range) -> Iterator[tuple[Fleet, Fleet]]:
+    """Yield the fleets at both ends of a range. Raises FleetError."""
+    with ExitStack() as stack:
+        try:
+            before = stack.enter_context(_of_commit(root, revisions.base))
+        except FleetError as error:
+            # The files of a commit have the same names as those of the checkout.
+            lines = [_with_commit(line, revisions.base) for line in str(error).splitlines()]
+            raise FleetError("\n".join(lines)) from None
+        head = revisions.head
+        after = stack.enter_context(of_checkout(root) if head is None else _of_commit(root, head))
+        yield before, after
+
+
+def of_checkout(root: Path) -> AbstractContextManager[Fleet]:
+    """Return the context of the fleet of a checkout as it is, which raises FleetError."""
+    return model.of_checkout(root, install_manifests.by_stack, progress.show)
+
+
+def _of_commit(root: Path, commit: str) -> AbstractContextManager[Fleet]:
+    return model.of_commit(root, commit, install_manifests.by_stack, progress.show)
+
+
+def _with_commit(line: str, commit: str) -> str:
+    return line if line.startswith(commit) else f"{commit}: {line}"

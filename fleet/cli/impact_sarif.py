@@ -1,0 +1,114 @@
+"""The impact of a change as SARIF 2.1.0, at the lines that cause it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from fleet.cli.impact_text import when
+from fleet.config import stack_files
+from fleet.inventory.change_notes import Rule
+from fleet.inventory.impact import Change, ClusterImpact, Impact
+from fleet.inventory.impact_groups import groups, listed
+from fleet.inventory.object_changes import Kind
+from fleet.inventory.sources import Source
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_MAX_FIELDS = 5
+_TEXTS = {
+    **{f"object-{kind.value}": f"An object of a cluster is {kind.value}" for kind in Kind},
+    Rule.DELETED.value: "An object is deleted",
+    Rule.TAKEN.value: "Deleting an object takes others with it",
+    Rule.RECREATED.value: "An object may be deleted and made again",
+    Rule.REFUSED.value: "A field that cannot be changed is changed",
+    Rule.REINSTALLED.value: "Helm uninstalls a release and installs it again",
+    Rule.SUSPEND.value: "Something is suspended or resumed",
+    Rule.PRUNE.value: "Flux deletes other objects than before",
+    Rule.STAYS.value: "An object stays in the cluster when it leaves the tree",
+    Rule.MOVED.value: "An object moves to another Flux Kustomization",
+    "not-compared": "A part of a cluster could not be compared",
+}
+
+
+def as_dict(found: Impact) -> dict[str, Any]:
+    """Return the log. A change that several clusters have is one result."""
+    rules = list(_TEXTS)
+    results = [*_changes(found), *_problems(found)]
+    for result in results:
+        result["ruleIndex"] = rules.index(result["ruleId"])
+    driver = {
+        "name": "fleet",
+        "rules": [{"id": rule, "shortDescription": {"text": _TEXTS[rule]}} for rule in rules],
+    }
+    return {
+        "$schema": _SCHEMA,
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+
+
+def _changes(found: Impact) -> Iterator[dict[str, Any]]:
+    clusters: dict[tuple[Change, str], list[str]] = {}
+    for group in groups(found):
+        for change in group.first.changes:
+            # Without a source, the result is at the stack file of one cluster.
+            key = (change, "" if change.sources else _file(group.first))
+            names = clusters.setdefault(key, [])
+            names += [cluster.name for cluster in group.clusters]
+    moments = {
+        change: when(change.moment, cluster)
+        for cluster in found.clusters
+        for change in cluster.changes
+    }
+    for (change, file), names in clusters.items():
+        rule = _rule(change)
+        text = f"{change.found.object} in {listed(names)} is {change.found.kind.value} "
+        details = [note.text for note in change.found.notes]
+        details += [str(field) for field in change.found.fields[:_MAX_FIELDS]]
+        message = f"{text}{moments[change]}" + (f": {'; '.join(details)}" if details else "")
+        sources = change.sources or (Source(path=file, line=1),)
+        yield _result(rule, _level(change), message, sources)
+
+
+def _problems(found: Impact) -> Iterator[dict[str, Any]]:
+    for cluster in found.clusters:
+        for problem in cluster.problems:
+            source = Source(path=_file(cluster), line=1)
+            yield _result("not-compared", "error", f"{cluster.name}: {problem}", (source,))
+
+
+def _file(cluster: ClusterImpact) -> str:
+    return stack_files.own_file(cluster.name)
+
+
+def _rule(change: Change) -> str:
+    notes = sorted(change.found.notes, key=lambda note: not note.is_severe)
+    return notes[0].rule.value if notes else f"object-{change.found.kind.value}"
+
+
+def _level(change: Change) -> str:
+    notes = change.found.notes
+    if any(note.is_severe for note in notes):
+        return "error"
+    return "warning" if notes else "note"
+
+
+def _result(rule: str, level: str, text: str, sources: tuple[Source, ...]) -> dict[str, Any]:
+    locations = [
+        {
+            "physicalLocation": {
+                "artifactLocation": {"uri": quote(source.path), "uriBaseId": "%SRCROOT%"},
+                "region": {"startLine": source.line},
+            }
+        }
+        for source in sources
+    ]
+    # A reader of SARIF expects one location; the others are related.
+    return {
+        "ruleId": rule,
+        "level": level,
+        "message": {"text": text},
+        "locations": locations[:1],
+        "relatedLocations": locations[1:],
+    }

@@ -1,0 +1,107 @@
+"""The objects that a change deletes in a cluster, and the objects that they take with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from fleet.inventory import deliveries
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.object_set import ObjectSet
+from fleet.kube.fields import mapping_at
+from fleet.kube.manifest import ObjectId
+
+_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletions:
+    """The deleted objects, each with the object whose deletion takes it along, if any.
+
+    `kept` are objects that leave the tree and stay in the cluster, each with the reason.
+    """
+
+    causes: Mapping[ObjectId, ObjectId | None]
+    kept: Mapping[ObjectId, str]
+
+    def taken_by(self, cause: ObjectId) -> list[ObjectId]:
+        """Return all objects that a deleted object takes along, also through others."""
+        direct = [found for found, other in self.causes.items() if other == cause]
+        return [item for found in direct for item in (found, *self.taken_by(found))]
+
+
+def deletions(before: ObjectSet, after: ObjectSet) -> Deletions:
+    """Return what is deleted when a cluster that holds `before` gets `after`."""
+    return _Search(before=before, after=after).run()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    before: ObjectSet
+    after: ObjectSet
+    causes: dict[ObjectId, ObjectId | None] = field(default_factory=dict)
+
+    def run(self) -> Deletions:
+        gone = [found for found in self.before.by_id if found not in self.after.by_id]
+        todo = [found for found in gone if self._reason_to_stay(found) is None]
+        self.causes.update(dict.fromkeys(todo))
+        while todo:
+            cause = todo.pop()
+            for taken in self._taken(cause):
+                if taken not in self.causes:
+                    self.causes[taken] = cause
+                    todo.append(taken)
+        kept = {found: str(self._reason_to_stay(found)) for found in gone}
+        return Deletions(
+            causes=self.causes,
+            kept={found: text for found, text in kept.items() if found not in self.causes},
+        )
+
+    def _reason_to_stay(self, found: ObjectId) -> str | None:
+        """Return why a Kustomization does not delete an object that leaves it, None if it does."""
+        built = self.before.by_id[found][0]
+        name = built.applied_by
+        if deliveries.is_kept(built):
+            return "its annotation tells Flux not to delete it"
+        applier = self.after.kustomizations.get(name)
+        if applier is None and name in self.before.kustomizations:
+            # The Kustomization leaves the tree, too. If it is deleted, it takes the object along.
+            return f"{name} leaves the tree and does not delete it"
+        if applier is not None and applier.spec.get("suspend") is True:
+            return f"{name} is suspended"
+        return None if self.after.is_pruned(built) else f"{name} has no prune: true"
+
+    def _taken(self, cause: ObjectId) -> Iterator[ObjectId]:
+        if (cause.group, cause.kind) == ("", "Namespace"):
+            yield from (found for found in self.before.by_id if found.namespace == cause.name)
+        elif (cause.group, cause.kind) == _CRD:
+            yield from self._instances(self.before.by_id[cause][0])
+        for built in self.before.by_id[cause]:
+            if built.is_flux_kustomization and deletes_when_removed(built):
+                yield from self._applied(f"{built.namespace}/{built.name}")
+
+    def _instances(self, crd: BuiltObject) -> Iterable[ObjectId]:
+        group, kind = crd.spec.get("group"), mapping_at(crd.spec, "names").get("kind")
+        return [found for found in self.before.by_id if (found.group, found.kind) == (group, kind)]
+
+    def _applied(self, name: str) -> Iterable[ObjectId]:
+        return [
+            found
+            for found, copies in self.before.by_id.items()
+            if copies[0].applied_by == name
+            and not deliveries.is_kept(copies[0])
+            # Another Kustomization that has the object now could be faster; the rule about moves
+            # judges that.
+            and found not in self.after.by_id
+        ]
+
+
+def deletes_when_removed(kustomization: BuiltObject) -> bool:
+    """Tell whether a Flux Kustomization deletes what it applied when it is deleted itself."""
+    spec = kustomization.spec
+    policy = spec.get("deletionPolicy") or "MirrorPrune"
+    if spec.get("suspend") is True:
+        return False
+    if policy == "MirrorPrune":
+        return spec.get("prune") is True
+    return policy in ("Delete", "WaitForTermination")

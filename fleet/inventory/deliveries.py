@@ -1,0 +1,48 @@
+"""The deliveries of objects by Flux Kustomizations, as the rule about moves compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fleet.inventory.built_object import BuiltObject
+from fleet.kube.fields import mapping_at
+from fleet.render import flux, moves
+from fleet.render.moves import Delivery
+
+_RBAC = "rbac.authorization.k8s.io"
+# Flux deletes no object that has one of these, as a label or as an annotation.
+_KEPT_BY = (
+    *flux.NEVER_PRUNED.items(),
+    ("kustomize.toolkit.fluxcd.io/reconcile", "disabled"),
+    ("kustomize.toolkit.fluxcd.io/ssa", "Ignore"),
+)
+
+
+def deliveries(objects: Iterable[BuiltObject]) -> Iterator[Delivery]:
+    """Yield the delivery of each object, and one for what a Kustomization brings from elsewhere."""
+    for built in objects:
+        yield Delivery(
+            name=built.display_name,
+            group=built.group,
+            kustomization=built.applied_by,
+            is_pruned=built.is_pruned and not is_kept(built),
+            is_replaceable=_is_replaceable(built),
+            tenant=flux.tenant_of(built.applied_by),
+        )
+        if built.is_flux_kustomization:
+            name = f"{built.namespace}/{built.name}"
+            labels = mapping_at(built.metadata, "labels")
+            if delivery := moves.of_other_repository(name, built.spec, labels):
+                yield delivery
+
+
+def is_kept(built: BuiltObject) -> bool:
+    """Tell whether Flux leaves an object in the cluster when it leaves its Kustomization."""
+    marks = [mapping_at(built.metadata, key) for key in ("labels", "annotations")]
+    return any(mark.get(key) == value for mark in marks for key, value in _KEPT_BY)
+
+
+def _is_replaceable(built: BuiltObject) -> bool:
+    """Tell whether nothing is lost if an object is deleted and made again."""
+    is_unused = built.manifest.get("automountServiceAccountToken") is False
+    return built.group == _RBAC or (built.kind == "ServiceAccount" and is_unused)
