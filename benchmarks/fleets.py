@@ -5,6 +5,7 @@ Clusters are in three environments. The other half of the apps has an overlay fo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,8 @@ from fleet.config import stack_files
 
 ENVIRONMENTS = ("dev", "test", "prod")
 _APPS = 20
+# The objects of each file of a folder.
+Files = Mapping[str, Sequence[Mapping[str, object]]]
 _PROJECT = {
     "name": "fleet",
     "runtime": "python",
@@ -45,7 +48,7 @@ def _app(folder: Path, name: str, *, has_overlays: bool) -> None:
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     deployment = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     service = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}
-    objects = {
+    objects: Files = {
         "deployment.yaml": [_object("apps/v1", "Deployment", name, name, deployment)],
         "service.yaml": [_object("v1", "Service", name, name, service)],
         "account.yaml": [_object("v1", "ServiceAccount", name, name)],
@@ -80,8 +83,8 @@ def _object(
 
 def _folder(
     folder: Path,
-    files: dict[str, list[dict[str, object]]],
-    more: dict[str, object],
+    files: Files,
+    more: Mapping[str, object],
     resources: list[str] | None = None,
 ) -> None:
     for name, objects in files.items():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pulumi
 
 from fleet.kube.manifest import Manifest
+from fleet.render import flux
 
 FIELD_MANAGER_ANNOTATION = "pulumi.com/patchFieldManager"
 FLUX_FIELD_MANAGER = "kustomize-controller"
@@ -20,6 +21,7 @@ def apply_once(
     *,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
+    kustomization: str = flux.SYNC_NAME,
     prefix: str = "",
     wait: bool = True,
     update: bool = False,
@@ -28,7 +30,9 @@ def apply_once(
 
     Pulumi ignores later changes of the object and leaves it in the cluster when it leaves the
     program: Flux changes it and removes it, from Git. Pulumi uses Flux's field manager, because
-    Flux cannot remove a field that another manager has set. A URN does not hold the parent's name,
+    Flux cannot remove a field that another manager has set. It sets the labels by which Flux knows
+    the objects of its `kustomization`: without a state it applies an object that Flux has already,
+    and Flux never removes one that has lost these labels. A URN does not hold the parent's name,
     so two components that may apply the same object need a `prefix` each. Without `wait`, the run
     goes on before the object is ready. With `update`, Pulumi also changes an object that the state
     knows and that somebody has changed in the cluster.
@@ -42,10 +46,11 @@ def apply_once(
     }
     if not wait:
         annotations[SKIP_AWAIT_ANNOTATION] = "true"
+    labels = {**metadata.get("labels", {}), **flux.owner_labels(kustomization)}
     return pulumi.CustomResource(
         type_token(manifest["apiVersion"], manifest["kind"]),
         "/".join(filter(None, name_parts)),
-        {**manifest, "metadata": {**metadata, "annotations": annotations}},
+        {**manifest, "metadata": {**metadata, "labels": labels, "annotations": annotations}},
         pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(after),

@@ -13,6 +13,7 @@ from components.apply_once import apply_once
 from components.reconciliation import reconcile_source
 from fleet.deploy_keys import DeployKey
 from fleet.kube.manifest import Manifest
+from fleet.render import flux
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,12 @@ class DeployKeyOnGitHub:
         after = [*credentials, *args.after]
         # The object may still hold the wait condition of an earlier pull, which is never met again.
         applied = apply_once(
-            source, parent=self._parent, after=after, prefix=args.tenant, wait=False
+            source,
+            parent=self._parent,
+            after=after,
+            kustomization=flux.tenant_kustomization_name(args.tenant),
+            prefix=args.tenant,
+            wait=False,
         )
         metadata = source["metadata"]
         reconcile_source(

@@ -16,11 +16,20 @@ from fleet.errors import ConfigError, FleetError
 from fleet.identity import branch, cluster, definitions, former, judge, offboarding
 from fleet.identity.github_api import GitHubApi
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
-from fleet.render import definition_blobs, identity_file, place_moves, rendered_moves
+from fleet.render import (
+    definition_blobs,
+    identity_file,
+    layout,
+    place_moves,
+    rendered_moves,
+    stages,
+)
 from fleet.render.place_moves import FormerTree
 
 # Flux pulls twice and applies twice in a move.
 _MOVE_SECONDS = 180
+# The stages wait for one another, and each for its objects.
+_FACTS_SECONDS = 600
 _PAUSE_SECONDS = 1
 
 
@@ -115,7 +124,11 @@ class Verification:
         committed = [commit for path, commit in tree.commits.items() if path not in unchanged]
         # The URNs are known when the resources are there, so Flux has pulled by then.
         followed = [resource.urn for resource in sync]
-        pulumi.Output.all(committed, followed).apply(lambda known: self._expect_pulled(known[0]))
+        pulumi.Output.all(committed, followed).apply(lambda known: self._expect_applied(known[0]))
+
+    def _expect_applied(self, commits: Sequence[str]) -> None:
+        self._expect_pulled(commits)
+        self._expect_facts()
 
     def _expect_pulled(self, commits: Sequence[str]) -> None:
         """Raise RunError, whose text the engine prints, unless Flux has pulled these commits."""
@@ -126,8 +139,32 @@ class Verification:
                 raise pulumi.RunError(problem)
             time.sleep(_PAUSE_SECONDS)
 
+    @property
+    def _stages_with_changed_facts(self) -> list[str]:
+        """The stages that could stay ready with facts that this run has changed."""
+        path = f"{self.stack.path}/{layout.FACTS_FILE}"
+        if path not in self.files or path in self._unchanged:
+            return []
+        return [
+            stage.value
+            for stage in stages.entries_by_stage(self.stack)
+            if f"{self.stack.path}/{stage.value}.yaml" in self.reality.branch.files
+        ]
+
+    def _expect_facts(self) -> None:
+        """Raise RunError unless the stages that were there have applied the changed facts."""
+        changed = self._stages_with_changed_facts
+        end = time.monotonic() + _FACTS_SECONDS
+        while changed and (problem := judge.old_facts(self._cluster(), self.stack, changed)):
+            if time.monotonic() > end:
+                raise pulumi.RunError(problem)
+            time.sleep(_PAUSE_SECONDS)
+
+    def _cluster(self) -> Cluster | Unreachable:
+        return cluster.read(self.kubeconfig, self.stack.config.cluster.context)
+
     def _not_arrived(self, commits: Sequence[str]) -> str | None:
-        after = cluster.read(self.kubeconfig, self.stack.config.cluster.context)
+        after = self._cluster()
         try:
             missing = set(commits) - self._pulled(after) if commits else set[str]()
         except FleetError as error:

@@ -35,3 +35,8 @@ def schemas(key: str) -> Path:
 def build(key: str) -> Path:
     """Return the file with the result of the build that has this key."""
     return directory() / "builds" / key[:2] / f"{key}.json"
+
+
+def helm_release(key: str) -> Path:
+    """Return the path of the objects that Helm made from the inputs with this key."""
+    return directory() / "helm-releases" / f"{key}.json"

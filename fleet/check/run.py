@@ -22,6 +22,7 @@ from fleet.check import (
     schemas,
     tenant_findings,
     used_decisions,
+    variables,
 )
 from fleet.check.findings import Report
 from fleet.check.scopes import Scopes
@@ -93,8 +94,16 @@ def check_stacks(
     report.unused += [
         *used_decisions.lines(root, of_checkout),
         *finished_moves.lines(root, of_checkout),
+        *_unused_facts(root, builds),
     ]
     return report
+
+
+def _unused_facts(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> Iterator[str]:
+    """Yield a line for each unused fact, none if an object is missing that could use it."""
+    found = [*builds]
+    if all(cluster.is_complete for _, cluster in found):
+        yield from variables.unused(root, {stack.name: cluster.uses for stack, cluster in found})
 
 
 def _compare_rendered_trees(
@@ -112,13 +121,15 @@ def _compare_rendered_trees(
 
 def _cluster_findings(
     repository: Repository,
-    builds: Iterable[tuple[Stack, ClusterBuild]],
+    builds: Sequence[tuple[Stack, ClusterBuild]],
     known_crds: Iterable[Manifest],
 ) -> Iterator[Finding]:
+    known_facts = {name for stack, _ in builds for name in stack.config.facts}
     scopes = Scopes(known_crds, json_schemas.folder())
     namespace_folders = definitions.namespace_folders(repository.copy)
     for stack, cluster in builds:
         yield from cluster.findings
+        yield from variables.findings(repository.root.resolve(), stack, cluster.uses, known_facts)
         # Rules about all objects would report objects that are only missing in a broken build.
         if cluster.is_complete:
             yield from cluster_rules.findings(stack, cluster.objects, namespace_folders, scopes)

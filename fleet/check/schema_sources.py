@@ -47,6 +47,11 @@ def pinned() -> tuple[SourceFile, ...]:
     )
 
 
+def kubernetes_version() -> str:
+    """Return the version of Kubernetes whose schemas are pinned, which stands for all clusters."""
+    return next(file.tag for file in pinned() if file.repository == "kubernetes/kubernetes")
+
+
 def download(file: SourceFile) -> bytes:
     """Return a file from the cache, or download it into the cache."""
     kept = cache.download(file.sha256)

@@ -1,12 +1,22 @@
-"""`fleet fetch`: download Flux's install manifests and the sources of the JSON schemas."""
+"""`fleet fetch`: download Flux's install manifests, the sources of the JSON schemas and charts."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from fleet.check import json_schemas, schema_sources
 from fleet.cli import options, progress
 from fleet.config import load
+from fleet.config.models import Stack
+from fleet.errors import FleetError
+from fleet.inventory import build, chart_fetch, wanted_charts
+from fleet.inventory.charts import Cluster
+from fleet.inventory.wanted_charts import WantedCharts
+from fleet.kube import artifact
 from fleet.render import flux_release
 
 
@@ -14,15 +24,16 @@ def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "fetch",
-        help="download what the other commands need, once: Flux's install manifests and the "
-        "sources of the JSON schemas",
+        help="download what the other commands need, once: Flux's install manifests, the sources "
+        "of the JSON schemas, and the charts of HelmReleases",
     )
     options.add_root(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    for flux in dict.fromkeys(stack.config.flux for stack in load.stacks(args.root)):
+    stacks = load.stacks(args.root)
+    for flux in dict.fromkeys(stack.config.flux for stack in stacks):
         path = flux_release.fetch(flux, args.root)
         print(f"Flux {flux.version}: {path}")
         if flux.sha256 is None:
@@ -30,8 +41,47 @@ def _run(args: argparse.Namespace) -> int:
     schemas = json_schemas.folder()
     if not schemas.is_dir():
         json_schemas.build(schemas, _download)
+    failed = _fetch_charts(args.root, stacks)
     print(f"JSON schemas: {schemas}")
+    if failed:
+        raise FleetError("\n".join(failed))
     return 0
+
+
+def _fetch_charts(root: Path, stacks: Sequence[Stack]) -> list[str]:
+    """Fetch all charts, and return a line for each public one that is still missing."""
+    wanted = _wanted_charts(root, stacks)
+    fetched = chart_fetch.fetch(root, wanted, progress.show)
+    for pin, locked in sorted(fetched.locked.items()):
+        print(f"{pin}: {locked.resolved}")
+    for line in (*fetched.private, *wanted.problems):
+        print(line, file=sys.stderr)
+    return fetched.failed
+
+
+def _wanted_charts(root: Path, stacks: Iterable[Stack]) -> WantedCharts:
+    """Return the charts that the clusters of a checkout name, which must be built to know them."""
+    if not _has_helm_releases(root):
+        return WantedCharts(charts=frozenset())
+    with tempfile.TemporaryDirectory(prefix="fleet-fetch-") as folder:
+        repository = build.pack(root, Path(folder) / "repository")
+        builds = [(stack.path, build.build_in(repository, stack, None)) for stack in stacks]
+    clusters = [Cluster([built.manifest for built in found.objects]) for _, found in builds]
+    return WantedCharts(
+        charts=wanted_charts.of_clusters(clusters),
+        problems=[
+            f"{path}: does not build, so charts may be missing; run `fleet check`"
+            for path, found in builds
+            if not found.is_complete
+        ],
+    )
+
+
+def _has_helm_releases(root: Path) -> bool:
+    """Tell whether a file of a checkout can hold a HelmRelease."""
+    paths = (root / name for name in artifact.file_names(root))
+    yaml_files = (path for path in paths if path.suffix in (".yaml", ".yml") and path.is_file())
+    return any(b"HelmRelease" in path.read_bytes() for path in yaml_files)
 
 
 def _download(file: schema_sources.SourceFile) -> bytes:

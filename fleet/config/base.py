@@ -75,6 +75,11 @@ def is_encrypted(value: object) -> bool:
 
 
 @dataclass(frozen=True)
+class MergedByKey:
+    """Lets a stack file add to a mapping of Pulumi.yaml; of a key in both, its own value wins."""
+
+
+@dataclass(frozen=True)
 class Hidden:
     """Keeps a value out of all messages, because a secret could be in it by mistake."""
 

@@ -72,7 +72,7 @@ def read(root: Path, stack: str) -> Connection:
     own = stack_files.own(root, file)
     if own.values is None:
         raise ConfigError(own.problems)
-    found = valid_parts.validate(own.values, dict.fromkeys(own.values, file), file)
+    found = valid_parts.validate(own.values, {}, file)
     cluster = found.get("cluster", Cluster)
     if cluster is None:
         about = f"{file}: {key_at(('cluster',))}"

@@ -47,7 +47,7 @@ def _config_problems(stack: Stack, root: Path, given: Callable[[str], str | None
 
     They differ when somebody uses --config-file. The engine would then run what Git does not hold.
     """
-    in_files = stack_files.merged(root, stack.file)
+    in_files = stack_files.merged_by_engine(root, stack.file)
     for key in (*stack_files.SHARED_KEYS, *stack_files.CLUSTER_KEYS):
         if in_files.get(key) != _decoded(given(key)):
             yield problem(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from fleet.config.base import Scope, Secret
+from fleet.config.base import MergedByKey, Scope, Secret
 from fleet.config.models import StackConfig
 from fleet.config.problem import shown_key
 
@@ -108,12 +108,14 @@ def _declared_below(
             yield from _declared_below((*location, part), inner)
 
 
-def keys_of(scope: Scope) -> tuple[str, ...]:
-    """Return the top-level keys of a scope."""
+def keys_of(annotation: Scope | MergedByKey) -> tuple[str, ...]:
+    """Return the top-level keys of a scope, or with another annotation."""
     return tuple(
         location[0]
         for location, declaration in all_declared()
-        if len(location) == 1 and isinstance(location[0], str) and scope in declaration.annotations
+        if len(location) == 1
+        and isinstance(location[0], str)
+        and annotation in declaration.annotations
     )
 
 

@@ -28,7 +28,7 @@ from fleet.config.kubeconfigs import Address
 from fleet.config.models import Stack
 from fleet.config.outlines import StackOutline
 from fleet.config.problem import problem
-from fleet.config.stack_files import PROJECT_FILE, FileValues
+from fleet.config.stack_files import FileValues
 from fleet.errors import ConfigError
 
 
@@ -93,8 +93,9 @@ def _load(checkout: _Checkout, name: str) -> Stack:
         raise ConfigError(problems)
     completed = esc.with_secrets(own)
     problems += completed.problems
-    files = dict.fromkeys(shared.values, PROJECT_FILE) | dict.fromkeys(completed.values, file)
-    found = valid_parts.validate({**shared.values, **completed.values}, files, file)
+    values = stack_files.merged(shared.values, completed.values)
+    files = stack_files.files_of(shared.values, completed.values, file)
+    found = valid_parts.validate(values, files, file)
     outline = checkout.outlines[name]
     others = [other for other in checkout.outlines.values() if other.name != name]
     problems += found.problems

@@ -31,7 +31,9 @@ def of_error(file: str, values: Mapping[str, Any], location: Location, error: Er
         return unknown_key(file, location[:-1])
     if location[-1] == "[key]" or error["type"] == "invalid_key":
         own = tuple(part for part in location if part != "[key]")
-        return problem(file, key_at(own), "the key is no text; quote it")
+        is_text = error["type"] == "value_error"
+        text = error["msg"].removeprefix("Value error, ") if is_text else "is no text; quote it"
+        return problem(file, key_at(own), f"the key {text}")
     if error["type"] == "extra_forbidden":
         return unknown_key(file, location)
     if error["type"] == "missing":

@@ -15,6 +15,7 @@ from fleet.config.base import (
     Hidden,
     KnownHosts,
     Matches,
+    MergedByKey,
     NonEmpty,
     Scope,
     Secret,
@@ -24,6 +25,7 @@ from fleet.config.base import (
 from fleet.config.git_urls import git_url
 from fleet.config.tenant_models import TenantConfig, TenantCredentials, TenantDefaults
 from fleet.config.urls import plain_url
+from fleet.kube.substitution import VARIABLE_NAME
 
 
 def _https_or_ssh(url: str) -> str:
@@ -185,6 +187,26 @@ class Flux(Strict):
     ) = Field(default=None, description="checksum of install.yaml; any other file is refused")
 
 
+# fleet sets the first two in every cluster with facts, and the last tells Flux of changed ones.
+RESERVED_FACTS = ("cluster", "environment", "cluster_facts_sha256")
+
+
+def _fact_name(name: str) -> str:
+    if name in RESERVED_FACTS:
+        raise ValueError("is set by fleet itself; choose another name")
+    return name
+
+
+FactName = Annotated[
+    str,
+    Matches(
+        f"^{VARIABLE_NAME}$",
+        "must be the name of a variable: letters, digits and '_', no digit first",
+    ),
+    AfterValidator(_fact_name),
+]
+
+
 class StackConfig(Strict):
     """Everything below `fleet:` for one cluster, from Pulumi.yaml and its own stack file."""
 
@@ -196,6 +218,11 @@ class StackConfig(Strict):
     )
     apps: Annotated[tuple[EntryOrPath, ...], Scope.CLUSTER] = Field(
         strict=False, description="folders below apps/, in order"
+    )
+    facts: Annotated[dict[FactName, NonEmpty], Scope.SHARED, MergedByKey()] = Field(
+        default_factory=dict,
+        description="texts that replace ${name} in the definitions, such as domain: "
+        "dev.example.com; those of Pulumi.yaml are the defaults",
     )
     definitions: Annotated[Literal["referenced", "rendered"], Scope.SHARED] = Field(
         default="referenced",

@@ -8,7 +8,7 @@ _LONGEST = 120
 _HIGHEST = 10**18
 # A URL has these characters, and its token may be anywhere in it.
 _OF_URLS = frozenset(":@?=%")
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?|[a-z]+:[A-Za-z]+")
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?|[a-z]+:[A-Za-z]+")
 _NAME = re.compile(r"[a-z0-9-]+")
 
 

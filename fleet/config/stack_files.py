@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fleet.config import keys
-from fleet.config.base import Scope, is_encrypted
+from fleet.config.base import MergedByKey, Scope, is_encrypted
+from fleet.config.keys import Location
 from fleet.config.problem import problem, shown_key
 from fleet.kube import yaml_reader
 
@@ -86,9 +87,41 @@ def own(root: Path, file: str) -> FileValues:
     return _read(root / file, ("config", *ENGINE_KEYS))
 
 
-def merged(root: Path, file: str) -> dict[str, Any]:
-    """Return what Pulumi.yaml and a stack's own file set together; the own file wins."""
+def merged_by_engine(root: Path, file: str) -> dict[str, Any]:
+    """Return what Pulumi's engine makes of Pulumi.yaml and a stack's own file; the latter wins."""
     return {**(shared(root).values or {}), **(own(root, file).values or {})}
+
+
+def merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a stack; its own win, and some mappings are merged key by key."""
+    return {**shared, **own, **_merged_mappings(shared, own)}
+
+
+def files_of(shared: Mapping[str, Any], own: Mapping[str, Any], file: str) -> dict[Location, str]:
+    """Return the file that sets each value of `merged`; `file` is the stack's own."""
+    files: dict[Location, str] = {(key,): PROJECT_FILE for key in shared}
+    files |= {(key,): file for key in own}
+    for key in _merged_mappings(shared, own):
+        files |= {(key, name): PROJECT_FILE for name in shared[key] if name not in own[key]}
+    return files
+
+
+def _merged_mappings(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    pairs = {key: (shared.get(key), own.get(key)) for key in keys.keys_of(MergedByKey())}
+    return {
+        key: {**default, **value}
+        for key, (default, value) in pairs.items()
+        if isinstance(default, dict) and isinstance(value, dict)
+    }
+
+
+def line_of(path: Path, key: str, name: str) -> int:
+    """Return the line of a file that sets a name of a mapping, the key's own if none does."""
+    lines = [*enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)]
+    first = next((number for number, line in lines if f"{PROJECT}:{key}" in line), 1)
+    pattern = re.compile(rf"""(^|[\s{{,"']){re.escape(name)}["']?\s*:""")
+    found = (number for number, line in lines if number >= first and pattern.search(line))
+    return next(found, first)
 
 
 def _read(path: Path, known: tuple[str, ...] = ()) -> FileValues:

@@ -75,15 +75,15 @@ class Parts:
         return StackConfig.model_construct(**values)
 
 
-def validate(values: Mapping[str, Any], files: Mapping[str, str], own_file: str) -> Parts:
-    """Validate the values below `fleet:`; `files` has the file that sets each key."""
+def validate(values: Mapping[str, Any], files: Mapping[Location, str], own_file: str) -> Parts:
+    """Validate the values below `fleet:`; `files` has the file that sets each one."""
     valid: dict[Location, object] = {}
     invalid: set[Location] = set()
     problems: list[str] = []
     for key, model in _ONE_KEY.items():
-        file = files.get(key, own_file)
         (name,) = model.model_fields
         for location, alone in _parts(key, values):
+            file = files.get(location, files.get((key,), own_file))
             try:
                 found = getattr(model.model_validate(alone), name)
             except ValidationError as error:
@@ -98,7 +98,7 @@ def validate(values: Mapping[str, Any], files: Mapping[str, str], own_file: str)
                 valid[location] = found if len(location) == 1 else _only_item(found)
     for key in values:
         if key not in _ONE_KEY:
-            problems.append(messages.unknown_key(files.get(key, own_file), (key,)))
+            problems.append(messages.unknown_key(files.get((key,), own_file), (key,)))
     return Parts(valid=valid, invalid=frozenset(invalid), problems=tuple(problems))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from fleet import process
 from fleet.errors import CommandError
 from fleet.identity.reality import Cluster, Unreachable
+from fleet.kube.fields import mapping_at
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import flux
+from fleet.render import facts, flux
 from fleet.render.place import Place
 
 # An exec plugin may take some seconds, and a cluster that is down may not answer at all.
@@ -81,6 +82,8 @@ def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
         # Earlier versions made the account without the annotation.
         installed_by_fleet=flux.CLAIM in annotations or account == flux.PLATFORM_ACCOUNT,
         kustomizations={name: _path(spec) for name, spec in specs.items()},
+        facts=_texts(_applied_facts, items),
+        messages=_texts(lambda item: _ready(item).get("message", ""), items),
         changing_fields=tuple(key for key in _CHANGING_FIELDS if key in (root or {})),
         # A tenant can label its Deployments as it likes, and has no right to run a Flux.
         controllers=tuple(sorted(controllers - tenants)),
@@ -91,17 +94,33 @@ def cluster(uid: str, answers: Mapping[str, Object]) -> Cluster:
     )
 
 
+def _texts(text_of: Callable[[Object], str], items: Mapping[str, Object]) -> dict[str, str]:
+    """Return the text of each object by name, without empty ones."""
+    return {name: text for name, item in items.items() if (text := text_of(item))}
+
+
 def _applied_revision(kustomization: Object) -> str:
     """Return the revision that Flux has applied with a Kustomization as it is now, else nothing."""
+    revision: str = kustomization.get("status", {}).get("lastAppliedRevision", "")
+    return revision if _is_ready(kustomization) else ""
+
+
+def _applied_facts(kustomization: Object) -> str:
+    """Return the checksum of the facts that a Kustomization as it is now has applied."""
+    values = mapping_at(kustomization, "spec", "postBuild", "substitute")
+    return str(values.get(facts.CHECKSUM, "")) if _is_ready(kustomization) else ""
+
+
+def _is_ready(kustomization: Object) -> bool:
+    """Tell whether Flux has applied a Kustomization as it is now."""
+    ready = _ready(kustomization)
     generation = kustomization.get("metadata", {}).get("generation")
-    status = kustomization.get("status", {})
-    is_ready = any(
-        condition["type"] == "Ready"
-        and condition["status"] == "True"
-        and condition.get("observedGeneration") == generation
-        for condition in status.get("conditions", ())
-    )
-    return status.get("lastAppliedRevision", "") if is_ready else ""
+    return ready.get("status") == "True" and ready.get("observedGeneration") == generation
+
+
+def _ready(kustomization: Object) -> Object:
+    conditions = kustomization.get("status", {}).get("conditions", ())
+    return next((found for found in conditions if found["type"] == "Ready"), {})
 
 
 def _place(source: Object | None, root: Object | None) -> Place | None:

@@ -16,7 +16,7 @@ from fleet.config.tenant import tenants_of
 from fleet.identity import former
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
 from fleet.kube.namespaces import FLUX_NAMESPACE
-from fleet.render import flux, header, identity_file, layout, place, stages
+from fleet.render import facts, flux, header, identity_file, layout, place, stages
 
 
 def judge(reality: Reality, stack: Stack, files: Collection[str]) -> list[str]:
@@ -95,6 +95,23 @@ def not_arrived(
     else:
         return None
     return _about_context(stack, text)
+
+
+def old_facts(after: Cluster | Unreachable, stack: Stack, changed: Collection[str]) -> str | None:
+    """Return the reason why a `changed` stage may have objects with old facts, None if none has."""
+    if isinstance(after, Unreachable):
+        return unverified(after, stack)
+    expected = facts.checksum(facts.of_stack(stack))
+    for stage in sorted(changed):
+        if after.facts.get(stage) != expected:
+            reason = after.messages.get(stage) or "it says nothing"
+            return problem(
+                stack.file,
+                key_at(("facts",)),
+                f"the stage {stage} has not applied the changed facts: {reason}; "
+                f"repair it, and look with `flux get kustomizations {stage}`",
+            )
+    return None
 
 
 def _missing_branch(branch: Branch, stack: Stack) -> str:

@@ -38,6 +38,10 @@ class Cluster:
     """The paths of the Flux Kustomizations beside flux-system in its namespace, by name."""
     changing_fields: tuple[str, ...] = ()
     """The fields of the root Kustomization's spec with which it changes what it applies."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """The checksum of the facts that each Flux Kustomization, as it is now, has applied."""
+    messages: Mapping[str, str] = field(default_factory=dict)
+    """The message of each Flux Kustomization about its last attempt."""
     controllers: tuple[str, ...] = ()
     """The namespaces that have controllers of Flux."""
     operators: tuple[str, ...] = ()

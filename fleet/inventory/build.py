@@ -18,11 +18,13 @@ from fleet.inventory.built_object import Build, BuiltObject
 from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
-from fleet.kube import artifact
+from fleet.inventory.variables import VariableUse
+from fleet.kube import artifact, substitution
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.kube.substitution import Values
 from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree, tree_file
 from fleet.render.definition_build import TREES, Definitions
 from fleet.render.header import with_header
@@ -81,6 +83,8 @@ class ClusterBuild:
     components: str | None = None
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    # The variables of each object.
+    uses: list[VariableUse] = field(default_factory=list)
     is_complete: bool = True
     is_written: bool = False
 
@@ -145,20 +149,24 @@ class ClusterBuild:
         return entries.build(step.path, step.spec)
 
     def _objects(self, step: _Step, manifests: Iterable[Manifest]) -> list[BuiltObject]:
-        values = variables.values(step.spec, step.namespace, self.objects)
-        found = [(item, values.substitute(item) if values else item) for item in manifests]
-        return [
-            BuiltObject(
-                path=step.path,
-                manifest=manifest,
-                before_variables=None if manifest is source else source,
-                applied_by=f"{step.namespace}/{step.name}",
-                is_pruned=step.spec.get("prune") is True,
-                is_decrypted=bool(mapping_at(step.spec, "decryption")),
-                has_unknown_variables=values is not None and not values.are_complete,
-            )
-            for source, manifest in found
-        ]
+        values = substitution.values(
+            step.spec, lambda name: variables.data_of(self.objects, step.namespace, name)
+        )
+        return [self._object(step, manifest, values) for manifest in manifests]
+
+    def _object(self, step: _Step, manifest: Manifest, values: Values | None) -> BuiltObject:
+        """Return an object with the values of its variables. Raises CommandError."""
+        use = variables.use_of(step.path, step.spec, manifest, values)
+        self.uses.append(use)
+        return BuiltObject(
+            path=step.path,
+            manifest=use.manifest,
+            before_variables=None if use.manifest is manifest else manifest,
+            applied_by=f"{step.namespace}/{step.name}",
+            is_pruned=step.spec.get("prune") is True,
+            is_decrypted=bool(mapping_at(step.spec, "decryption")),
+            has_unknown_variables=use.has_unknown,
+        )
 
     def _remove_tree(self) -> None:
         shutil.rmtree(self.repository.copy / TREES, ignore_errors=True)

@@ -15,8 +15,10 @@ from fleet.inventory.link import Link, LinkKind
 from fleet.inventory.model import Cluster, Fleet
 from fleet.inventory.stack_lines import StackLines
 from fleet.inventory.tree_chain import TreeChain
-from fleet.kube.manifest import object_id
-from fleet.render import layout, stages
+from fleet.kube import substitution
+from fleet.kube.fields import Fields, mapping_at, mappings_in
+from fleet.kube.manifest import Manifest, object_id
+from fleet.render import facts, layout, stages
 from fleet.render.stages import Stage
 
 _KEYS = {
@@ -107,11 +109,21 @@ class Provenance:
         if applier and built.before_variables is not None:
             changes = field_diff.differences(built.before_variables, built.manifest)
             if changes:
-                yield self._of_applier(cluster, applier, "sets variables", changes)
+                text = " ".join(["sets variables", *_variable_sources(applier.spec)])
+                yield self._of_applier(cluster, applier, text, changes)
+                yield from self._facts(cluster, applier, built.before_variables)
         if built.is_flux_kustomization and found and found[-1].kind is LinkKind.OBJECT:
             text = f"{_name(built)} applies {built.spec.get('path')}"
             found[-1] = dataclasses.replace(found[-1], kind=LinkKind.KUSTOMIZATION, text=text)
         yield from found
+
+    def _facts(self, cluster: Cluster, applier: BuiltObject, before: Manifest) -> Iterator[Link]:
+        """Yield the lines of the facts that an object takes."""
+        if f"from ConfigMap {facts.CONFIG_MAP}" not in _variable_sources(applier.spec):
+            return
+        names = {expression.name for expression in substitution.template(before).expressions()}
+        for name in sorted(names & set(cluster.stack.config.facts)):
+            yield self.stack_lines.fact(cluster, name)
 
     def _of_applier(
         self,
@@ -142,6 +154,8 @@ class Provenance:
         if file.startswith(f"{layout.TENANTS}/"):
             name = file.split("/")[1].removesuffix(".yaml")
             return self.stack_lines.tenant(cluster, name)
+        if file == layout.FACTS_FILE:
+            return self.stack_lines.facts(cluster)
         if file in _KEYS:
             return self.stack_lines.entries(cluster, _KEYS[file])
         return self.stack_lines.flux(cluster)
@@ -155,6 +169,12 @@ class Provenance:
                     if wanted in self.definitions.ids(f"{folder}/{entry.path}"):
                         return folder, entry.path
         return None
+
+
+def _variable_sources(spec: Fields) -> Iterator[str]:
+    """Yield the names of what has the values of a Kustomization's variables."""
+    for source in mappings_in(mapping_at(spec, "postBuild").get("substituteFrom")):
+        yield f"from {source.get('kind')} {source.get('name')}"
 
 
 def _name(built: BuiltObject) -> str:

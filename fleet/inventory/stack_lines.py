@@ -37,6 +37,14 @@ class StackLines:
             cluster, ("fleet:tenants", names.index(name)), f"fleet:tenants has {name}"
         )
 
+    def facts(self, cluster: Cluster) -> Link:
+        """Return the line of the key with the cluster's facts."""
+        return self._link(cluster, ("fleet:facts",), "fleet:facts has facts")
+
+    def fact(self, cluster: Cluster, name: str) -> Link:
+        """Return the line of one fact."""
+        return self._link(cluster, ("fleet:facts", name), f"fleet:facts has {name}")
+
     def flux(self, cluster: Cluster) -> Link:
         """Return the line of the release of Flux, which all clusters may share."""
         text = f"fleet:flux is {cluster.stack.config.flux.version}"
@@ -49,8 +57,11 @@ class StackLines:
         return self._links[key]
 
     def _found(self, own: str, keys: tuple[str | int, ...], text: str) -> Link:
-        for file in (own, PROJECT_FILE):
-            line = yaml_lines.line_of(self._text(file), ("config", *keys))
+        key, *rest = keys
+        # In Pulumi.yaml, the value of a key is one level deeper.
+        shared = (key, "value", *rest) if rest else (key,)
+        for file, path in ((own, keys), (PROJECT_FILE, shared)):
+            line = yaml_lines.line_of(self._text(file), ("config", *path))
             if line is not None:
                 return Link(kind=LinkKind.STACK, file=file, line=line, text=text)
         return Link(kind=LinkKind.STACK, file=own, line=None, text=text)

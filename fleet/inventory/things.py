@@ -102,13 +102,17 @@ class Things:
         return found[1]
 
     def text_of(self, cluster: Cluster, built: BuiltObject) -> str:
-        """Return a text that is equal for equal objects, whichever tree they are in."""
-        found = self._texts.get(id(built.manifest))
+        """Return a text that is equal for equal objects, whichever tree they are in.
+
+        Values of variables do not count: they are what clusters of one overlay differ by.
+        """
+        manifest = built.before_variables or built.manifest
+        found = self._texts.get(id(manifest))
         if found is None:
-            text = json.dumps(built.manifest, sort_keys=True, default=str)
+            text = json.dumps(manifest, sort_keys=True, default=str)
             if built.is_flux_kustomization:
                 text = text.replace(f"./{cluster.stack.path}/", "./")
-            found = self._texts[id(built.manifest)] = (built.manifest, text)
+            found = self._texts[id(manifest)] = (manifest, text)
         return found[1]
 
 

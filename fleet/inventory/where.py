@@ -103,7 +103,12 @@ def _others(
     of_variant = {
         number: tuple(_differences(reference, presences[name])) for number, name in firsts.items()
     }
-    return {name: of_variant[number] for name, number in numbers.items()}
+    return {
+        name: tuple(_differences(reference, presences[name]))
+        if any(built.before_variables for built in presences[name].objects)
+        else of_variant[number]
+        for name, number in numbers.items()
+    }
 
 
 def _differences(reference: Presence, presence: Presence) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The one reader of YAML: no file, whoever wrote it, can end the program with a traceback."""
+"""The one reader of YAML files: no file, whoever wrote it, can end the program with a traceback."""
 
 from __future__ import annotations
 

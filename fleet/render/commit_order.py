@@ -14,7 +14,7 @@ from enum import Enum, auto
 from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.kube.manifest import ObjectId, object_id
-from fleet.render import commits, header, layout, rendered_moves
+from fleet.render import commits, facts, header, layout, rendered_moves
 from fleet.render.stages import Stage
 
 # Returns all objects of a shared folder, None if there is no such folder.
@@ -49,10 +49,28 @@ def commit_waves(
     change = _TreeChange(stack=stack, files=files, former=former, objects_of=objects_of)
     steps = change.steps()
     ordered = list(change.ordered(steps))
-    paths = {commit.path for wave in ordered for commit in wave}
+    firsts, lasts = _texts_of_facts(stack, files, former)
+    paths = {commit.path for wave in ordered for commit in wave} | (lasts.keys() - firsts.keys())
     others = commits.path_waves(stack, files.keys() - paths)
-    waves = [[Commit(path=path, text=files[path]) for path in wave] for wave in others]
-    return [*waves, *(wave for wave in ordered if wave)]
+    texts = {**files, **firsts}
+    waves = [[Commit(path=path, text=texts[path]) for path in wave] for wave in others]
+    last = [Commit(path=path, text=text) for path, text in lasts.items()]
+    return [*waves, *(wave for wave in [*ordered, last] if wave)]
+
+
+def _texts_of_facts(
+    stack: Stack, files: Mapping[str, str], former: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts that files have before the stages change, and those that they get after.
+
+    The stages need the facts that leave until they have changed.
+    """
+    path = f"{stack.path}/{layout.FACTS_FILE}"
+    if path not in files:
+        listing = f"{stack.path}/{layout.FLUX_LIST}"
+        return {}, {listing: files[listing]} if path in former else {}
+    first, *last = facts.texts_to_commit(stack, former.get(path), files[path])
+    return {path: first}, dict.fromkeys([path], last[0]) if last else {}
 
 
 class _Kind(Enum):

@@ -15,7 +15,7 @@ from fleet.kube import yaml_reader
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.yaml_writer import to_yaml
-from fleet.render import place
+from fleet.render import facts, place
 from fleet.render.layout import TENANTS
 from fleet.render.stages import Stage
 
@@ -152,7 +152,10 @@ def stage_kustomization(stack: Stack, stage: Stage, earlier: Iterable[Stage]) ->
     """Return the Flux Kustomization of a stage, which waits for the `earlier` stages."""
     path = f"{stack.path}/{stage.value}"
     # A stage is ready, and the next one starts, only when all its objects are healthy.
-    return _platform_kustomization(stage.value, path, earlier, wait=True)
+    manifest = _platform_kustomization(stage.value, path, earlier, wait=True)
+    if known := facts.of_stack(stack):
+        manifest["spec"]["postBuild"] = facts.post_build(known)
+    return manifest
 
 
 def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage]) -> Manifest:
@@ -164,8 +167,19 @@ def tenant_kustomization(stack: Stack, tenant: Tenant, present: Iterable[Stage])
     # of all tenants would also be slow: its time grows with the square of its objects.
     earlier = [stage for stage in present if stage is not Stage.APPS]
     path = f"{stack.path}/{TENANTS}/{tenant.name}"
-    name = f"{_TENANT_PREFIX}{tenant.name}"
+    name = tenant_kustomization_name(tenant.name)
     return _platform_kustomization(name, path, earlier, wait=False)
+
+
+def tenant_kustomization_name(tenant: str) -> str:
+    """Return the name of the Flux Kustomization of a tenant's folder."""
+    return f"{_TENANT_PREFIX}{tenant}"
+
+
+def owner_labels(kustomization: str) -> dict[str, str]:
+    """Return the labels of all objects that one of the platform's Kustomizations applies."""
+    group = "kustomize.toolkit.fluxcd.io"
+    return {f"{group}/name": kustomization, f"{group}/namespace": FLUX_NAMESPACE}
 
 
 def tenant_of(kustomization: str) -> str:

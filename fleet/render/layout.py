@@ -13,6 +13,7 @@ FLUX = "flux-system"
 FLUX_LIST = f"{FLUX}/{KUSTOMIZATION}"
 COMPONENTS_FILE = f"{FLUX}/gotk-components.yaml"
 SYNC_FILE = f"{FLUX}/gotk-sync.yaml"
+FACTS_FILE = f"{FLUX}/cluster-facts.yaml"
 ACCOUNT_FILE = f"{FLUX}/platform-account.yaml"
 # No kustomization lists this file, and only `pulumi up` writes it.
 IDENTITY_FILE = f"{FLUX}/cluster-identity.yaml"

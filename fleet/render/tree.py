@@ -13,7 +13,7 @@ from fleet.config.models import Stack
 from fleet.config.tenant import Tenant, tenants_of
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.yaml_writer import comment
-from fleet.render import entry_lists, flux, layout, rendered, stages, tenant_manifests
+from fleet.render import entry_lists, facts, flux, layout, rendered, stages, tenant_manifests
 from fleet.render.entry_lists import Pairs, kustomization
 from fleet.render.header import with_header
 from fleet.render.rendered import Rendered
@@ -56,14 +56,17 @@ def files(stack: Stack, definitions: Rendered = rendered.NOTHING) -> dict[str, T
 
 
 def _flux_files(stack: Stack) -> dict[str, TreeFile]:
-    listed = (layout.COMPONENTS_FILE, layout.ACCOUNT_FILE, layout.SYNC_FILE)
-    resources = [path.removeprefix(f"{layout.FLUX}/") for path in listed]
-    listing = {**kustomization(resources), "patches": flux.flag_patches()}
-    return {
+    files = {
         layout.SYNC_FILE: of_manifests(*flux.sync(stack)),
         layout.ACCOUNT_FILE: of_manifests(*flux.platform_account(stack)),
-        layout.FLUX_LIST: of_manifests(listing),
     }
+    listed = [layout.COMPONENTS_FILE, layout.ACCOUNT_FILE, layout.SYNC_FILE]
+    if known := facts.of_stack(stack):
+        files[layout.FACTS_FILE] = of_manifests(facts.config_map(known))
+        listed.append(layout.FACTS_FILE)
+    resources = [path.removeprefix(f"{layout.FLUX}/") for path in listed]
+    listing = {**kustomization(resources), "patches": flux.flag_patches()}
+    return {**files, layout.FLUX_LIST: of_manifests(listing)}
 
 
 def _stage_files(stack: Stack, entries: StageEntries, definitions: Rendered) -> dict[str, TreeFile]:

@@ -46,8 +46,8 @@ class Part:
     any_version: bool = False
 
 
-# `fleet check` runs these two, so they are linked into the cache's folder of programs.
-CHECK_PARTS = ("kustomize", "kubeconform")
+# `fleet` runs these, so they are linked into the cache's folder of programs.
+CHECK_PARTS = ("kustomize", "kubeconform", "helm")
 _KUBERNETES = "k8s.io/component-base/version"
 PARTS: Mapping[str, Part] = {
     "kustomize": Part(
@@ -63,6 +63,15 @@ PARTS: Mapping[str, Part] = {
         version_command={"kubeconform": ("-v",)},
         linker_flags="-X main.version=v0.7.0",
         minutes=0.1,
+    ),
+    # It has the version and the dependencies of the Helm in helm-controller, so both give the
+    # same objects, and the second of them to be built takes a few seconds.
+    "helm": Part(
+        programs={"helm": "helm.sh/helm/v4/cmd/helm"},
+        version="v4.2.2",
+        version_command={"helm": ("version", "--short")},
+        linker_flags="-X helm.sh/helm/v4/internal/version.version=v4.2.2",
+        minutes=1.2,
     ),
     "etcd": Part(
         programs={"etcd": "go.etcd.io/etcd/server/v3"},
@@ -143,9 +152,10 @@ PARTS: Mapping[str, Part] = {
     "pod-security": Part(programs={"pod-security": "."}, version="v1.36.2", minutes=0.3),
     "quota-usage": Part(programs={"quota-usage": "."}, version="v1.36.2", minutes=0.2),
     "flux-build": Part(programs={"flux-build": "."}, version="v1.9.3", minutes=0.2),
+    "flux-substitution": Part(programs={"flux-substitution": "."}, version="v1.9.3", minutes=0.2),
 }
 # Only a test runs these, so `make sandbox` does without them.
-TEST_PARTS = ("kyverno-cli", "pod-security", "quota-usage", "flux-build")
+TEST_PARTS = ("kyverno-cli", "pod-security", "quota-usage", "flux-build", "flux-substitution")
 SANDBOX_PARTS = tuple(name for name in PARTS if name not in TEST_PARTS)
 _PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
 

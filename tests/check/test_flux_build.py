@@ -111,9 +111,12 @@ class TestVariables:
         (found,) = problems(checkout, spec, DEPLOYMENT)
         assert found.startswith("apps/b: Deployment common/b: spec.replicas: got string")
 
-    def test_an_undefined_variable_is_empty(self, checkout: Path) -> None:
+    def test_an_undefined_variable_stays(self, checkout: Path) -> None:
+        """Flux applies nothing then, and a rule reports the variable."""
         spec = NAMESPACE + "  postBuild: {substitute: {other: a}}\n"
-        assert built(checkout, spec, DEPLOYMENT)["b"].spec["replicas"] is None
+        found = built(checkout, spec, DEPLOYMENT)["b"]
+        assert found.spec["replicas"] == "${replicas}"
+        assert found.is_unknown(found.spec["replicas"])
 
     def test_without_postbuild_a_variable_is_a_text(self, checkout: Path) -> None:
         (found,) = problems(checkout, NAMESPACE, DEPLOYMENT)
@@ -142,7 +145,8 @@ class TestVariables:
             ("$${x}", "${x}"),
             ("${x}${x}", "11"),
             ("${y:-2}", "2"),
-            ("${y-2}", "2"),
+            ("${y:=${x}}", "1"),
+            ("${x^^}${#x}", "11"),
             ("$x", "$x"),
         ],
     )

@@ -19,9 +19,10 @@ from fleet.errors import CommandError
 from fleet.inventory import variables
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
-from fleet.kube import artifact, flux_build
+from fleet.kube import artifact, flux_build, substitution
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.references import ReferenceProblem
+from fleet.kube.substitution import Values
 from fleet.render import flux_paths
 from tests.support import FILES, config_map, kustomization, write
 
@@ -137,8 +138,11 @@ def test_objects(manifests: list[dict[str, Any]], stack: Stack) -> None:
         assert str(found).isprintable()
     for built in objects:
         try:
-            values_of = variables.values(built.spec, "default", objects)
-            assert values_of is None or values_of.substitute(built.manifest)
+            found_values = substitution.values(
+                built.spec, lambda name: variables.data_of(objects, "default", name)
+            )
+            for some in (found_values, Values(by_name={"a": "1"})):
+                assert variables.use_of(built.path, built.spec, built.manifest, some).manifest
         except CommandError as error:
             assert "\n" not in str(error)
 

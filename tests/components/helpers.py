@@ -80,8 +80,8 @@ def names(resources: list[Resource]) -> list[str]:
     return [resource.name for resource in resources]
 
 
-def as_applied(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the object as `apply_once` sends it: Flux has to be the manager of all its fields."""
+def as_applied(document: Mapping[str, Any], kustomization: str = "flux-system") -> dict[str, Any]:
+    """Return the object as `apply_once` sends it: with Flux's labels, and Flux as its manager."""
     annotations = {
         "pulumi.com/patchFieldManager": "kustomize-controller",
         "pulumi.com/patchForce": "true",
@@ -90,7 +90,13 @@ def as_applied(document: Mapping[str, Any]) -> dict[str, Any]:
         annotations["pulumi.com/skipAwait"] = "true"
     metadata = document["metadata"]
     annotations |= metadata.get("annotations", {})
-    return {**document, "metadata": {**metadata, "annotations": annotations}}
+    labels = {
+        **metadata.get("labels", {}),
+        "kustomize.toolkit.fluxcd.io/name": kustomization,
+        "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
+    }
+    changed = {**metadata, "labels": labels, "annotations": annotations}
+    return {**document, "metadata": changed}
 
 
 def decoded(value: object) -> object:

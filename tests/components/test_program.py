@@ -221,7 +221,7 @@ class TestProgram:
         assert "-hunter2" not in str(others)
         applied = recording.one("kubernetes:core/v1:Namespace", "billing/Namespace/billing-dev")
         text = recording.one(FILE, "clusters/dev/tenants/billing/tenant.yaml").inputs["content"]
-        assert dict(applied.inputs) == as_applied(next(yaml.safe_load_all(text)))
+        assert dict(applied.inputs) == as_applied(next(yaml.safe_load_all(text)), "tenant-billing")
 
     PUBLIC = (
         "  fleet:tenants:\n"

@@ -77,7 +77,7 @@ class TestTenantRegistration:
     def test_the_namespace_is_applied_once_and_managed_by_flux(self) -> None:
         recording = self.record({"token": "hunter2"})
         applied = recording.one("kubernetes:core/v1:Namespace")
-        assert dict(applied.inputs) == as_applied(NAMESPACE)
+        assert dict(applied.inputs) == as_applied(NAMESPACE, "tenant-billing")
         assert applied.ignore_changes == ("*",)
         assert applied.retain_on_delete
         secret = recording.one(SECRET)

@@ -53,7 +53,7 @@ def test_a_file_that_cannot_be_read_has_no_values(checkout: Path) -> None:
 def test_the_values_of_a_stack_replace_those_of_the_project(checkout: Path) -> None:
     more = "  fleet:flux: {version: v2.9.1}\n"
     write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more)})
-    merged = stack_files.merged(checkout, "Pulumi.dev.yaml")
+    merged = stack_files.merged_by_engine(checkout, "Pulumi.dev.yaml")
     assert merged["flux"] == {"version": "v2.9.1"}
     assert merged["repository"] == {"owner": "acme", "name": "platform"}
 

@@ -62,6 +62,9 @@ def _state_of_flux(sandbox: Sandbox) -> Iterator[str]:
     for name in sandbox.names:
         try:
             yield from sandbox.report.not_ready(name)
+            for namespace in sandbox.clusters.cluster(name).objects(["namespaces"]):
+                if "deletionTimestamp" in namespace["metadata"]:
+                    yield f"{name}: {namespace['metadata']['name']} ends: {namespace['status']}"
         except FleetError as error:
             yield f"{name}: {error}"
         for controller in CONTROLLERS:

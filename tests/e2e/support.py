@@ -43,5 +43,19 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
     The engine's plugins have process groups of their own, and some outlive a killed engine.
     """
-    run(["pkill", "-KILL", "-s", str(process.pid)], timeout=30)
+    session = str(process.pid)
+    run(["pkill", "-KILL", "-s", session], timeout=30)
     process.wait(timeout=30)
+    end_session(session)
+
+
+def end_session(session: str) -> None:
+    """Kill what is left of a session, also what was just starting when the rest of it ended."""
+
+    def is_empty() -> bool:
+        run(["pkill", "-KILL", "-s", session], timeout=30, accept=(0, 1))
+        # A zombie is dead, and the process above it has not asked for its end yet.
+        left = ["pgrep", "--session", session, "--runstates", "D,R,S,T"]
+        return not run(left, timeout=30, accept=(0, 1))
+
+    eventually(is_empty)

@@ -12,6 +12,8 @@ from sandbox.sandbox_error import SandboxError
 from tests.e2e.sandbox import Sandbox
 from tests.support import definition, manifest, write
 
+pytestmark = pytest.mark.long
+
 CLUSTER = "dev"
 CLUSTERS = [CLUSTER]
 APP = "apps/greeting"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import json
+import os
 import re
 import shutil
 import socket
@@ -11,11 +16,20 @@ from pathlib import Path
 
 import pytest
 
+from fleet import cache, files
+from fleet.check import schema_sources
 from fleet.cli import main
 from fleet.config import load
-from fleet.kube import kustomize, namespaces
+from fleet.inventory import chart_lock
+from fleet.inventory.chart_lock import Locked
+from fleet.inventory.charts import Cluster, Pin
+from fleet.inventory.helm import Renderer
+from fleet.kube import kustomize, namespaces, yaml_reader
+from fleet.kube.manifest import object_id
+from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.process import run
 from fleet.render import flux
+from sandbox.build import tools
 from tests.e2e.sandbox import KUSTOMIZATIONS, NAMES, Sandbox, Tenant
 from tests.e2e.support import eventually
 from tests.e2e.terminal import Terminal
@@ -35,6 +49,39 @@ def test_the_expected_result(sandbox: Sandbox) -> None:
         assert sandbox.replicas(cluster, "foo") == ({"foo-app": 1} if has_foo else {})
         assert sandbox.replicas(cluster, "monitoring") == {"kube-state-metrics": 1}
         assert sandbox.replicas(cluster, "kyverno")
+
+
+def test_kyverno_is_what_fleet_renders(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Helm's record in the cluster has the objects that fleet renders from the files alone."""
+    programs = cache.programs()
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    content = (tools.charts() / "kyverno/kyverno-3.9.1.tgz").read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    files.write(cache.download(sha256), content)
+    release, source = (
+        kept
+        for file in ("helmrelease", "helmrepository")
+        for kept in yaml_reader.mappings_in(
+            sandbox.root / f"infrastructure/controllers/kyverno/{file}.yaml"
+        )
+    )
+    pin = Pin(source="https://kyverno.github.io/kyverno", chart="kyverno", version="3.9.1")
+    chart_lock.write(tmp_path, {pin: Locked(resolved="3.9.1", sha256=sha256)})
+    kubernetes = schema_sources.kubernetes_version()
+    rendering = Renderer(tmp_path, tmp_path, kubernetes).render(release, Cluster([source]))
+    assert rendering.problem is None
+    expected = {object_id(manifest): manifest for manifest in rendering.objects}
+
+    record = sandbox.get("dev", "secrets", FLUX_NAMESPACE, "sh.helm.release.v1.kyverno.v1")
+    assert record is not None
+    encoded = base64.b64decode(record["data"]["release"])
+    installed = json.loads(gzip.decompress(base64.b64decode(encoded)))["manifest"]
+    found = {object_id(manifest): manifest for manifest in kustomize.manifests(installed)}
+    assert found.keys() == expected.keys()
+    assert found == expected
 
 
 def test_every_cluster_pulls_its_own_path(sandbox: Sandbox) -> None:

@@ -13,6 +13,8 @@ from fleet.render import flux
 from tests.e2e.sandbox import Sandbox
 from tests.e2e.support import eventually
 
+pytestmark = pytest.mark.long
+
 CLUSTERS = ["dev", "prod"]
 BASE = "apps/podinfo/base/deployment.yaml"
 RENDERED = "clusters/prod/apps/podinfo/overlays/prod.yaml"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ LEFT_OUT = "kyverno"
 
 
 @pytest.fixture(scope="module")
-def ledger(sandbox: Sandbox) -> Iterator[None]:
+def ledger(sandbox: Sandbox) -> None:
     """Register a tenant for which dev creates everything and prod only a key.
 
     The tokens get the permissions for it, after one that lacks them has been refused.
@@ -41,14 +40,6 @@ def ledger(sandbox: Sandbox) -> Iterator[None]:
     with pytest.raises(SandboxError, match="403 Resource not accessible by personal access token"):
         sandbox.stacks.up(["dev"])
     sandbox.platform_repository.change_token(MAKES_REPOSITORIES)
-    yield
-    for name in NAMES:
-        sandbox.configure(name, tenants=[])
-    sandbox.up(*NAMES)
-    for name in NAMES:
-        eventually(lambda name=name: f"{TENANT}-{name}" not in sandbox.namespaces(name))  # type: ignore[misc]
-    assert _keys(sandbox) == {}
-    sandbox.github.delete_repository(OWNER, REPOSITORY)
 
 
 def test_a_few_lines_make_a_tenant_run(sandbox: Sandbox, ledger: None) -> None:
@@ -99,7 +90,13 @@ def test_a_lost_state_takes_over_what_is_there(sandbox: Sandbox, ledger: None) -
     keys = _keys(sandbox)
     state = next((sandbox.state / "pulumi").rglob("stacks/**/dev.json"))
     state.unlink()
-    sandbox.up("dev")
+    sandbox.stacks.up(["dev"])
+    # Flux would not remove the objects with the tenant if they had lost its labels.
+    for kind in (f"namespace/{TENANT}-dev", f"gitrepository/{TENANT}-repo"):
+        labels = sandbox.kubectl(
+            "dev", "get", kind, f"--namespace={TENANT}-dev", "-o=jsonpath={.metadata.labels}"
+        )
+        assert json.loads(labels)["kustomize.toolkit.fluxcd.io/name"] == f"tenant-{TENANT}"
     assert _keys(sandbox) == keys
     assert all(outcome.unchanged for outcome in sandbox.up("dev"))
 
@@ -202,6 +199,16 @@ def test_a_new_seed_replaces_every_key_of_its_stack(sandbox: Sandbox, ledger: No
     assert set(after) == set(before)
     changed = {title for title in after if after[title]["key"] != before[title]["key"]}
     assert changed == {f"fleet: dev/{TENANT} 3"}
+
+
+def test_no_key_and_no_namespace_outlives_the_tenant(sandbox: Sandbox, ledger: None) -> None:
+    for name in NAMES:
+        sandbox.configure(name, tenants=[])
+    sandbox.up(*NAMES)
+    for name in NAMES:
+        # A busy machine takes its time to delete everything in a namespace.
+        eventually(lambda name=name: f"{TENANT}-{name}" not in sandbox.namespaces(name), 180)  # type: ignore[misc]
+    assert _keys(sandbox) == {}
 
 
 def _repository(sandbox: Sandbox) -> Any:  # noqa: ANN401 - a type of the stand-in

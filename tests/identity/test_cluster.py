@@ -193,3 +193,25 @@ def test_a_cluster_that_cannot_be_read(script: str, reason: str, kubectl: Kubect
 def test_without_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert read() == Unreachable(reason="kubectl: not found; install it or put it on PATH")
+
+
+@pytest.mark.parametrize(
+    ("status", "generation", "expected"),
+    [("True", 2, {"apps": "abc"}), ("True", 1, {}), ("Unknown", 2, {}), ("False", 2, {})],
+)
+def test_facts_that_a_stage_has_applied(
+    status: str, generation: int, expected: Mapping[str, str], kubectl: Kubectl
+) -> None:
+    """A stage that is ready as it was before has not applied what it is now."""
+    ready = {"type": "Ready", "status": status, "observedGeneration": generation, "message": "a"}
+    stage = {
+        "metadata": {"name": "apps", "generation": 2},
+        "spec": {"postBuild": {"substitute": {"cluster_facts_sha256": "abc"}}},
+        "status": {"conditions": [ready]},
+    }
+    kubectl.answer(CONTROLLERS, items())
+    kubectl.answer(KUSTOMIZATIONS, {"items": [stage]})
+    found = read()
+    assert isinstance(found, Cluster)
+    assert found.facts == expected
+    assert found.messages == {"apps": "a"}

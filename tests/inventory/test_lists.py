@@ -53,7 +53,8 @@ def test_all_paths_of_all_clusters(checkout: Path, tmp_path: Path) -> None:
         assert cluster.findings == []
         write(repository.copy, files)
         for path in {built.path for built in cluster.objects}:
-            found = [built.manifest for built in cluster.objects if built.path == path]
+            objects = [built for built in cluster.objects if built.path == path]
+            found = [built.before_variables or built.manifest for built in objects]
             expected = flux_build.build(repository.entries.folder(path), {}).manifests
             assert texts(found) == texts(expected), path
 

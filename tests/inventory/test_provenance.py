@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.inventory import where
 from fleet.inventory.link import LinkKind
+from fleet.inventory.things import Thing, ThingType
 from tests.inventory.questions import chain, shown, things_of
 from tests.support import (
     FIXTURES,
@@ -15,6 +17,7 @@ from tests.support import (
     definition,
     kustomization,
     manifest,
+    stack_file,
     write,
 )
 
@@ -302,3 +305,40 @@ def test_names_that_only_look_like_others(checkout: Path) -> None:
     found = shown(chain(checkout, "dev", "Service/x-x-a"))
     assert found[-1] == "apps/podinfo/base/resource.yaml:1 Service x-a"
     assert "  metadata.name: x-a -> x-x-a" in found
+
+
+def test_a_fact_of_all_clusters_and_one_of_this_cluster(checkout: Path) -> None:
+    project = (checkout / "Pulumi.yaml").read_text()
+    project += "  fleet:facts:\n    value:\n      domain: example.com\n      size: a\n"
+    own = stack_file("dev", more="  fleet:facts:\n    size: b\n")
+    text = manifest("v1", "ConfigMap", "podinfo", "common", "data: {a: '${domain} ${size}'}\n")
+    write(checkout, {"Pulumi.yaml": project, "Pulumi.dev.yaml": own})
+    write(checkout, definition("apps/podinfo/base", text))
+    found = shown(chain(checkout, "dev", "ConfigMap/podinfo"))
+    start = found.index(
+        "clusters/dev/apps.yaml:3 Kustomization flux-system/apps sets variables from ConfigMap "
+        "cluster-facts"
+    )
+    assert found[start + 1 : start + 4] == [
+        "  data.a: ${domain} ${size} -> example.com b",
+        "Pulumi.yaml:13 fleet:facts has domain",
+        "Pulumi.dev.yaml:6 fleet:facts has size",
+    ]
+    facts = shown(chain(checkout, "dev", "ConfigMap/flux-system/cluster-facts"))
+    assert facts[0] == "Pulumi.dev.yaml:5 fleet:facts has facts"
+
+
+def test_values_of_variables_make_no_variant(checkout: Path) -> None:
+    for name in ("dev", "prod"):
+        write(
+            checkout,
+            {f"Pulumi.{name}.yaml": stack_file(name, more=f"  fleet:facts: {{a: {name}}}\n")},
+        )
+    text = manifest("v1", "ConfigMap", "podinfo", "common", "data: {a: '${a}'}\n")
+    write(checkout, definition("apps/podinfo/base", text))
+    with things_of(checkout) as things:
+        thing = Thing(type=ThingType.APP, name="podinfo")
+        found = where.where(things, thing)
+        numbers = where.variants(things, thing, things.presences(thing))
+    assert numbers == {"dev": 1, "prod": 1}
+    assert found.places["prod"].others == ("ConfigMap common/podinfo: data.a: dev -> prod",)

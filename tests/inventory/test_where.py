@@ -43,7 +43,18 @@ def test_an_app_of_the_shipped_repository() -> None:
         Aspect.IMAGE: ("ghcr.io/stefanprodan/podinfo:6.9.0",),
     }
     assert found.missing == ()
-    assert not any(place.others for place in found.places.values())
+    others = {name: list(place.others) for name, place in found.places.items()}
+    assert others == {
+        "dev": [],
+        "prod": [
+            "Ingress team-x/podinfo: spec.rules[0].host: podinfo.dev.example.com -> "
+            "podinfo.example.com"
+        ],
+        "test": [
+            "Ingress team-x/podinfo: spec.rules[0].host: podinfo.dev.example.com -> "
+            "podinfo.test.example.com"
+        ],
+    }
     for name, places in lines(found).items():
         (place,) = places
         file, _, line = place.partition(":")

@@ -26,7 +26,9 @@ def imported(file: Path) -> set[str]:
 def test_only_the_reader_and_the_writer_import_yaml() -> None:
     files = sorted((REPOSITORY / "fleet").rglob("*.py"))
     users = [file.relative_to(REPOSITORY).as_posix() for file in files if "yaml" in imported(file)]
-    assert users == ["fleet/kube/yaml_reader.py", "fleet/kube/yaml_writer.py"]
+    # go_yaml.py reads and writes as Flux does while it replaces variables, and nothing else does.
+    expected = ["go_yaml.py", "yaml_reader.py", "yaml_writer.py"]
+    assert users == [f"fleet/kube/{name}" for name in expected]
 
 
 @pytest.mark.parametrize(

@@ -115,4 +115,5 @@ def test_components_are_the_install_manifests(shipped: Stack) -> None:
         "gotk-components.yaml",
         "platform-account.yaml",
         "gotk-sync.yaml",
+        "cluster-facts.yaml",
     ]

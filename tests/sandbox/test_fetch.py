@@ -13,6 +13,8 @@ import pytest
 
 from fleet import cache, files
 from fleet.check import json_schemas, schema_sources
+from fleet.inventory import chart_lock
+from fleet.kube import artifact
 from sandbox.build import parts, schema_pins, tools
 from tests.sandbox.fetch_support import GITHUB, INSTALL, RAW, FaultyServer, internet
 from tests.support import REPOSITORY, Ended, contents
@@ -20,6 +22,7 @@ from tests.support import REPOSITORY, Ended, contents
 pytestmark = pytest.mark.slow
 
 SCHEMAS = "schemas.example.com"
+KYVERNO = "kyverno.github.io"
 PATHS = [file.url.removeprefix(f"https://{RAW}") for file in schema_sources.pinned()]
 # Every connection fails, also one to this machine.
 OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
@@ -31,11 +34,12 @@ class Adopter:
 
     server: FaultyServer
     cache: Path
+    checkout: Path
     environment: Mapping[str, str]
 
     def start(self, *args: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "fleet", *args, "--root", str(REPOSITORY)],
+            [sys.executable, "-m", "fleet", *args, "--root", str(self.checkout)],
             env={**self.environment, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -65,7 +69,14 @@ def adopter(tmp_path: Path, site: Path) -> Iterator[Adopter]:
     for name in parts.CHECK_PARTS:
         (programs / name).symlink_to(parts.program(name))
     (programs / "git").symlink_to(shutil.which("git") or "")
-    sites = {RAW: site / RAW, GITHUB: site / GITHUB, SCHEMAS: json_schemas.folder()}
+    # `fleet fetch` writes the lock of charts into the checkout.
+    artifact.pack(REPOSITORY, tmp_path / "checkout")
+    sites = {
+        RAW: site / RAW,
+        GITHUB: site / GITHUB,
+        SCHEMAS: json_schemas.folder(),
+        KYVERNO: tools.charts(),
+    }
     with internet(tmp_path, sites) as (server, variables):
         environment = {
             "PATH": str(programs),
@@ -74,7 +85,8 @@ def adopter(tmp_path: Path, site: Path) -> Iterator[Adopter]:
             "PYTHONPATH": str(REPOSITORY),
             **variables,
         }
-        yield Adopter(server, tmp_path / "cache" / "fleet", environment)
+        cache_folder = tmp_path / "cache" / "fleet"
+        yield Adopter(server, cache_folder, tmp_path / "checkout", environment)
 
 
 def test_fetch_then_check_from_an_empty_cache(adopter: Adopter) -> None:
@@ -86,7 +98,11 @@ def test_fetch_then_check_from_an_empty_cache(adopter: Adopter) -> None:
     assert (fetched.code, fetched.err) == (0, "")
     schemas = adopter.cache / json_schemas.folder().relative_to(cache.directory())
     assert fetched.out.splitlines()[-1] == f"JSON schemas: {schemas}"
-    assert adopter.server.asked == [INSTALL, *PATHS]
+    charts = ["/kyverno/index.yaml", "/kyverno/kyverno-3.9.1.tgz"]
+    assert adopter.server.asked == [INSTALL, *PATHS, *charts]
+    (pin,) = chart_lock.read(adopter.checkout)
+    assert str(pin) == f"https://{KYVERNO}/kyverno: chart kyverno 3.9.1"
+    assert f"{pin}: 3.9.1" in fetched.out.splitlines()
     # The sandbox makes the same schemas from the Go modules.
     assert contents(schemas) == contents(json_schemas.folder())
 

@@ -34,7 +34,7 @@ def test_only_what_fleet_check_needs_is_built(
     monkeypatch.setattr(parts, "build", lambda names, _: built.extend(names))
     monkeypatch.setattr(flux_manifests, "build", Path.touch)
     tools.build_for_check(lambda _: None)
-    assert built == ["kustomize", "kubeconform"]
+    assert built == ["kustomize", "kubeconform", "helm"]
     made = {path.name for path in empty_cache.iterdir() if path.is_dir()}
     assert made == {"made", "flux", "json-schemas"}
     assert [path.name for path in empty_cache.glob("made/*/*")] == ["install.yaml"]
