@@ -13,7 +13,6 @@ from components.apply_once import apply_once
 from components.reconciliation import reconcile_source
 from fleet.deploy_keys import DeployKey
 from fleet.kube.manifest import Manifest
-from fleet.render import flux
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +96,7 @@ class DeployKeyOnGitHub:
         """Have Flux pull `source`, the tenant's GitRepository, with the key; wait until it has."""
         args = self._args
         after = [*credentials, *args.after]
-        # The object may still hold the wait condition of an earlier pull, which is never met again.
-        applied = apply_once(
-            source,
-            parent=self._parent,
-            after=after,
-            kustomization=flux.tenant_kustomization_name(args.tenant),
-            prefix=args.tenant,
-            wait=False,
-        )
+        applied = apply_once(source, parent=self._parent, after=after, tenant=args.tenant)
         metadata = source["metadata"]
         reconcile_source(
             metadata["namespace"],

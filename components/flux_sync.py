@@ -49,13 +49,10 @@ class FluxSync(pulumi.ComponentResource):
             # The root Kustomization reads the former place until Flux has pulled the new one. What
             # that place says of both objects must not replace what is applied here.
             suspended = _with_suspend(root, value=True)
-            needed.append(
-                apply_once(suspended, parent=self, after=needed, prefix="suspended", wait=False)
-            )
+            needed.append(apply_once(suspended, parent=self, after=needed))
             # After a refresh, a field that is only missing here is no difference for the engine.
             root = _with_suspend(root, value=False)
-        # The object may still hold the wait condition of an earlier pull, which is never met again.
-        applied = apply_once(source, parent=self, after=needed, wait=False, update=args.takes_over)
+        applied = apply_once(source, parent=self, after=needed, update=args.takes_over)
         metadata = source["metadata"]
         pulled = reconcile_source(
             metadata["namespace"],

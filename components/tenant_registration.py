@@ -11,7 +11,6 @@ import pulumi_kubernetes as kubernetes
 from components.apply_once import apply_once
 from components.deploy_key import DeployKeyArgs, DeployKeyOnGitHub
 from fleet.kube.manifest import Manifest
-from fleet.render import flux
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +61,7 @@ class TenantRegistration(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource],
     ) -> list[pulumi.Resource]:
         namespace_name = args.namespace["metadata"]["name"]
-        namespace = apply_once(
-            args.namespace,
-            parent=self,
-            after=[],
-            kustomization=flux.tenant_kustomization_name(name),
-            prefix=name,
-        )
+        namespace = apply_once(args.namespace, parent=self, after=[], tenant=name)
         secret = kubernetes.core.v1.Secret(
             f"{name}/Secret/{namespace_name}/{args.secret}",
             metadata={"name": args.secret, "namespace": namespace_name},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from fleet.config.models import Stack
@@ -19,25 +20,32 @@ from fleet.render import header, layout, moves
 class FormerTrees:
     """The trees of a commit, with the definitions of that commit."""
 
-    def __init__(self, commit: Path, copy: Path) -> None:
-        """Read the files of a commit, which are in a folder; `copy` is a new folder."""
+    def __init__(self, commit: Path, copy: Path, now: Repository) -> None:
+        """Read the files of a commit, which are in a folder; `copy` is a new folder.
+
+        `now` is the repository that the commit is compared with.
+        """
         self._commit = commit
         self._repository: Repository = build.pack(commit, copy)
+        self._now = now
 
     def objects(self, stack: Stack, cluster: ClusterBuild) -> list[BuiltObject]:
         """Return all objects of a stack's tree that can be built.
 
-        There are none if tree and definitions are those of `cluster`, or the tree is new.
+        There are none if it is the same as `cluster`, with the same definitions, or is new.
         """
         files = self._files(stack)
         components = header.body(files.get(f"{stack.path}/{layout.COMPONENTS_FILE}", ""))
         is_same = cluster.components in (None, components) and all(
             files.get(path) == text for path, text in cluster.files.items()
         )
-        definitions = _texts(cluster.repository.copy)
-        if not files or (is_same and _texts(self._repository.copy) == definitions):
+        if not files or (is_same and self._has_same_definitions):
             return []
         return build.build_tree(self._repository, stack.path, files).objects
+
+    @cached_property
+    def _has_same_definitions(self) -> bool:
+        return _texts(self._repository.copy) == _texts(self._now.copy)
 
     def _files(self, stack: Stack) -> dict[str, str]:
         return {
@@ -47,17 +55,19 @@ class FormerTrees:
         }
 
 
-def former_trees(root: Path, commit: str | None, folder: Path) -> FormerTrees | None:
+def former_trees(commit: str | None, folder: Path, now: Repository) -> FormerTrees | None:
     """Return the trees of a commit of a checkout, the last one if None; None if there is none.
 
-    `folder` is a new folder. Raises FleetError for a commit that does not exist.
+    `folder` is a new folder, and `now` the checkout as it is. Raises FleetError for a commit that
+    does not exist.
     """
+    root = now.root
     folder.mkdir()
     if not artifact.extract(root, commit or "HEAD", folder / "commit"):
         if commit is not None:
             raise FleetError(f"--since {commit}: is no commit of {root}; name one that it has")
         return None
-    return FormerTrees(folder / "commit", folder / "repository")
+    return FormerTrees(folder / "commit", folder / "repository", now)
 
 
 def findings_of_all(

@@ -74,7 +74,7 @@ def check_stacks(
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
         report.findings += _cluster_findings(repository, builds, known_crds)
         progress("comparing with the trees that are committed")
-        former = moved_objects.former_trees(root, options.since, Path(folder) / "former")
+        former = moved_objects.former_trees(options.since, Path(folder) / "former", repository)
         report.findings += moved_objects.findings_of_all(former, builds)
         if options.clones is not None:
             progress("building the tenants' folders")

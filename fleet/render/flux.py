@@ -27,8 +27,10 @@ PLATFORM_ACCOUNT = "platform"
 # The annotation of that account with the place that the cluster follows.
 CLAIM = "platform.example.com/follows"
 _TENANT_PREFIX = "tenant-"
+# The API group of Flux's Kustomizations, which is also the domain of their labels.
+_GROUP = "kustomize.toolkit.fluxcd.io"
 # Flux does not remove an object with this annotation when it leaves the tree.
-NEVER_PRUNED: Mapping[str, str] = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+NEVER_PRUNED: Mapping[str, str] = {f"{_GROUP}/prune": "disabled"}
 
 # Each object of a tenant has this label, and so has the Flux Kustomization of its repository.
 TENANT_LABEL = "platform.example.com/tenant"
@@ -77,7 +79,7 @@ def git_repository(metadata: dict[str, Any], spec: dict[str, Any]) -> Manifest:
 def kustomization(metadata: dict[str, Any], spec: dict[str, Any]) -> Manifest:
     """Return a Flux Kustomization."""
     return {
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "apiVersion": f"{_GROUP}/v1",
         "kind": "Kustomization",
         "metadata": metadata,
         "spec": spec,
@@ -178,8 +180,7 @@ def tenant_kustomization_name(tenant: str) -> str:
 
 def owner_labels(kustomization: str) -> dict[str, str]:
     """Return the labels of all objects that one of the platform's Kustomizations applies."""
-    group = "kustomize.toolkit.fluxcd.io"
-    return {f"{group}/name": kustomization, f"{group}/namespace": FLUX_NAMESPACE}
+    return {f"{_GROUP}/name": kustomization, f"{_GROUP}/namespace": FLUX_NAMESPACE}
 
 
 def tenant_of(kustomization: str) -> str:

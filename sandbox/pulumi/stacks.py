@@ -83,9 +83,9 @@ class Running:
         if not starts:
             return " ".join(line.strip() for line in lines[-3:])
         # The first line of a provider's error only counts the errors; those below name them.
-        shown, below = lines[starts[-1] :][:2], lines[starts[-1] :][2:]
-        named = itertools.takewhile(lambda line: line.strip().startswith("*"), below)
-        return " ".join(line.strip() for line in (*shown, *named))
+        last = [line.strip() for line in lines[starts[-1] :]]
+        named = itertools.takewhile(lambda line: line.startswith("*"), last[2:])
+        return " ".join([*last[:2], *named])
 
 
 @dataclass(frozen=True, kw_only=True)

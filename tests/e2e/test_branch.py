@@ -13,7 +13,6 @@ from tests.e2e.sandbox import Sandbox
 from tests.support import definition, manifest, write
 
 pytestmark = pytest.mark.long
-
 CLUSTER = "dev"
 CLUSTERS = [CLUSTER]
 APP = "apps/greeting"
@@ -64,7 +63,7 @@ def test_an_edit_that_was_not_pushed_is_said(sandbox: Sandbox) -> None:
 
 
 def test_a_token_that_may_only_read_writes_nothing(sandbox: Sandbox) -> None:
-    """With exactly the documented permission, the same command goes on."""
+    """The same command goes on as soon as it has exactly the documented permission."""
     sandbox.platform_repository.change_token(READS_THE_TREE)
     apps = sandbox.entries(CLUSTER, "apps")
     sandbox.configure(CLUSTER, apps=[entry for entry in apps if entry != "greeting"])

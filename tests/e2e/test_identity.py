@@ -250,7 +250,7 @@ def test_a_rebuilt_cluster_is_accepted_by_the_former_uid(sandbox: Sandbox) -> No
 def test_a_foreign_flux_is_refused_and_adopted(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What it runs stays: it is not pruned when Flux begins to follow the stack's tree."""
+    """Its workloads stay: none is pruned when Flux begins to follow the stack's tree."""
     former = uid(sandbox, "prod")
     new = rebuild(sandbox, "prod")
     set_key(sandbox, "prod", replaces=former)

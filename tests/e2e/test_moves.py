@@ -12,8 +12,8 @@ from tests.e2e.sandbox import Sandbox, Tenant
 from tests.e2e.support import eventually, kill_tree
 from tests.support import config_map, definition, manifest, namespace
 
-CLUSTER = "dev"
 pytestmark = pytest.mark.long
+CLUSTER = "dev"
 CLUSTERS = [CLUSTER]
 CLAIM = {
     "apiVersion": "v1",

@@ -14,7 +14,6 @@ from tests.e2e.sandbox import Sandbox
 from tests.e2e.support import eventually
 
 pytestmark = pytest.mark.long
-
 CLUSTERS = ["dev", "prod"]
 BASE = "apps/podinfo/base/deployment.yaml"
 RENDERED = "clusters/prod/apps/podinfo/overlays/prod.yaml"

@@ -88,7 +88,7 @@ def everything(sandbox: Sandbox) -> dict[str, Any]:
     ids=" ".join,
 )
 def test_nothing_changes(sandbox: Sandbox, command: tuple[str, ...]) -> None:
-    """With and without a refresh, with and without the program, the command says why.
+    """The command says why, with and without a refresh, with and without the program.
 
     Without the program, `destroy` would begin with the tree in Git, so the engine refuses. A
     `refresh` leaves every object of the state as it was, with a warning, and then succeeds.
