@@ -15,8 +15,10 @@ from tests.support import REPOSITORY
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("check", "promote", "status"),
+    ("check", "promote", "status", "questions", "changes"),
+    ("provenance",),
     ("inventory", "identity"),
+    ("helm",),
     ("render",),
     ("config",),
     ("kube",),

@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fleet.changes import revisions
 from fleet.cli import fleets, options
 from fleet.cli.colours import Colour, coloured
 from fleet.cli.objects_json import of_fields, of_id
 from fleet.errors import FleetError
-from fleet.inventory import diff, revisions
-from fleet.inventory.diff import Difference, ObjectDifference
+from fleet.inventory import model
+from fleet.questions import diff
+from fleet.questions.diff import Difference, ObjectDifference
 
 _HELP = """\
 Shows what would be different if cluster A became cluster B, or what the stack file and the
@@ -58,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
         names = (f"{name} before", f"{name} after")
     else:
         with fleets.of_checkout(args.root) as fleet:
-            clusters = [diff.cluster_named(fleet, text) for text in (args.a, args.b)]
+            clusters = [model.cluster_named(fleet, text) for text in (args.a, args.b)]
             found = diff.difference(clusters[0], clusters[1])
         names = (args.a, args.b)
     if args.json:
@@ -72,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
 def _of_revisions(args: argparse.Namespace, name: str, text: str) -> Difference:
     revision = revisions.range_of(args.root, text)
     with fleets.of_range(args.root, revision) as (before, after):
-        return diff.difference(diff.cluster_named(before, name), diff.cluster_named(after, name))
+        return diff.difference(model.cluster_named(before, name), model.cluster_named(after, name))
 
 
 def _lines(found: Difference, names: tuple[str, str]) -> Iterator[str]:

@@ -13,9 +13,10 @@ from fleet.cli import options, progress
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import FleetError
-from fleet.inventory import build, chart_fetch, wanted_charts
-from fleet.inventory.charts import Cluster
-from fleet.inventory.wanted_charts import WantedCharts
+from fleet.helm import chart_fetch, wanted_charts
+from fleet.helm.charts import Cluster
+from fleet.helm.wanted_charts import WantedCharts
+from fleet.inventory import build
 from fleet.kube import artifact
 from fleet.render import flux_release
 

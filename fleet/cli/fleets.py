@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from fleet.changes.revisions import Range
 from fleet.cli import install_manifests, progress
 from fleet.errors import FleetError
 from fleet.inventory import model
 from fleet.inventory.model import Fleet
-from fleet.inventory.revisions import Range
 
 
 def show_problems(fleet: Fleet) -> None:

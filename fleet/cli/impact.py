@@ -7,6 +7,10 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 
+from fleet.changes import impact, revisions
+from fleet.changes.impact import Impact
+from fleet.changes.impact_groups import listed
+from fleet.changes.revisions import Range
 from fleet.cli import (
     fleets,
     impact_json,
@@ -16,10 +20,6 @@ from fleet.cli import (
     options,
     progress,
 )
-from fleet.inventory import impact, revisions
-from fleet.inventory.impact import Impact
-from fleet.inventory.impact_groups import listed
-from fleet.inventory.revisions import Range
 
 # argparse ends with 2, and any error with 1.
 _EXCEEDED = 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fleet.changes.impact import Change, ClusterImpact, Impact, SharedFile
+from fleet.changes.revisions import Range
 from fleet.cli.objects_json import of_fields, of_id
-from fleet.inventory.impact import Change, ClusterImpact, Impact, SharedFile
-from fleet.inventory.revisions import Range
 
 
 def as_dict(found: Impact, revisions: Range, exceeded: Sequence[str]) -> dict[str, Any]:

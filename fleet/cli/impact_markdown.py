@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from fleet.changes.impact import Impact, Moment
+from fleet.changes.impact_groups import Group, at, counted, groups, summary
 from fleet.cli.impact_text import group_lines, heading, shared_file, when
-from fleet.inventory.impact import Impact, Moment
-from fleet.inventory.impact_groups import Group, at, counted, groups, summary
 
 # GitHub refuses a comment of more than 65,536 characters.
 _MAX_LENGTH = 60_000

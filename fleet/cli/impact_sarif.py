@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from fleet.changes.change_notes import Rule
+from fleet.changes.impact import Change, ClusterImpact, Impact
+from fleet.changes.impact_groups import groups, listed
+from fleet.changes.object_changes import Kind
+from fleet.changes.sources import Source
 from fleet.cli.impact_text import when
 from fleet.config import stack_files
-from fleet.inventory.change_notes import Rule
-from fleet.inventory.impact import Change, ClusterImpact, Impact
-from fleet.inventory.impact_groups import groups, listed
-from fleet.inventory.object_changes import Kind
-from fleet.inventory.sources import Source
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _MAX_FIELDS = 5

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.cli.objects_json import of_fields, of_id
-from fleet.inventory.aspects import Aspects
 from fleet.inventory.built_object import BuiltObject
-from fleet.inventory.link import Link
-from fleet.inventory.things import Thing
-from fleet.inventory.where import Place
 from fleet.kube.manifest import object_id
+from fleet.provenance.link import Link
+from fleet.questions.aspects import Aspects
+from fleet.questions.things import Thing
+from fleet.questions.where import Place
 
 
 def of_thing(thing: Thing) -> dict[str, Any]:

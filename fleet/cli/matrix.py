@@ -10,11 +10,11 @@ from typing import Any
 from fleet.cli import fleets, options, tables
 from fleet.cli.colours import Colour
 from fleet.cli.inventory_json import of_aspects, of_thing
-from fleet.inventory import matrix
-from fleet.inventory.matrix import Group, Row
 from fleet.inventory.model import Fleet
-from fleet.inventory.provenance import Provenance
-from fleet.inventory.things import Things, ThingType
+from fleet.provenance.provenance import Provenance
+from fleet.questions import matrix
+from fleet.questions.matrix import Group, Row
+from fleet.questions.things import Things, ThingType
 
 _HELP = """\
 A cell has what differs between clusters, such as replicas, images and the action of a policy. Two

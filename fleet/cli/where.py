@@ -10,11 +10,11 @@ from typing import Any
 from fleet.cli import fleets, options, tables
 from fleet.cli.colours import Colour, coloured
 from fleet.cli.inventory_json import of_aspects, of_place, of_thing
-from fleet.inventory import names, where
-from fleet.inventory.aspects import Aspect, Aspects
-from fleet.inventory.provenance import Provenance
-from fleet.inventory.things import Things
-from fleet.inventory.where import Place, Where
+from fleet.provenance.provenance import Provenance
+from fleet.questions import names, where
+from fleet.questions.aspects import Aspect, Aspects
+from fleet.questions.things import Things
+from fleet.questions.where import Place, Where
 
 _HELP = """\
 NAME is an app, a namespace, a policy, a controller, a tenant, an image with or without its tag, or

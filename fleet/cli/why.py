@@ -10,11 +10,11 @@ from typing import Any
 from fleet.cli import fleets, options
 from fleet.cli.colours import Colour, coloured
 from fleet.cli.inventory_json import of_link, of_object, of_thing
-from fleet.inventory import why
-from fleet.inventory.link import Link, LinkKind
-from fleet.inventory.provenance import Provenance
-from fleet.inventory.things import Things
-from fleet.inventory.why import Why
+from fleet.provenance.link import Link, LinkKind
+from fleet.provenance.provenance import Provenance
+from fleet.questions import why
+from fleet.questions.things import Things
+from fleet.questions.why import Why
 
 _HELP = """\
 Each line is a file with a line, and what it does: from the stack file to the file that has the

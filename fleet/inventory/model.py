@@ -5,8 +5,9 @@ It is read from the files of a checkout, or of one of its commits, and from noth
 
 from __future__ import annotations
 
+import difflib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,3 +99,17 @@ def _read(
         built = build.build_in(repository, stack, manifests[stack.name])
         clusters[stack.name] = Cluster(stack=stack, build=built)
     return Fleet(root=root, repository=repository, clusters=clusters)
+
+
+def cluster_named(fleet: Fleet, name: str) -> Cluster:
+    """Return the cluster of a name. Raises FleetError, with near names, if there is none."""
+    if name in fleet.clusters:
+        return fleet.clusters[name]
+    near = near_names(name, fleet.clusters)
+    hint = f"near names: {near}" if near else f"clusters here: {', '.join(fleet.clusters)}"
+    raise FleetError(f"{name}: is no cluster here; {hint}")
+
+
+def near_names(name: str, known: Collection[str]) -> str:
+    """Return the known names that are most like a name, as a list for a message."""
+    return ", ".join(difflib.get_close_matches(name, sorted(known)))

@@ -126,8 +126,9 @@ def inputs(built: ArtifactFolder, components: Iterable[str] = ()) -> Iterator[Pa
 
 
 def _files_of(folder: Path) -> list[Path]:
-    file = kustomization_file(folder)
-    return [folder, file] if file else [folder]
+    # kustomize refuses a folder with two kustomizations, so the build reads all of them.
+    files = (folder / name for name in KUSTOMIZATION_FILES)
+    return [folder, *(file for file in files if file.is_file())]
 
 
 def kustomizations(built: ArtifactFolder) -> list[Fields]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fleets
-from fleet.inventory.aspects import Aspect
-from fleet.inventory.link import LinkKind
-from fleet.inventory.things import ThingType
+from fleet.provenance.link import LinkKind
+from fleet.questions.aspects import Aspect
+from fleet.questions.things import ThingType
 from tests.support import REPOSITORY, Run, kustomization, with_manifests, write
 
 PAGE = (REPOSITORY / "docs/inventory.md").read_text()

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from fleet.changes import impact, revisions
+from fleet.changes.impact import Change, ClusterImpact, Impact
 from fleet.config import load
 from fleet.config.models import Stack
-from fleet.inventory import impact, model, revisions
-from fleet.inventory.impact import Change, ClusterImpact, Impact
+from fleet.inventory import model
 from fleet.inventory.model import Fleet
 from fleet.process import run as run_program
 from fleet.render import definition_build, rendered_cluster, tree

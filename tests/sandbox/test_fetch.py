@@ -13,7 +13,7 @@ import pytest
 
 from fleet import cache, files
 from fleet.check import json_schemas, schema_sources
-from fleet.inventory import chart_lock
+from fleet.helm import chart_lock
 from fleet.kube import artifact
 from sandbox.build import parts, schema_pins, tools
 from tests.sandbox.fetch_support import GITHUB, INSTALL, RAW, FaultyServer, internet

@@ -1,0 +1,1 @@
+"""Helm charts, fetched and rendered as helm-controller would do it."""

@@ -1,0 +1,181 @@
+"""The chain that brings an object into a cluster, from the stack file to the object's own file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fleet.inventory import field_diff
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.field_diff import FieldDifference
+from fleet.inventory.model import Cluster, Fleet
+from fleet.kube import substitution
+from fleet.kube.fields import Fields, mapping_at, mappings_in
+from fleet.kube.manifest import Manifest, object_id
+from fleet.provenance.definition_chain import DefinitionChains
+from fleet.provenance.link import Link, LinkKind
+from fleet.provenance.stack_lines import StackLines
+from fleet.provenance.tree_chain import TreeChain
+from fleet.render import facts, layout, stages
+from fleet.render.stages import Stage
+
+_KEYS = {
+    f"{Stage.INFRA.value}.yaml": "infrastructure",
+    f"{Stage.POLICIES.value}.yaml": "infrastructure",
+    f"{Stage.APPS.value}.yaml": "apps",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """The chains of all objects of a fleet."""
+
+    fleet: Fleet
+    _trees: dict[str, TreeChain] = field(default_factory=dict)
+    _kustomizations: dict[str, dict[str, BuiltObject]] = field(default_factory=dict)
+
+    @cached_property
+    def definitions(self) -> DefinitionChains:
+        """The chains inside the definitions."""
+        return DefinitionChains(repository=self.fleet.repository)
+
+    @cached_property
+    def stack_lines(self) -> StackLines:
+        """The lines of the stack files."""
+        return StackLines(root=self.fleet.root)
+
+    def entry(self, cluster: Cluster, built: BuiltObject) -> Link:
+        """Return the line of a stack file that puts an object into a cluster."""
+        return self._stack_link(cluster, [*self._appliers(cluster, built), built])
+
+    def definition(self, cluster: Cluster, built: BuiltObject) -> str | None:
+        """Return the folder of the entry that brings an object, None if no entry does."""
+        for item in (*self._appliers(cluster, built), built):
+            stage = item.path.removeprefix(f"{cluster.stack.path}/")
+            if found := self._entry_of(cluster, stage, item):
+                return "/".join(found)
+        return None
+
+    def chain(self, cluster: Cluster, built: BuiltObject) -> tuple[Link, ...]:
+        """Return all links from the stack file to an object."""
+        appliers = self._appliers(cluster, built)
+        links = [self._stack_link(cluster, [*appliers, built])]
+        if appliers:
+            # Flux starts with the sync, so no list has to lead to it.
+            links += list(self._location(cluster, appliers[0], None))[-1:]
+        for applier, item in zip(appliers, [*appliers[1:], built], strict=False):
+            if item is not applier:
+                links += self._location(cluster, item, applier)
+        return tuple(links)
+
+    def _tree(self, cluster: Cluster) -> TreeChain:
+        if cluster.name not in self._trees:
+            tree = TreeChain(cluster=cluster, definitions=self.definitions)
+            self._trees[cluster.name] = tree
+        return self._trees[cluster.name]
+
+    def _appliers(self, cluster: Cluster, built: BuiltObject) -> list[BuiltObject]:
+        """Return the Flux Kustomizations above an object, the first one first."""
+        if cluster.name not in self._kustomizations:
+            self._kustomizations[cluster.name] = {
+                f"{item.namespace}/{item.name}": item
+                for item in cluster.objects
+                if item.is_flux_kustomization
+            }
+        by_name = self._kustomizations[cluster.name]
+        found: list[BuiltObject] = []
+        item = by_name.get(built.applied_by)
+        while item is not None and not any(item is other for other in found):
+            found.insert(0, item)
+            item = by_name.get(item.applied_by)
+        return found
+
+    def _location(
+        self, cluster: Cluster, built: BuiltObject, applier: BuiltObject | None
+    ) -> Iterator[Link]:
+        """Yield the links from the path of a Kustomization to an object in it."""
+        source = built.before_variables or built.manifest
+        found = self._tree(cluster).links(built.path, source)
+        if found is None:
+            spec = applier.spec if applier else {}
+            plain, changes = self.definitions.flux_changes(built.path, spec, source)
+            if applier and changes:
+                yield self._of_applier(cluster, applier, "changes what it builds", changes)
+            found = list(self.definitions.links(built.path, plain))
+            if applier and not found:
+                yield self._of_applier(cluster, applier, "adds it by its own fields", ())
+        if applier and built.before_variables is not None:
+            changes = field_diff.differences(built.before_variables, built.manifest)
+            if changes:
+                text = " ".join(["sets variables", *_variable_sources(applier.spec)])
+                yield self._of_applier(cluster, applier, text, changes)
+                yield from self._facts(cluster, applier, built.before_variables)
+        if built.is_flux_kustomization and found and found[-1].kind is LinkKind.OBJECT:
+            text = f"{_name(built)} applies {built.spec.get('path')}"
+            found[-1] = dataclasses.replace(found[-1], kind=LinkKind.KUSTOMIZATION, text=text)
+        yield from found
+
+    def _facts(self, cluster: Cluster, applier: BuiltObject, before: Manifest) -> Iterator[Link]:
+        """Yield the lines of the facts that an object takes."""
+        if f"from ConfigMap {facts.CONFIG_MAP}" not in _variable_sources(applier.spec):
+            return
+        names = {expression.name for expression in substitution.template(before).expressions()}
+        for name in sorted(names & set(cluster.stack.config.facts)):
+            yield self.stack_lines.fact(cluster, name)
+
+    def _of_applier(
+        self,
+        cluster: Cluster,
+        applier: BuiltObject,
+        text: str,
+        changes: Sequence[FieldDifference],
+    ) -> Link:
+        links = list(self._location(cluster, applier, None))
+        return Link(
+            kind=LinkKind.CHANGE,
+            file=links[-1].file if links else applier.path,
+            line=links[-1].line if links else None,
+            text=f"{_name(applier)} {text}",
+            changes=tuple(changes),
+        )
+
+    def _stack_link(self, cluster: Cluster, sequence: Sequence[BuiltObject]) -> Link:
+        """Return the line of a stack file that begins a chain of objects."""
+        for built in sequence:
+            stage = built.path.removeprefix(f"{cluster.stack.path}/")
+            if found := self._entry_of(cluster, stage, built):
+                return self.stack_lines.entry(cluster, *found)
+            if stage.startswith(f"{layout.TENANTS}/"):
+                return self.stack_lines.tenant(cluster, stage.split("/")[1])
+        source = sequence[-1].before_variables or sequence[-1].manifest
+        file = self._tree(cluster).file_of(source).removeprefix(f"{cluster.stack.path}/")
+        if file.startswith(f"{layout.TENANTS}/"):
+            name = file.split("/")[1].removesuffix(".yaml")
+            return self.stack_lines.tenant(cluster, name)
+        if file == layout.FACTS_FILE:
+            return self.stack_lines.facts(cluster)
+        if file in _KEYS:
+            return self.stack_lines.entries(cluster, _KEYS[file])
+        return self.stack_lines.flux(cluster)
+
+    def _entry_of(self, cluster: Cluster, stage: str, built: BuiltObject) -> tuple[str, str] | None:
+        """Return the shared folder and the path of the entry of a stage that brings an object."""
+        wanted = object_id(built.before_variables or built.manifest)
+        for found, pairs in stages.entries_by_stage(cluster.stack).items():
+            if found.value == stage:
+                for folder, entry in pairs:
+                    if wanted in self.definitions.ids(f"{folder}/{entry.path}"):
+                        return folder, entry.path
+        return None
+
+
+def _variable_sources(spec: Fields) -> Iterator[str]:
+    """Yield the names of what has the values of a Kustomization's variables."""
+    for source in mappings_in(mapping_at(spec, "postBuild").get("substituteFrom")):
+        yield f"from {source.get('kind')} {source.get('name')}"
+
+
+def _name(built: BuiltObject) -> str:
+    return f"Kustomization {built.namespace}/{built.name}"

@@ -1,0 +1,1 @@
+"""The answers to questions about what is supposed to run where."""

@@ -1,0 +1,1 @@
+"""Tests of the chains that bring objects into clusters."""
