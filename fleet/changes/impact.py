@@ -56,6 +56,8 @@ class ClusterImpact:
     environment: str
     branch: str
     is_rendered: bool
+    # Without a stack, fleet did not make the cluster.
+    has_stack: bool = True
     is_new: bool = False
     is_removed: bool = False
     changes: tuple[Change, ...] = ()
@@ -143,7 +145,9 @@ class _Comparing:
             return dataclasses.replace(_impact_of(old), is_removed=True)
         if old is None:
             nothing = dataclasses.replace(new.build, objects=[], findings=[])
-            changes = self._changes(Moment.UP, (nothing, new.build), new)
+            # Without a stack there is no `up`: Flux applies what is merged.
+            moment = Moment.MERGE if new.stack is None else Moment.UP
+            changes = self._changes(moment, (nothing, new.build), new)
             return dataclasses.replace(
                 _impact_of(new), is_new=True, changes=tuple(changes), problems=_problems(new.build)
             )
@@ -166,8 +170,10 @@ class _Comparing:
 
     def _states(self, old: Cluster, new: Cluster) -> _States | None:
         """Return the states of a cluster, None if they are quickly known to be the same."""
+        if old.stack is None or new.stack is None:
+            return _states_of_flux(old, new)
         trees = [
-            committed.texts(fleet, cluster.stack.path)
+            committed.texts(fleet, cluster.path)
             for fleet, cluster in ((self.before, old), (self.after, new))
         ]
         is_complete = old.build.is_complete and new.build.is_complete
@@ -181,7 +187,7 @@ class _Comparing:
         elif trees[0] is not None:
             merged = now
             problems = (
-                f"{old.stack.path} is removed by this change: its Flux finds nothing to apply, and "
+                f"{old.path} is removed by this change: its Flux finds nothing to apply, and "
                 "fails until `pulumi up` commits the tree",
             )
         elif old.stack.is_rendered:
@@ -190,7 +196,7 @@ class _Comparing:
         elif old.stack == new.stack:
             merged = new.build
         else:
-            merged = build.rebuild(self.after.repository, old.stack.path, old.build)
+            merged = build.rebuild(self.after.repository, old.path, old.build)
         return _States(
             now=now,
             merged=merged,
@@ -224,7 +230,7 @@ class _Comparing:
     ) -> list[Change]:
         if self.comparison.are_same(builds[0].objects, builds[1].objects):
             return []
-        without_flux = None in [built.components for built in builds]
+        without_flux = cluster.stack is not None and None in [built.components for built in builds]
         sets = [
             ObjectSet(
                 _without_flux(built.objects) if without_flux else built.objects, self.comparison
@@ -233,13 +239,18 @@ class _Comparing:
         ]
         is_complete = builds[1].is_complete
         former = self.before.clusters.get(cluster.name)
-        stacks = [found.stack for found in (former, cluster) if found is not None]
+        stacks = [found.stack for found in (former, cluster) if found and found.stack]
         return [
             Change(moment=moment, found=found, sources=self.sources.of(stacks, pair, moment.value))
             for found, pair in object_changes.changes(*sets)
             # An object that is not built may only be unknown.
             if is_complete or found.kind not in (Kind.REMOVED, Kind.RECREATED)
         ]
+
+
+def _states_of_flux(old: Cluster, new: Cluster) -> _States:
+    """Return the states of a cluster in which Flux applies everything that is merged."""
+    return _States(now=old.build, merged=new.build, planned_before=old.build, planned=new.build)
 
 
 def _without_flux(objects: Iterable[BuiltObject]) -> list[BuiltObject]:
@@ -251,8 +262,9 @@ def _impact_of(cluster: Cluster) -> ClusterImpact:
     return ClusterImpact(
         name=cluster.name,
         environment=cluster.environment,
-        branch=cluster.stack.config.repository.branch,
-        is_rendered=cluster.stack.is_rendered,
+        branch=cluster.stack.config.repository.branch if cluster.stack else "",
+        is_rendered=cluster.stack is not None and cluster.stack.is_rendered,
+        has_stack=cluster.stack is not None,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from fleet.changes.impact_groups import listed
 from fleet.changes.revisions import Range
 from fleet.cli import install_manifests, progress
 from fleet.errors import FleetError
@@ -15,13 +16,20 @@ from fleet.inventory.model import Fleet
 
 
 def show_problems(fleet: Fleet) -> None:
-    """Print a line for each path that does not build, so that its objects are not known."""
-    for line in problems(fleet):
-        print(f"! {line}; its objects are missing here", file=sys.stderr)
+    """Print a line for each path or object that brings objects which are not known.
+
+    Clusters with the same one share a line.
+    """
+    clusters: dict[str, list[str]] = {}
+    for cluster in fleet.clusters.values():
+        for finding in dict.fromkeys(cluster.problems):
+            clusters.setdefault(str(finding), []).append(cluster.name)
+    for text, names in clusters.items():
+        print(f"! {listed(names)}: {text}; its objects are missing here", file=sys.stderr)
 
 
 def problems(fleet: Fleet) -> list[str]:
-    """Return a line for each path that does not build."""
+    """Return a line for each path or object of a cluster whose objects are not known."""
     found = (
         f"{cluster.name}: {finding}"
         for cluster in fleet.clusters.values()

@@ -39,8 +39,8 @@ class Place:
 class OwnSources:
     """The sources that are the repository itself, as far as the files say so.
 
-    An entrypoint may name one. Others with its URL and revision are the same, and without a name the usual one
-    is. Where nothing is named, the first source that has the right folder is taken.
+    An entrypoint may name one. Others with its URL and revision are the same, and without a name
+    the usual one is. Where nothing is named, the first one that has the right folder is taken.
     """
 
     copy: Path

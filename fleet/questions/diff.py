@@ -40,7 +40,7 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     """
     comparison = Comparison()
     old, new = (ObjectSet(cluster.objects, comparison) for cluster in (before, after))
-    paths = before.stack.path, after.stack.path
+    paths = before.path, after.path
     ids = list(dict.fromkeys([*old.by_id, *new.by_id]))
     found = [item for wanted in ids if (item := _of_object(wanted, (old, new), paths)) is not None]
     problems = dict.fromkeys(

@@ -10,7 +10,7 @@ from fleet.kube.manifest import Manifest, object_id
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render import flux
 
-_GROUP = "kustomize.toolkit.fluxcd.io"
+GROUP = "kustomize.toolkit.fluxcd.io"
 
 
 class SourceName(NamedTuple):
@@ -28,7 +28,7 @@ class SourceName(NamedTuple):
 def is_flux_kustomization(manifest: Manifest) -> bool:
     """Tell whether an object is a Kustomization of Flux, not one of kustomize."""
     found = object_id(manifest)
-    return (found.group, found.kind) == (_GROUP, "Kustomization")
+    return (found.group, found.kind) == (GROUP, "Kustomization")
 
 
 def applied_path(manifest: Manifest) -> str | None:
