@@ -23,7 +23,7 @@ from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.model import Cluster, Fleet, near_names
 from fleet.inventory.object_set import Comparison, ObjectSet
 from fleet.kube.fields import mapping_at
-from fleet.kube.manifest import ObjectId
+from fleet.kube.manifest import ObjectId, object_id
 
 # Flux's install manifests have this label.
 _OF_FLUX = ("app.kubernetes.io/part-of", "flux")
@@ -62,6 +62,8 @@ class ClusterImpact:
     is_removed: bool = False
     changes: tuple[Change, ...] = ()
     problems: tuple[str, ...] = ()
+    # Objects that bring others which are in no file here; a change can only be one of themselves.
+    unknown: tuple[str, ...] = ()
 
     @property
     def is_reached(self) -> bool:
@@ -244,13 +246,23 @@ class _Comparing:
             Change(moment=moment, found=found, sources=self.sources.of(stacks, pair, moment.value))
             for found, pair in object_changes.changes(*sets)
             # An object that is not built may only be unknown.
-            if is_complete or found.kind not in (Kind.REMOVED, Kind.RECREATED)
+            if (is_complete and not _is_unknown(builds[1], pair.before))
+            or found.kind not in (Kind.REMOVED, Kind.RECREATED)
         ]
 
 
 def _states_of_flux(old: Cluster, new: Cluster) -> _States:
     """Return the states of a cluster in which Flux applies everything that is merged."""
     return _States(now=old.build, merged=new.build, planned_before=old.build, planned=new.build)
+
+
+def _is_unknown(build: ClusterBuild, former: BuiltObject | None) -> bool:
+    """Tell whether an object may still be there, since what has brought it brings unknown ones."""
+    if former is None:
+        return False
+    makers = [f"Kustomization {former.applied_by}"]
+    makers += [str(object_id(former.made_by))] if former.made_by else []
+    return any(finding.object in makers for finding in build.unknown)
 
 
 def _without_flux(objects: Iterable[BuiltObject]) -> list[BuiltObject]:
@@ -265,6 +277,7 @@ def _impact_of(cluster: Cluster) -> ClusterImpact:
         branch=cluster.stack.config.repository.branch if cluster.stack else "",
         is_rendered=cluster.stack is not None and cluster.stack.is_rendered,
         has_stack=cluster.stack is not None,
+        unknown=tuple(str(finding) for finding in cluster.build.unknown),
     )
 
 

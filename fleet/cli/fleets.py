@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from fleet.changes.impact_groups import listed
 from fleet.changes.revisions import Range
 from fleet.cli import install_manifests, progress
 from fleet.errors import FleetError
-from fleet.inventory import model
+from fleet.inventory import finding, model
+from fleet.inventory.finding import Finding
 from fleet.inventory.model import Fleet
 
 
@@ -20,22 +20,27 @@ def show_problems(fleet: Fleet) -> None:
 
     Clusters with the same one share a line.
     """
-    clusters: dict[str, list[str]] = {}
-    for cluster in fleet.clusters.values():
-        for finding in dict.fromkeys(cluster.problems):
-            clusters.setdefault(str(finding), []).append(cluster.name)
-    for text, names in clusters.items():
-        print(f"! {listed(names)}: {text}; its objects are missing here", file=sys.stderr)
+    _show({cluster.name: cluster.problems for cluster in fleet.clusters.values()})
+
+
+def show_unknown(fleet: Fleet) -> None:
+    """Print a line for each object that brings others which are in no file of the repository."""
+    _show({cluster.name: cluster.build.unknown for cluster in fleet.clusters.values()})
+
+
+def _show(problems_by_cluster: Mapping[str, Sequence[Finding]]) -> None:
+    for found, names in finding.shared(problems_by_cluster).items():
+        print(f"! {names}: {found}; its objects are missing here", file=sys.stderr)
 
 
 def problems(fleet: Fleet) -> list[str]:
     """Return a line for each path or object of a cluster whose objects are not known."""
-    found = (
-        f"{cluster.name}: {finding}"
+    lines = (
+        f"{cluster.name}: {found}"
         for cluster in fleet.clusters.values()
-        for finding in cluster.problems
+        for found in cluster.problems
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(lines))
 
 
 @contextmanager

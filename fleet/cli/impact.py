@@ -98,6 +98,7 @@ def _run(args: argparse.Namespace) -> int:
         progress.show("comparing")
         changed = revisions.changed_files(args.root, revision)
         found = impact.impact(before, after, changed)
+        fleets.show_unknown(after)
     exceeded = [*_failures(found, args.fail_on), *_too_many(found, args.max_deletions)]
     _print(found, args, revision, exceeded)
     return _EXCEEDED if exceeded else 0
