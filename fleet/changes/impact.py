@@ -56,6 +56,8 @@ class ClusterImpact:
     environment: str
     branch: str
     is_rendered: bool
+    # The file that stands for the cluster: its stack file, or the one that has its entrypoint.
+    file: str
     # Without a stack, fleet did not make the cluster.
     has_stack: bool = True
     is_new: bool = False
@@ -276,6 +278,7 @@ def _impact_of(cluster: Cluster) -> ClusterImpact:
         environment=cluster.environment,
         branch=cluster.stack.config.repository.branch if cluster.stack else "",
         is_rendered=cluster.stack is not None and cluster.stack.is_rendered,
+        file=cluster.file,
         has_stack=cluster.stack is not None,
         unknown=tuple(str(finding) for finding in cluster.build.unknown),
     )

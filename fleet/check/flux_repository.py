@@ -63,7 +63,7 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
 
 
 def _as_of_operator(built: BuiltObject) -> BuiltObject:
-    """Return an Alert without the kinds of the Flux Operator, which adds these to Flux's schemas."""
+    """Return an Alert without the kinds that only the Flux Operator adds to Flux's schemas."""
     sources = mappings_in(built.spec.get("eventSources"))
     kept = [source for source in sources if source.get("kind") not in _OPERATOR_KINDS]
     if built.kind != "Alert" or len(kept) in (0, len(sources)):

@@ -105,7 +105,9 @@ def _results(
     for built in objects:
         # SOPS adds its own key, which Flux removes again.
         content = {key: built.manifest[key] for key in built.manifest if key != "sops"}
-        text = json.dumps(content if built.is_encrypted else built.manifest, default=str)
+        found = content if built.is_encrypted else built.manifest
+        # kubeconform reads YAML, which has no pairs of escapes for one character.
+        text = json.dumps(found, default=str, ensure_ascii=False)
         texts.setdefault(text, []).append(built)
     target = work / "objects"
     target.mkdir()

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 from fleet.changes import impact, revisions
 from fleet.changes.impact import Impact
-from fleet.changes.impact_groups import listed
 from fleet.changes.revisions import Range
 from fleet.cli import (
     fleets,
@@ -20,6 +19,7 @@ from fleet.cli import (
     options,
     progress,
 )
+from fleet.inventory.finding import listed
 
 # argparse ends with 2, and any error with 1.
 _EXCEEDED = 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.changes.impact import Change, ClusterImpact, Impact, Moment, SharedFile
-from fleet.changes.impact_groups import Group, at, groups, listed, summary
+from fleet.changes.impact_groups import Group, at, groups, summary
 from fleet.changes.object_changes import Kind
 from fleet.cli.colours import Colour, coloured
+from fleet.inventory.finding import listed
 
 MARKS = {
     Kind.ADDED: "+", Kind.CHANGED: "~", Kind.MOVED: ">", Kind.REMOVED: "-", Kind.RECREATED: "!",

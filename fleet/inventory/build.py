@@ -20,8 +20,9 @@ from fleet.inventory.entrypoints import Entrypoint
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
 from fleet.inventory.own_sources import OwnSources
+from fleet.inventory.remote_resources import Remote
 from fleet.inventory.variables import VariableUse
-from fleet.kube import artifact, substitution
+from fleet.kube import artifact, flux_build, substitution
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
@@ -91,6 +92,8 @@ class ClusterBuild:
 
     repository: Repository
     sources: OwnSources | None = None
+    # The remote resources that the copy of the repository does not have.
+    remote: Remote = field(default_factory=dict)
     tree: Mapping[str, TreeFile] = field(default_factory=dict)
     components: str | None = None
     objects: list[BuiltObject] = field(default_factory=list)
@@ -144,11 +147,21 @@ class ClusterBuild:
         objects: list[BuiltObject] = []
         for step in steps:
             build = self._with_templates(self._build(step))
+            self.unknown += self._remote_resources(step)
             self.objects.extend(build.objects)
             objects += build.objects
             self.findings.extend(build.findings)
             self.is_complete &= not build.findings
         return objects
+
+    def _remote_resources(self, step: _Step) -> Iterator[Finding]:
+        """Yield a finding for each remote resource that the build of a path would fetch."""
+        folder = self.repository.entries.folder(step.path)
+        if not self.remote or flux_build.reference_problems(folder, step.spec):
+            return
+        for file in flux_build.inputs(folder, flux_build.components(folder, step.spec)).files:
+            for text in self.remote.get(file, ()):
+                yield Finding(file=file, object=text, problem="is remote, so it is not known here")
 
     def _with_templates(self, build: Build) -> Build:
         """Return a build with what the ResourceSets in it make."""
@@ -283,22 +296,26 @@ def _with_header(stack: Stack, file: TreeFile) -> TreeFile:
     return dataclasses.replace(file, write=lambda: with_header(stack.file, file.write()))
 
 
-def build_entrypoint(repository: Repository, entrypoint: Entrypoint) -> ClusterBuild:
+def build_entrypoint(
+    repository: Repository, entrypoint: Entrypoint, remote: Remote
+) -> ClusterBuild:
     """Build all paths that the Flux of a cluster applies that fleet did not make."""
-    cluster = _built_from(repository, entrypoint, entrypoint.spec)
+    cluster = _built_from(repository, entrypoint, remote, entrypoint.spec)
     # Its own folder may patch the Kustomization that applies it.
     wanted = (entrypoint.namespace, entrypoint.name)
     for built in cluster.objects:
         if built.is_flux_kustomization and (built.namespace, built.name) == wanted:
             step = _first_step(entrypoint, built.spec)
             if step.key != _first_step(entrypoint, entrypoint.spec).key:
-                return _built_from(repository, entrypoint, built.spec)
+                return _built_from(repository, entrypoint, remote, built.spec)
     return cluster
 
 
-def _built_from(repository: Repository, entrypoint: Entrypoint, spec: Fields) -> ClusterBuild:
+def _built_from(
+    repository: Repository, entrypoint: Entrypoint, remote: Remote, spec: Fields
+) -> ClusterBuild:
     sources = OwnSources(copy=repository.copy, entrypoint=entrypoint)
-    cluster = ClusterBuild(repository=repository, sources=sources)
+    cluster = ClusterBuild(repository=repository, sources=sources, remote=remote)
     cluster.run(_first_step(entrypoint, spec))
     return cluster
 

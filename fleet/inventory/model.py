@@ -15,7 +15,7 @@ from pathlib import Path
 from fleet.config import load, stack_files
 from fleet.config.models import Stack
 from fleet.errors import FleetError
-from fleet.inventory import build, entrypoints
+from fleet.inventory import build, entrypoints, remote_resources
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.entrypoints import Entrypoint
@@ -40,6 +40,13 @@ class Cluster:
     build: ClusterBuild
     stack: Stack | None = None
     entrypoint: Entrypoint | None = None
+
+    @property
+    def file(self) -> str:
+        """The file that decides what the cluster is, or its folder if there is no such file."""
+        if self.stack is not None:
+            return self.stack.file
+        return (self.entrypoint and self.entrypoint.file) or self.path
 
     @property
     def own_stack(self) -> Stack:
@@ -124,6 +131,7 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
             f"{root}: has no Pulumi.<stack>.yaml of fleet, and no Kustomization or FluxInstance of "
             "Flux; name a checkout that has one"
         )
+    remote = remote_resources.take_out(repository.copy)
     clusters: dict[str, Cluster] = {}
     for name, entrypoint in found.items():
         progress(f"building {entrypoint.path}")
@@ -131,7 +139,7 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
             name=name,
             environment=entrypoint.environment,
             path=entrypoint.path,
-            build=build.build_entrypoint(repository, entrypoint),
+            build=build.build_entrypoint(repository, entrypoint, remote),
             entrypoint=entrypoint,
         )
     return Fleet(root=root, repository=repository, clusters=clusters)

@@ -127,6 +127,7 @@ class Provenance:
             found = list(self.definitions.links(built.path, plain))
             if applier and not found:
                 yield self._of_applier(cluster, applier, "adds it by its own fields", ())
+                found = list(self.definitions.component_links(built.path, spec, source))
         if applier and built.before_variables is not None:
             changes = field_diff.differences(built.before_variables, built.manifest)
             if changes:

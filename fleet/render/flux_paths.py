@@ -22,7 +22,7 @@ class SourceName(NamedTuple):
 
     def __str__(self) -> str:
         """Return the source as problems name it: `GitRepository apps/a`."""
-        return f"{self.kind} {self.namespace}/{self.name}"
+        return f"{self.kind} {'/'.join(part for part in self[1:] if part)}"
 
 
 def is_flux_kustomization(manifest: Manifest) -> bool:

@@ -62,7 +62,7 @@ def test_a_path_that_does_not_build(command: tuple[str, ...], root: Path, fleet:
     write(root, BROKEN)
     ended = fleet(*command, "--root", root)
     assert ended.code == 0
-    assert ended.err.startswith("! dev: apps/podinfo/base/kustomization.yaml: ")
+    assert ended.err.startswith("! dev, prod: apps/podinfo/base/kustomization.yaml: ")
     assert "; its objects are missing here\n" in ended.err
     found = json.loads(fleet(*command, "--json", "--root", root).out)
     assert found["problems"]
