@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fleet.errors import CommandError
-from fleet.kube import references
+from fleet.kube import references, yaml_reader
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
 
+_TYPE = ("apiVersion", "kind")
 # The texts of resources by the kustomization that names them.
 Remote = Mapping[str, Sequence[str]]
 
@@ -48,5 +49,14 @@ def _removed(file: Path, texts: Sequence[str]) -> list[str]:
         line = rf"^([ \t]*)- *([\"']?){re.escape(text)}\2[ \t]*(#.*)?$"
         content, count = re.subn(line, r"\1#", content, flags=re.MULTILINE)
         removed += [text] if count else []
+    if removed and _is_empty(content):
+        # kustomize refuses a kustomization without anything, and Flux adds this key to such a one.
+        content += "\nbuildMetadata: [originAnnotations]\n"
     file.write_text(content, "utf-8", "surrogateescape")
     return removed
+
+
+def _is_empty(content: str) -> bool:
+    """Tell whether a kustomization has nothing but its type."""
+    (found,) = yaml_reader.documents(content) or [None]
+    return not any(value for key, value in (found or {}).items() if key not in _TYPE)
