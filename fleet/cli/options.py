@@ -18,7 +18,7 @@ def add_root(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar="DIR",
-        help="the checkout with Pulumi.yaml (default: this folder)",
+        help="the checkout of fleet, or of another Flux repository (default: this folder)",
     )
 
 

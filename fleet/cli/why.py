@@ -38,7 +38,7 @@ def register(commands: options.Commands) -> None:
         epilog=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("cluster", metavar="CLUSTER", help="the name of the cluster's stack")
+    parser.add_argument("cluster", metavar="CLUSTER", help="the name of the cluster")
     parser.add_argument("name", metavar="NAME", help="the thing")
     options.add_root(parser)
     options.add_json(parser)

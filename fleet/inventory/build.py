@@ -28,6 +28,7 @@ from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.substitution import Values
+from fleet.kube.yaml_writer import to_yaml
 from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree, tree_file
 from fleet.render.definition_build import TREES, Definitions
 from fleet.render.header import with_header
@@ -300,6 +301,7 @@ def build_entrypoint(
     repository: Repository, entrypoint: Entrypoint, remote: Remote
 ) -> ClusterBuild:
     """Build all paths that the Flux of a cluster applies that fleet did not make."""
+    entrypoint = _with_patches(repository, entrypoint)
     cluster = _built_from(repository, entrypoint, remote, entrypoint.spec)
     # Its own folder may patch the Kustomization that applies it.
     wanted = (entrypoint.namespace, entrypoint.name)
@@ -309,6 +311,21 @@ def build_entrypoint(
             if step.key != _first_step(entrypoint, entrypoint.spec).key:
                 return _built_from(repository, entrypoint, remote, built.spec)
     return cluster
+
+
+def _with_patches(repository: Repository, entrypoint: Entrypoint) -> Entrypoint:
+    """Return an entrypoint whose Kustomization has the patches of its instance."""
+    patches = [patch for patch in entrypoint.patches if mapping_at(patch, "target")]
+    sync = {
+        "apiVersion": f"{flux_paths.GROUP}/v1",
+        "kind": "Kustomization",
+        "metadata": {"namespace": entrypoint.namespace, "name": entrypoint.name},
+        "spec": entrypoint.spec,
+    }
+    built = repository.entries.patched(to_yaml(sync), patches) if patches else None
+    if built is None or len(built.manifests) != 1:
+        return entrypoint
+    return dataclasses.replace(entrypoint, spec=mapping_at(built.manifests[0], "spec"))
 
 
 def _built_from(

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from fleet.config import git_urls
 from fleet.errors import CommandError
 from fleet.kube import references, yaml_reader
-from fleet.kube.fields import Fields, mapping_at
+from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization_file
 from fleet.kube.manifest import Manifest, ObjectId, object_id
 from fleet.kube.namespaces import FLUX_NAMESPACE
@@ -48,7 +48,8 @@ class Entrypoint:
     `base` is the folder of the repository that is the root of Flux's source, empty if that is the
     repository itself. `namespace` and `name` are those of the Kustomization that applies the
     folder, `spec` is its spec, and `content` is what its source fetches, if that is known. Without
-    a `declared` object, all this is assumed.
+    a `declared` object, all this is assumed. An instance of the Flux Operator has `patches` for all
+    that it makes.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Entrypoint:
     spec: Fields = field(default_factory=lambda: ASSUMED_SPEC)
     source: SourceName | None = None
     content: str = ""
+    patches: Sequence[Fields] = ()
     file: str = ""
     declared: ObjectId | None = None
 
@@ -219,7 +221,8 @@ class _Search:
     def instances(self) -> Iterator[Entrypoint]:
         """Yield the folders that instances of the Flux Operator make a cluster apply."""
         for document in self.documents:
-            sync = _sync_of(document.manifest)
+            instance = _instance_of(document.manifest)
+            sync = mapping_at(instance, "sync")
             folder = self._folder(document.file, sync.get("path")) if sync.get("path") else None
             if folder is None:
                 continue
@@ -233,6 +236,7 @@ class _Search:
                 name=name,
                 source=SourceName(str(sync.get("kind") or "GitRepository"), namespace, name),
                 content=content_of(sync.get("url"), str(sync.get("ref") or "")),
+                patches=mappings_in(mapping_at(instance, "kustomize").get("patches")),
                 file=document.file,
                 declared=found,
             )
@@ -337,14 +341,14 @@ def _base(folder: str, path: object) -> str:
     return folder.removesuffix(wanted).strip("/")
 
 
-def _sync_of(manifest: Manifest) -> Fields:
-    """Return what a document makes an instance of the Flux Operator sync, empty if it makes none.
+def _instance_of(manifest: Manifest) -> Fields:
+    """Return the spec of an instance of the Flux Operator in a document, empty if there is none.
 
     It may be the instance, a HelmRelease of its chart, or a file with values for the chart.
     """
     found = object_id(manifest)
     if (found.group, found.kind) == (FLUX_OPERATOR, "FluxInstance"):
-        return mapping_at(manifest, "spec", "sync")
+        return mapping_at(manifest, "spec")
     if found.kind == "HelmRelease":
-        return mapping_at(manifest, "spec", "values", "instance", "sync")
-    return {} if found.kind else mapping_at(manifest, "instance", "sync")
+        return mapping_at(manifest, "spec", "values", "instance")
+    return {} if found.kind else mapping_at(manifest, "instance")

@@ -189,6 +189,24 @@ def test_a_sync_that_its_own_folder_patches(tmp_path: Path) -> None:
         assert len(objects) == 3
 
 
+def test_an_instance_that_patches_its_sync(tmp_path: Path) -> None:
+    patch = (
+        "  kustomize:\n    patches:\n      - target: {kind: Kustomization, name: flux-system}\n"
+        "        patch: |\n          - op: add\n            path: /spec/postBuild\n"
+        "            value: {substitute: {domain: a.example}}\n"
+        "      - target: {kind: Deployment}\n        patch: '{}'\n"
+    )
+    files = {
+        "clusters/a/flux.yaml": instance("clusters/a", patch),
+        "clusters/a/app.yaml": manifest("v1", "ConfigMap", "a", "apps", "data: {x: '${domain}'}\n"),
+    }
+    with fleet_of(tmp_path, files) as fleet:
+        objects = fleet.clusters["a"].objects
+        (app,) = (built for built in objects if built.kind == "ConfigMap")
+        assert app.manifest["data"] == {"x": "a.example"}
+        assert app.is_pruned
+
+
 def test_no_flux_and_no_stack_files(tmp_path: Path) -> None:
     write(tmp_path, {"deploy/app.yaml": config_map("a", "b"), "Pulumi.yaml": "name: other\n"})
     with pytest.raises(FleetError, match=r"has no Pulumi.<stack>.yaml of fleet, and no"):
