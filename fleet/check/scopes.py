@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from fleet.check import crds, json_schemas
-from fleet.check.json_schemas import NAMESPACED
+from fleet.check import json_schemas
 from fleet.inventory.built_object import BuiltObject
+from fleet.kube import scopes
 from fleet.kube.manifest import Manifest
+from fleet.kube.scopes import NAMESPACED
 
 
 class Scopes:
     """The scopes of the kinds of CRDs and of JSON Schemas; no other kind has a known scope."""
 
     def __init__(self, known_crds: Iterable[Manifest], schemas: Path) -> None:
-        self._of_crds = crds.scopes(known_crds)
+        self._of_crds = scopes.of_crds(known_crds)
         self._schemas = schemas
 
     def is_namespaced(self, built: BuiltObject) -> bool:

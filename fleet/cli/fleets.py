@@ -15,19 +15,16 @@ from fleet.inventory.model import Fleet
 
 
 def show_problems(fleet: Fleet) -> None:
-    """Print a line for each path that does not build, so that its objects are not known."""
-    for line in problems(fleet):
+    """Print a line for each thing that cannot be known here."""
+    for line in model.problems(fleet):
         print(f"! {line}; its objects are missing here", file=sys.stderr)
+    for line in model.doubts(fleet):
+        print(f"! {line}; its objects may differ in the cluster", file=sys.stderr)
 
 
 def problems(fleet: Fleet) -> list[str]:
-    """Return a line for each path that does not build."""
-    found = (
-        f"{cluster.name}: {finding}"
-        for cluster in fleet.clusters.values()
-        for finding in cluster.problems
-    )
-    return list(dict.fromkeys(found))
+    """Return a line for each thing that cannot be known here."""
+    return [*model.problems(fleet), *model.doubts(fleet)]
 
 
 @contextmanager

@@ -13,13 +13,15 @@ from pathlib import Path, PurePath
 
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
+from fleet.helm.renderer import Renderer
 from fleet.inventory import variables
 from fleet.inventory.built_object import Build, BuiltObject
 from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
+from fleet.inventory.releases import Released, Releases
 from fleet.inventory.variables import VariableUse
-from fleet.kube import artifact, substitution
+from fleet.kube import artifact, schema_sources, substitution
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
@@ -34,6 +36,8 @@ from fleet.render.tree_file import TreeFile
 _MAX_DEPTH = 10
 # These fields of a Flux Kustomization decide what it builds from a path.
 _BUILD_FIELDS = (*CHANGING_FIELDS, "postBuild", "decryption")
+# The program applies the Kustomization of a cluster's tree, so no file has it.
+_ROOT_SPEC: Fields = {"prune": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,12 @@ class Repository:
     copy: Path
     definitions: Definitions
     entries: Entries
+
+    @cached_property
+    def releases(self) -> Releases:
+        """The HelmReleases of the repository. Raises FleetError for a wrong lock of charts."""
+        version = schema_sources.kubernetes_version()
+        return Releases(renderer=Renderer(self.root, self.copy, version))
 
 
 def pack(root: Path, copy: Path) -> Repository:
@@ -81,6 +91,7 @@ class ClusterBuild:
     repository: Repository
     tree: Mapping[str, TreeFile] = field(default_factory=dict)
     components: str | None = None
+    # What Flux applies; helm adds the objects of HelmReleases to it.
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     # The variables of each object.
@@ -92,6 +103,23 @@ class ClusterBuild:
     def _lists(self) -> Lists:
         files = {path: file.manifests for path, file in self.tree.items()}
         return Lists(entries=self.repository.entries, files=files, components=self.components)
+
+    @cached_property
+    def released(self) -> Released:
+        """What the cluster's HelmReleases bring. Helm runs when somebody asks for it first."""
+        return self.repository.releases.of_cluster(self.objects)
+
+    @cached_property
+    def all_objects(self) -> Sequence[BuiltObject]:
+        """The objects that Flux applies, and those that its HelmReleases bring."""
+        return [*self.objects, *self.released.objects]
+
+    def objects_with(self, other: ClusterBuild) -> Sequence[BuiltObject]:
+        """Return all objects but those of HelmReleases that are not rendered here or in another."""
+        unknown = {*self.released.unrendered, *other.released.unrendered}
+        if not unknown:
+            return self.all_objects
+        return [built for built in self.all_objects if built.applied_by not in unknown]
 
     @cached_property
     def files(self) -> Mapping[str, str]:
@@ -249,7 +277,7 @@ def _built(
     components: str | None,
 ) -> ClusterBuild:
     cluster = ClusterBuild(repository=repository, tree=files, components=components)
-    cluster.run(_Step(path=path, spec={}))
+    cluster.run(_Step(path=path, spec=_ROOT_SPEC))
     return cluster
 
 

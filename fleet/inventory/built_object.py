@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fleet.helm.charts import HELM_RELEASES
 from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest, object_id
@@ -14,13 +15,14 @@ from fleet.kube.manifest import Manifest, object_id
 class BuiltObject:
     """One object, and the path whose build it is part of.
 
-    `applied_by` is the Flux Kustomization that applies it, as namespace/name, empty if none does.
+    `applied_by` is the `applier_name` of the Flux Kustomization or HelmRelease that applies it,
+    empty if none does.
     """
 
     path: str
     manifest: Manifest
     applied_by: str = ""
-    # The Flux Kustomization deletes objects that are no longer part of it.
+    # What applies the object deletes it once it is no longer part of it.
     is_pruned: bool = False
     # The Flux Kustomization that applies the object decrypts it first.
     is_decrypted: bool = False
@@ -28,6 +30,15 @@ class BuiltObject:
     before_variables: Manifest | None = None
     # Some variables in the object get their values only in the cluster.
     has_unknown_variables: bool = False
+    # The HelmRelease for which helm renders the object, None if kustomize builds it.
+    release: BuiltObject | None = None
+    # Any value of the object may come from a Secret.
+    holds_secrets: bool = False
+
+    @property
+    def is_released(self) -> bool:
+        """Tell whether helm renders and applies the object."""
+        return self.release is not None
 
     @property
     def api_version(self) -> str:
@@ -93,7 +104,16 @@ class BuiltObject:
     @property
     def is_helm_release(self) -> bool:
         """Tell whether the object is a HelmRelease."""
-        return self.kind == "HelmRelease"
+        return self.group == HELM_RELEASES and self.kind == "HelmRelease"
+
+    @property
+    def applier_name(self) -> str:
+        """The name that an object of Flux has as `applied_by` of what it applies.
+
+        It is namespace/name for a Kustomization, and `HelmRelease namespace/name`.
+        """
+        name = f"{self.namespace}/{self.name}"
+        return f"HelmRelease {name}" if self.is_helm_release else name
 
     @property
     def is_flux_applier(self) -> bool:

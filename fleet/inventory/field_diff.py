@@ -35,6 +35,11 @@ class FieldDifference:
     before: str | None
     after: str | None
 
+    def hidden(self) -> FieldDifference:
+        """Return the difference without its values."""
+        before, after = (None if text is None else HIDDEN for text in (self.before, self.after))
+        return FieldDifference(path=self.path, before=before, after=after)
+
     def __str__(self) -> str:
         if self.before is None:
             return f"{self.path}: {self.after} is new"

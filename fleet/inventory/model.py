@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +46,20 @@ class Cluster:
     @property
     def objects(self) -> Sequence[BuiltObject]:
         """All objects that the cluster is supposed to hold, as far as they are known."""
-        return self.build.objects
+        return self.build.all_objects
 
     @property
     def problems(self) -> Sequence[Finding]:
-        """The paths that do not build, so that objects are missing here."""
-        return self.build.findings
+        """The paths that do not build and the HelmReleases that are not rendered.
+
+        Their objects are missing here.
+        """
+        return [*self.build.findings, *self.build.released.unrendered.values()]
+
+    @property
+    def doubts(self) -> Sequence[Finding]:
+        """The values of HelmReleases that only the cluster has, so that objects may differ."""
+        return self.build.released.doubts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +107,39 @@ def _read(
         built = build.build_in(repository, stack, manifests[stack.name])
         clusters[stack.name] = Cluster(stack=stack, build=built)
     return Fleet(root=root, repository=repository, clusters=clusters)
+
+
+def unrendered(*fleets: Fleet) -> list[str]:
+    """Return a line for each HelmRelease that is not rendered, with the clusters that have it."""
+    return _lines(
+        (cluster.name, finding)
+        for fleet in fleets
+        for cluster in fleet.clusters.values()
+        for finding in cluster.build.released.unrendered.values()
+    )
+
+
+def problems(fleet: Fleet) -> list[str]:
+    """Return a line for each path that does not build, so that its objects are missing."""
+    return _lines(
+        (cluster.name, finding)
+        for cluster in fleet.clusters.values()
+        for finding in cluster.problems
+    )
+
+
+def doubts(fleet: Fleet) -> list[str]:
+    """Return a line for each value of a HelmRelease that only the cluster has."""
+    return _lines(
+        (cluster.name, finding) for cluster in fleet.clusters.values() for finding in cluster.doubts
+    )
+
+
+def _lines(findings: Iterable[tuple[str, Finding]]) -> list[str]:
+    names: dict[Finding, dict[str, None]] = {}
+    for name, finding in findings:
+        names.setdefault(finding, {})[name] = None
+    return [f"{', '.join(found)}: {finding}" for finding, found in names.items()]
 
 
 def cluster_named(fleet: Fleet, name: str) -> Cluster:

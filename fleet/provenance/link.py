@@ -17,6 +17,7 @@ class LinkKind(str, Enum):
     CHANGE = "change"
     GENERATOR = "generator"
     RENDERED = "rendered"
+    RELEASE = "release"
     OBJECT = "object"
 
 

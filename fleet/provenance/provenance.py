@@ -34,7 +34,7 @@ class Provenance:
 
     fleet: Fleet
     _trees: dict[str, TreeChain] = field(default_factory=dict)
-    _kustomizations: dict[str, dict[str, BuiltObject]] = field(default_factory=dict)
+    _appliers_by_name: dict[str, dict[str, BuiltObject]] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> DefinitionChains:
@@ -48,11 +48,11 @@ class Provenance:
 
     def entry(self, cluster: Cluster, built: BuiltObject) -> Link:
         """Return the line of a stack file that puts an object into a cluster."""
-        return self._stack_link(cluster, [*self._appliers(cluster, built), built])
+        return self._stack_link(cluster, self._applied_by_flux(cluster, built))
 
     def definition(self, cluster: Cluster, built: BuiltObject) -> str | None:
         """Return the folder of the entry that brings an object, None if no entry does."""
-        for item in (*self._appliers(cluster, built), built):
+        for item in self._applied_by_flux(cluster, built):
             stage = item.path.removeprefix(f"{cluster.stack.path}/")
             if found := self._entry_of(cluster, stage, item):
                 return "/".join(found)
@@ -61,7 +61,7 @@ class Provenance:
     def chain(self, cluster: Cluster, built: BuiltObject) -> tuple[Link, ...]:
         """Return all links from the stack file to an object."""
         appliers = self._appliers(cluster, built)
-        links = [self._stack_link(cluster, [*appliers, built])]
+        links = [self._stack_link(cluster, self._applied_by_flux(cluster, built))]
         if appliers:
             # Flux starts with the sync, so no list has to lead to it.
             links += list(self._location(cluster, appliers[0], None))[-1:]
@@ -77,14 +77,12 @@ class Provenance:
         return self._trees[cluster.name]
 
     def _appliers(self, cluster: Cluster, built: BuiltObject) -> list[BuiltObject]:
-        """Return the Flux Kustomizations above an object, the first one first."""
-        if cluster.name not in self._kustomizations:
-            self._kustomizations[cluster.name] = {
-                f"{item.namespace}/{item.name}": item
-                for item in cluster.objects
-                if item.is_flux_kustomization
+        """Return what applies an object, and what applies that, the first one first."""
+        if cluster.name not in self._appliers_by_name:
+            self._appliers_by_name[cluster.name] = {
+                item.applier_name: item for item in cluster.objects if item.is_flux_applier
             }
-        by_name = self._kustomizations[cluster.name]
+        by_name = self._appliers_by_name[cluster.name]
         found: list[BuiltObject] = []
         item = by_name.get(built.applied_by)
         while item is not None and not any(item is other for other in found):
@@ -92,10 +90,18 @@ class Provenance:
             item = by_name.get(item.applied_by)
         return found
 
+    def _applied_by_flux(self, cluster: Cluster, built: BuiltObject) -> list[BuiltObject]:
+        """Return what is above an object, and the object itself unless helm renders it."""
+        found = [*self._appliers(cluster, built), built]
+        return [item for item in found if not item.is_released]
+
     def _location(
         self, cluster: Cluster, built: BuiltObject, applier: BuiltObject | None
     ) -> Iterator[Link]:
-        """Yield the links from the path of a Kustomization to an object in it."""
+        """Yield the links from what applies an object to the object."""
+        if applier and built.is_released:
+            yield self._rendering(cluster, applier, built)
+            return
         source = built.before_variables or built.manifest
         found = self._tree(cluster).links(built.path, source)
         if found is None:
@@ -116,6 +122,16 @@ class Provenance:
             text = f"{_name(built)} applies {built.spec.get('path')}"
             found[-1] = dataclasses.replace(found[-1], kind=LinkKind.KUSTOMIZATION, text=text)
         yield from found
+
+    def _rendering(self, cluster: Cluster, release: BuiltObject, built: BuiltObject) -> Link:
+        """Return the link from a HelmRelease to an object that helm renders for it."""
+        place = list(self._location(cluster, release, None))[-1:]
+        return Link(
+            kind=LinkKind.RELEASE,
+            file=place[0].file if place else release.path,
+            line=place[0].line if place else None,
+            text=f"{_name(release)} renders {object_id(built.manifest)} from {_chart(release)}",
+        )
 
     def _facts(self, cluster: Cluster, applier: BuiltObject, before: Manifest) -> Iterator[Link]:
         """Yield the lines of the facts that an object takes."""
@@ -178,4 +194,14 @@ def _variable_sources(spec: Fields) -> Iterator[str]:
 
 
 def _name(built: BuiltObject) -> str:
-    return f"Kustomization {built.namespace}/{built.name}"
+    return f"{built.kind} {built.namespace}/{built.name}"
+
+
+def _chart(release: BuiltObject) -> str:
+    chart = mapping_at(release.spec, "chart", "spec")
+    if chart:
+        return " ".join(
+            ["chart", *(str(chart[key]) for key in ("chart", "version") if key in chart)]
+        )
+    reference = mapping_at(release.spec, "chartRef")
+    return f"the chart of {reference.get('kind')} {reference.get('name')}"

@@ -39,7 +39,8 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     The path of a cluster's own tree counts as equal to that of the other cluster.
     """
     comparison = Comparison()
-    old, new = (ObjectSet(cluster.objects, comparison) for cluster in (before, after))
+    old = ObjectSet(before.build.objects_with(after.build), comparison)
+    new = ObjectSet(after.build.objects_with(before.build), comparison)
     paths = before.stack.path, after.stack.path
     ids = list(dict.fromkeys([*old.by_id, *new.by_id]))
     found = [item for wanted in ids if (item := _of_object(wanted, (old, new), paths)) is not None]
@@ -57,7 +58,7 @@ def _of_object(
     before, after = (found.by_id.get(wanted, [None])[0] for found in sets)
     fields: tuple[FieldDifference, ...] = ()
     if before is not None and after is not None:
-        fields = sets[0].comparison.fields(before.manifest, after.manifest)
+        fields = sets[0].comparison.fields(before, after)
         fields = tuple(without_paths(fields, paths))
         if not fields and before.applied_by == after.applied_by:
             return None
