@@ -14,6 +14,7 @@ from fleet.inventory.model import Cluster, Fleet
 from fleet.kube import substitution
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.manifest import Manifest, object_id
+from fleet.provenance import release_values
 from fleet.provenance.definition_chain import DefinitionChains
 from fleet.provenance.link import Link, LinkKind
 from fleet.provenance.stack_lines import StackLines
@@ -100,7 +101,7 @@ class Provenance:
     ) -> Iterator[Link]:
         """Yield the links from what applies an object to the object."""
         if applier and built.is_released:
-            yield self._rendering(cluster, applier, built)
+            yield from self._rendering(cluster, applier, built)
             return
         source = built.before_variables or built.manifest
         found = self._tree(cluster).links(built.path, source)
@@ -123,13 +124,27 @@ class Provenance:
             found[-1] = dataclasses.replace(found[-1], kind=LinkKind.KUSTOMIZATION, text=text)
         yield from found
 
-    def _rendering(self, cluster: Cluster, release: BuiltObject, built: BuiltObject) -> Link:
-        """Return the link from a HelmRelease to an object that helm renders for it."""
-        place = list(self._location(cluster, release, None))[-1:]
-        return Link(
+    def _rendering(
+        self, cluster: Cluster, release: BuiltObject, built: BuiltObject
+    ) -> Iterator[Link]:
+        """Yield the links from a HelmRelease to an object that helm renders for it."""
+        links = list(self._location(cluster, release, None))
+        file, line = (links[-1].file, links[-1].line) if links else (release.path, None)
+        for effect in release_values.effects(cluster, built):
+            name = field_diff.path_of(effect.path)
+            needed = ", without which helm makes no such object" if effect.is_needed else ""
+            patch = next((link for link in links if _sets(link, name)), None)
+            yield Link(
+                kind=LinkKind.CHANGE,
+                file=patch.file if patch else file,
+                line=patch.line if patch else self.definitions.line(file, line, effect.path),
+                text=f"{name}{needed}",
+                changes=effect.changes,
+            )
+        yield Link(
             kind=LinkKind.RELEASE,
-            file=place[0].file if place else release.path,
-            line=place[0].line if place else None,
+            file=file,
+            line=line,
             text=f"{_name(release)} renders {object_id(built.manifest)} from {_chart(release)}",
         )
 
@@ -195,6 +210,11 @@ def _variable_sources(spec: Fields) -> Iterator[str]:
 
 def _name(built: BuiltObject) -> str:
     return f"{built.kind} {built.namespace}/{built.name}"
+
+
+def _sets(link: Link, path: str) -> bool:
+    """Tell whether a patch sets the value at a path of a HelmRelease's spec, or a part of it."""
+    return any(change.path.startswith(f"spec.{path}") for change in link.changes)
 
 
 def _chart(release: BuiltObject) -> str:

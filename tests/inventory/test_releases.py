@@ -14,7 +14,7 @@ from tests.changes.test_impact import reached
 from tests.helm.support import CRD
 from tests.inventory.support import cluster, commit, impact_of, install_manifests, notes, sources
 from tests.questions.support import chain, shown, things_of
-from tests.support import definition, manifest, namespace, stack_file, write
+from tests.support import definition, kustomization, manifest, namespace, stack_file, write
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -96,9 +96,37 @@ def test_a_namespace_that_helm_creates(root: Path) -> None:
 def test_the_chain_of_an_object_of_a_release(root: Path) -> None:
     lines = shown(chain(root, "dev", "Deployment/web/web"))
     assert lines[0] == "Pulumi.dev.yaml:4 fleet:apps lists web"
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         f"{FILE}:6 HelmRelease web/web",
+        f"{FILE}:18 values.size",
+        "  spec.replicas: 1 -> 2",
         f"{FILE}:6 HelmRelease web/web renders Deployment web/web from chart ./charts/web",
+    ]
+
+
+def test_the_values_of_an_overlay_and_of_a_config_map(root: Path) -> None:
+    text = release(more="  valuesFrom: [{kind: ConfigMap, name: values}]\n")
+    values = manifest("v1", "ConfigMap", "values", "web", "data: {values.yaml: 'needed: yes'}\n")
+    patch = "patches:\n- target: {kind: HelmRelease}\n  patch: |\n    - op: add\n"
+    patch += "      path: /spec/values/size\n      value: 5\n"
+    needed = f'{{{{ required "it" .Values.needed | toString | trunc 0 }}}}{ROLE}'
+    write(
+        root,
+        {
+            **definition("apps/web/base", f"{text}---\n{values}"),
+            "apps/web/kustomization.yaml": kustomization("base") + patch,
+            "charts/web/templates/role.yaml": needed,
+        },
+    )
+    (root / FILE).unlink()
+    base = "apps/web/base/resource.yaml"
+    rendering = "HelmRelease web/web renders Deployment web/web from chart ./charts/web"
+    assert shown(chain(root, "dev", "Deployment/web/web"))[-5:] == [
+        f"{base}:6 HelmRelease web/web",
+        f"{base}:19 valuesFrom[0], without which helm makes no such object",
+        "apps/web/kustomization.yaml:6 values.size",
+        "  spec.replicas: 1 -> 5",
+        f"{base}:6 {rendering}",
     ]
 
 
