@@ -18,7 +18,6 @@ from fleet.errors import FleetError
 from fleet.inventory import build
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
-from fleet.inventory.finding import Finding
 from fleet.kube import artifact
 
 Progress = Callable[[str], None]
@@ -49,15 +48,16 @@ class Cluster:
         return self.build.all_objects
 
     @property
-    def problems(self) -> Sequence[Finding]:
-        """The paths that do not build and the HelmReleases that are not rendered.
+    def problems(self) -> Sequence[str]:
+        """A line for each path that does not build and each HelmRelease that is not rendered.
 
         Their objects are missing here.
         """
-        return [*self.build.findings, *self.build.released.unrendered.values()]
+        findings = (str(finding) for finding in self.build.findings)
+        return [*findings, *self.build.released.unrendered.values()]
 
     @property
-    def doubts(self) -> Sequence[Finding]:
+    def doubts(self) -> Sequence[str]:
         """The values of HelmReleases that only the cluster has, so that objects may differ."""
         return self.build.released.doubts
 
@@ -112,34 +112,32 @@ def _read(
 def unrendered(*fleets: Fleet) -> list[str]:
     """Return a line for each HelmRelease that is not rendered, with the clusters that have it."""
     return _lines(
-        (cluster.name, finding)
+        (cluster.name, text)
         for fleet in fleets
         for cluster in fleet.clusters.values()
-        for finding in cluster.build.released.unrendered.values()
+        for text in cluster.build.released.unrendered.values()
     )
 
 
 def problems(fleet: Fleet) -> list[str]:
     """Return a line for each path that does not build, so that its objects are missing."""
     return _lines(
-        (cluster.name, finding)
-        for cluster in fleet.clusters.values()
-        for finding in cluster.problems
+        (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.problems
     )
 
 
 def doubts(fleet: Fleet) -> list[str]:
     """Return a line for each value of a HelmRelease that only the cluster has."""
     return _lines(
-        (cluster.name, finding) for cluster in fleet.clusters.values() for finding in cluster.doubts
+        (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.doubts
     )
 
 
-def _lines(findings: Iterable[tuple[str, Finding]]) -> list[str]:
-    names: dict[Finding, dict[str, None]] = {}
-    for name, finding in findings:
-        names.setdefault(finding, {})[name] = None
-    return [f"{', '.join(found)}: {finding}" for finding, found in names.items()]
+def _lines(texts: Iterable[tuple[str, str]]) -> list[str]:
+    names: dict[str, dict[str, None]] = {}
+    for name, text in texts:
+        names.setdefault(text, {})[name] = None
+    return [f"{', '.join(found)}: {text}" for text, found in names.items()]
 
 
 def cluster_named(fleet: Fleet, name: str) -> Cluster:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from fleet.helm.charts import Cluster
 from fleet.helm.renderer import Renderer, Rendering
 from fleet.inventory.built_object import BuiltObject
-from fleet.inventory.finding import Finding
 from fleet.kube import scopes
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest
@@ -18,13 +17,13 @@ from fleet.kube.manifest import Manifest
 class Released:
     """The objects of the HelmReleases of a cluster.
 
-    `unrendered` has those whose objects are not known, by the name that `applied_by` has. The
-    findings of `doubts` name values that only the cluster has: objects may differ there.
+    `unrendered` has a line for each whose objects are not known, by the name that `applied_by` has.
+    `doubts` are lines that name values that only the cluster has: objects may differ there.
     """
 
     objects: Sequence[BuiltObject] = ()
-    unrendered: Mapping[str, Finding] = field(default_factory=dict)
-    doubts: Sequence[Finding] = ()
+    unrendered: Mapping[str, str] = field(default_factory=dict)
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +53,12 @@ class Releases:
                 for made in self._objects(built, rendering, known)
             ],
             unrendered={
-                built.applier_name: built.finding(f"is not rendered: {rendering.problem}")
+                built.applier_name: f"{built.display_name} is not rendered: {rendering.problem}"
                 for built, rendering in found
                 if rendering.problem is not None
             },
             doubts=[
-                built.finding(f"is rendered without {unknown}")
+                f"{built.display_name} is rendered without {unknown}"
                 for built, rendering in found
                 if rendering.problem is None
                 for unknown in rendering.unknown

@@ -45,9 +45,9 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     ids = list(dict.fromkeys([*old.by_id, *new.by_id]))
     found = [item for wanted in ids if (item := _of_object(wanted, (old, new), paths)) is not None]
     problems = dict.fromkeys(
-        f"{cluster.name}: {finding}; what it applies is not compared"
+        f"{cluster.name}: {text}; what it applies is not compared"
         for cluster in (before, after)
-        for finding in cluster.problems
+        for text in cluster.problems
     )
     return Difference(objects=tuple(found), equal=len(ids) - len(found), problems=tuple(problems))
 

@@ -205,7 +205,7 @@ def test_a_release_that_is_not_rendered_is_not_compared(root: Path) -> None:
         "merge added HelmRepository flux-system/flux-system",
     ]
     (line,) = found.unknown
-    assert line.startswith("dev: clusters/dev/apps: HelmRelease web/web: is not rendered: ")
+    assert line.startswith("dev: HelmRelease web/web is not rendered: ")
     assert "run `fleet fetch`" in line
 
 
