@@ -54,7 +54,10 @@ def test_a_cluster_that_does_not_exist(root: Path, fleet: Run) -> None:
 
 def test_a_thing_that_the_cluster_does_not_have(fleet: Run) -> None:
     ended = fleet("why", "prod", "foo-app", "--root", REPOSITORY)
-    assert (ended.code, ended.err) == (1, "foo-app: is not in prod; it is in: test\n")
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        1,
+        "foo-app: is not in prod; it is in: test",
+    )
 
 
 @pytest.mark.parametrize("command", [("where", "common"), ("why", "dev", "common"), ("matrix",)])
@@ -62,7 +65,7 @@ def test_a_path_that_does_not_build(command: tuple[str, ...], root: Path, fleet:
     write(root, BROKEN)
     ended = fleet(*command, "--root", root)
     assert ended.code == 0
-    assert ended.err.startswith("! dev: apps/podinfo/base/kustomization.yaml: ")
+    assert ended.err.startswith("! dev, prod: apps/podinfo/base/kustomization.yaml: ")
     assert "; its objects are missing here\n" in ended.err
     found = json.loads(fleet(*command, "--json", "--root", root).out)
     assert found["problems"]
