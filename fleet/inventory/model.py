@@ -43,6 +43,11 @@ class Cluster:
         return self.stack.environment
 
     @property
+    def facts(self) -> Mapping[str, str]:
+        """The facts of the cluster, by name."""
+        return self.stack.config.facts
+
+    @property
     def objects(self) -> Sequence[BuiltObject]:
         """All objects that the cluster is supposed to hold, as far as they are known."""
         return self.build.all_objects
