@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
 from fleet.helm.renderer import Renderer
-from fleet.inventory import variables
+from fleet.inventory import built_object, variables
 from fleet.inventory.built_object import Build, BuiltObject
 from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.finding import Finding
@@ -113,6 +113,11 @@ class ClusterBuild:
     def all_objects(self) -> Sequence[BuiltObject]:
         """The objects that Flux applies, and those that its HelmReleases bring."""
         return [*self.objects, *self.released.objects]
+
+    @cached_property
+    def appliers(self) -> Mapping[str, BuiltObject]:
+        """The Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+        return built_object.appliers(self.all_objects)
 
     def objects_with(self, other: ClusterBuild) -> Sequence[BuiltObject]:
         """Return all objects but those of HelmReleases that are not rendered here or in another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -135,6 +136,11 @@ class BuiltObject:
     def finding(self, problem: str) -> Finding:
         """Return a finding about this object."""
         return Finding(file=self.path, object=self.display_name, problem=problem)
+
+
+def appliers(objects: Iterable[BuiltObject]) -> dict[str, BuiltObject]:
+    """Return the Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+    return {built.applier_name: built for built in objects if built.is_flux_applier}
 
 
 class Build(NamedTuple):

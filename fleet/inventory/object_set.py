@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from fleet.inventory import field_diff
+from fleet.inventory import built_object, field_diff
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.field_diff import FieldDifference
 from fleet.kube.manifest import Manifest, ObjectId, object_id
@@ -93,8 +93,8 @@ class ObjectSet:
 
     @cached_property
     def appliers(self) -> dict[str, BuiltObject]:
-        """Return the Flux Kustomizations and HelmReleases by the name that `applied_by` has."""
-        return {built.applier_name: built for built in self.objects if built.is_flux_applier}
+        """The Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+        return built_object.appliers(self.objects)
 
     @cached_property
     def kustomizations(self) -> dict[str, BuiltObject]:

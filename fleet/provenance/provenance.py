@@ -35,7 +35,6 @@ class Provenance:
 
     fleet: Fleet
     _trees: dict[str, TreeChain] = field(default_factory=dict)
-    _appliers_by_name: dict[str, dict[str, BuiltObject]] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> DefinitionChains:
@@ -79,11 +78,7 @@ class Provenance:
 
     def _appliers(self, cluster: Cluster, built: BuiltObject) -> list[BuiltObject]:
         """Return what applies an object, and what applies that, the first one first."""
-        if cluster.name not in self._appliers_by_name:
-            self._appliers_by_name[cluster.name] = {
-                item.applier_name: item for item in cluster.objects if item.is_flux_applier
-            }
-        by_name = self._appliers_by_name[cluster.name]
+        by_name = cluster.build.appliers
         found: list[BuiltObject] = []
         item = by_name.get(built.applied_by)
         while item is not None and not any(item is other for other in found):
