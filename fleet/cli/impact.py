@@ -46,12 +46,8 @@ examples:
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "impact",
-        help="show what a change does to each cluster, and when",
-        description="Show what a change does to each cluster, and when.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = options.add_command(
+        commands, "impact", "show what a change does to each cluster, and when", _HELP
     )
     parser.add_argument(
         "range",

@@ -38,13 +38,8 @@ _PLURALS = {
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "matrix",
-        help="show apps, controllers, policies, namespaces and tenants by cluster",
-        description="Show what runs where: clusters across, things down.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    text = "show what runs where: clusters across, things down"
+    parser = options.add_command(commands, "matrix", text, _HELP)
     parser.add_argument("--kind", metavar="KIND", help="show all objects of this kind instead")
     parser.add_argument(
         "--by",
