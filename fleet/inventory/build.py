@@ -106,7 +106,7 @@ class ClusterBuild:
 
     @cached_property
     def released(self) -> Released:
-        """What the cluster's HelmReleases bring. Helm runs when somebody asks for it first."""
+        """The objects of the cluster's HelmReleases. Helm runs when they are asked for first."""
         return self.repository.releases.of_cluster(self.objects)
 
     @cached_property

@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What is known about manifests that many clusters share: each pair is compared once."""
+    """A memory of manifests that many clusters share: each pair is compared once."""
 
     _ids: dict[int, tuple[Manifest, ObjectId]] = field(default_factory=dict)
     _same: dict[tuple[int, int], tuple[Manifest, Manifest, bool]] = field(default_factory=dict)
