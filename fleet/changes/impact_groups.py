@@ -39,7 +39,7 @@ def groups(found: Impact) -> list[Group]:
     """Return all reached clusters in groups, in the order of their names."""
     by_changes: dict[object, list[ClusterImpact]] = {}
     for cluster in found.reached:
-        key = dataclasses.replace(cluster, name="", environment="")
+        key = dataclasses.replace(cluster, name="", environment="", unknown=())
         by_changes.setdefault(key, []).append(cluster)
     return [Group(clusters) for clusters in by_changes.values()]
 

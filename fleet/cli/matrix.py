@@ -102,7 +102,7 @@ def _title(group: Group) -> str:
     title = _PLURALS[group.type].upper()
     if group.common is None:
         return title
-    return f"{title} of the common set {group.common.partition('/')[2]}"
+    return f"{title} of the common set {group.common.partition('/')[2] or group.common}"
 
 
 def _extent(row: Row) -> str:

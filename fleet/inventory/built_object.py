@@ -29,6 +29,8 @@ class BuiltObject:
     is_decrypted: bool = False
     # The object before Flux replaced variables in it, None if it replaced none.
     before_variables: Manifest | None = None
+    # The ResourceSet that makes the object, None if Flux applies it from a file.
+    made_by: Manifest | None = None
     # Some variables in the object get their values only in the cluster.
     has_unknown_variables: bool = False
     # The HelmRelease for which helm renders the object, None if kustomize builds it.

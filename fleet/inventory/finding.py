@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -28,6 +29,15 @@ class Finding:
         return "".join(
             c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _one_line(text)
         )
+
+
+def shared(findings: Mapping[str, Iterable[Finding]]) -> Mapping[Finding, str]:
+    """Return findings by cluster the other way round: each with the names of its clusters."""
+    clusters: dict[Finding, list[str]] = {}
+    for name, found in findings.items():
+        for finding in dict.fromkeys(found):
+            clusters.setdefault(finding, []).append(name)
+    return {finding: ", ".join(names) for finding, names in clusters.items()}
 
 
 def _one_line(text: str) -> str:
