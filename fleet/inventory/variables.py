@@ -10,6 +10,7 @@ from fleet.kube import substitution
 from fleet.kube.envsubst import Expression
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.manifest import Manifest
+from fleet.kube.once import once_for_each
 from fleet.kube.substitution import Values, VariableError
 from fleet.render import facts
 
@@ -34,12 +35,15 @@ class VariableUse:
     in_files: frozenset[str] = field(default_factory=frozenset)
 
 
+_template = once_for_each(substitution.template)
+
+
 def use_of(path: str, spec: Fields, manifest: Manifest, values: Values | None) -> VariableUse:
     """Return the variables of an object that a Flux Kustomization with `spec` builds.
 
     Raises CommandError.
     """
-    template = substitution.template(manifest)
+    template = _template(manifest)
     if not template.has_variables:
         return VariableUse(path=path, manifest=manifest)
     takes_facts = any(
