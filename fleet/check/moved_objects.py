@@ -107,7 +107,8 @@ def findings_of_all(
     """Apply the rule to all clusters that can be built."""
     for stack, cluster in builds:
         if former is not None and cluster.is_complete:
-            yield from findings(former.objects(stack, cluster), cluster.objects)
+            objects = former.objects(stack, cluster)
+            yield from findings(objects, cluster.objects) if objects else ()
 
 
 def findings(former: Iterable[BuiltObject], objects: Iterable[BuiltObject]) -> Iterator[Finding]:

@@ -110,7 +110,7 @@ def _unused_facts(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> I
     """Yield a line for each unused fact, none if an object is missing that could use it."""
     found = [*builds]
     if all(cluster.is_complete for _, cluster in found):
-        yield from variables.unused(root, {stack.name: cluster.uses for stack, cluster in found})
+        yield from variables.unused(root, [(stack, cluster.uses) for stack, cluster in found])
 
 
 def _compare_rendered_trees(

@@ -73,6 +73,11 @@ class _Step:
     namespace: str = FLUX_NAMESPACE
     name: str = flux.SYNC_NAME
 
+    @cached_property
+    def applier_name(self) -> str:
+        """The name that the objects of the step have as `applied_by`."""
+        return f"{self.namespace}/{self.name}"
+
     @property
     def key(self) -> str:
         """A text that is equal for steps that build the same objects."""
@@ -94,7 +99,7 @@ class ClusterBuild:
     # What Flux applies; helm adds the objects of HelmReleases to it.
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    # The variables of each object.
+    # The variables of each object that has some.
     uses: list[VariableUse] = field(default_factory=list)
     is_complete: bool = True
     is_written: bool = False
@@ -184,15 +189,21 @@ class ClusterBuild:
 
     def _object(self, step: _Step, manifest: Manifest, values: Values | None) -> BuiltObject:
         """Return an object with the values of its variables. Raises CommandError."""
-        use = variables.use_of(step.path, step.spec, manifest, values)
-        self.uses.append(use)
-        return BuiltObject(
+        plain = BuiltObject(
             path=step.path,
-            manifest=use.manifest,
-            before_variables=None if use.manifest is manifest else manifest,
-            applied_by=f"{step.namespace}/{step.name}",
+            manifest=manifest,
+            applied_by=step.applier_name,
             is_pruned=step.spec.get("prune") is True,
             is_decrypted=bool(mapping_at(step.spec, "decryption")),
+        )
+        if not variables.are_in(manifest):
+            return plain
+        use = variables.use_of(step.path, step.spec, manifest, values)
+        self.uses.append(use)
+        return dataclasses.replace(
+            plain,
+            manifest=use.manifest,
+            before_variables=None if use.manifest is manifest else manifest,
             has_unknown_variables=use.has_unknown,
         )
 
@@ -219,7 +230,7 @@ class ClusterBuild:
 
     def _next_step(self, built: BuiltObject) -> _Step | None:
         """Return the path of this repository that an object makes Flux apply, if any."""
-        path = flux_paths.applied_path(built.manifest)
+        path = flux_paths.applied_path(built.manifest) if built.is_flux_kustomization else None
         if path is None:
             return None
         is_folder = path in self._folders or os.path.isdir(self.repository.copy / path)  # noqa: PTH112 - accepts any name

@@ -38,14 +38,17 @@ class VariableUse:
 _template = once_for_each(substitution.template)
 
 
+def are_in(manifest: Manifest) -> bool:
+    """Tell whether an object has variables."""
+    return _template(manifest).has_variables
+
+
 def use_of(path: str, spec: Fields, manifest: Manifest, values: Values | None) -> VariableUse:
-    """Return the variables of an object that a Flux Kustomization with `spec` builds.
+    """Return the variables of an object that has some, with the `spec` of its Flux Kustomization.
 
     Raises CommandError.
     """
     template = _template(manifest)
-    if not template.has_variables:
-        return VariableUse(path=path, manifest=manifest)
     takes_facts = any(
         (source.get("kind"), source.get("name")) == ("ConfigMap", facts.CONFIG_MAP)
         for source in mappings_in(mapping_at(spec, "postBuild").get("substituteFrom"))
