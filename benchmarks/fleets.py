@@ -21,7 +21,9 @@ _SHARED = _APPS // 2
 PARENT = f"app-{_SHARED - 1:02}"
 # In the overlay of this app, prod sets a memory limit of its own.
 PINNED = f"app-{_SHARED:02}"
-_EXTRAS = 5
+_CONFIG_MAPS = 3
+# Another app has an object of a kind that the second Flux Kustomization brings.
+_WIDGET_OWNER = f"app-{_SHARED - 2:02}"
 _LIMIT = "/spec/template/spec/containers/0/resources/limits/memory"
 _PATCH = [{"op": "replace", "path": _LIMIT, "value": "128Mi"}]
 # The objects of each file of a folder.
@@ -36,8 +38,8 @@ _PROJECT = {
 }
 
 
-def make(root: Path, clusters: int) -> None:
-    """Make a checkout with this number of clusters."""
+def make(root: Path, clusters: int, tenants: int = 0) -> None:
+    """Make a checkout with this number of clusters, and of tenants in each."""
     _write(root / stack_files.PROJECT_FILE, _PROJECT)
     names = [f"app-{index:02}" for index in range(_APPS)]
     namespaces = [_object("v1", "Namespace", name) for name in names]
@@ -48,7 +50,10 @@ def make(root: Path, clusters: int) -> None:
         else:
             _app(root / f"apps/{name}", name, has_overlays=index >= _SHARED)
     for name, environment in _environments(clusters).items():
-        _stack(root, names, name, environment)
+        config = _config(names, name, environment)
+        if tenants:
+            config["fleet:tenants"] = [_tenant(f"team-{number}") for number in range(tenants)]
+        _write(root / stack_files.own_file(name), {"config": config})
 
 
 def _environments(clusters: int) -> dict[str, str]:
@@ -74,7 +79,10 @@ def remove_parent(root: Path) -> list[str]:
             f"Deployment {PARENT}/{PARENT}",
             f"Service {PARENT}/{PARENT}",
             f"Kustomization flux-system/{PARENT}-extras",
-            *(f"ConfigMap {PARENT}/extra-{number}" for number in range(_EXTRAS)),
+            *(f"ConfigMap {PARENT}/extra-{number}" for number in range(_CONFIG_MAPS)),
+            f"Secret {PARENT}/{PARENT}",
+            "CustomResourceDefinition widgets.example.com",
+            f"Widget {_WIDGET_OWNER}/{_WIDGET_OWNER}",
         ]
     )
 
@@ -82,7 +90,11 @@ def remove_parent(root: Path) -> list[str]:
 def _nested_app(root: Path, name: str) -> None:
     """Write an app whose workload is two Flux Kustomizations away from the cluster's list."""
     objects = _objects(name)
-    extras = [_object("v1", "ConfigMap", f"extra-{number}", name) for number in range(_EXTRAS)]
+    extras = [
+        *(_object("v1", "ConfigMap", f"extra-{number}", name) for number in range(_CONFIG_MAPS)),
+        _object("v1", "Secret", name, name),
+        _widget_definition(),
+    ]
     parent = {"flux.yaml": [_flux_kustomization(name, f"apps/{name}/workload")]}
     child = {"flux.yaml": [_flux_kustomization(f"{name}-extras", f"apps/{name}/extras")]}
     account = {"account.yaml": objects.pop("account.yaml")}
@@ -95,6 +107,8 @@ def _app(folder: Path, name: str, *, has_overlays: bool) -> None:
     objects = _objects(name)
     if has_overlays:
         objects["ingress.yaml"] = [_ingress(name)]
+    if name == _WIDGET_OWNER:
+        objects["widget.yaml"] = [_object("example.com/v1", "Widget", name, name)]
     _folder(folder / "base", objects, {})
     for count, environment in enumerate(ENVIRONMENTS if has_overlays else (), start=1):
         fields: dict[str, object] = {"replicas": [{"name": name, "count": count}]}
@@ -128,6 +142,19 @@ def _ingress(name: str) -> dict[str, object]:
     return _object("networking.k8s.io/v1", "Ingress", name, name, {"rules": [rule]})
 
 
+def _widget_definition() -> dict[str, object]:
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    spec = {
+        "group": "example.com",
+        "names": {"kind": "Widget", "plural": "widgets"},
+        "scope": "Namespaced",
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+    }
+    return _object(
+        "apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.example.com", "", spec
+    )
+
+
 def _flux_kustomization(name: str, path: str) -> dict[str, object]:
     spec = {
         "interval": "5m",
@@ -139,19 +166,22 @@ def _flux_kustomization(name: str, path: str) -> dict[str, object]:
     return _object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", name, "flux-system", spec)
 
 
-def _stack(root: Path, names: list[str], stack: str, environment: str) -> None:
+def _tenant(name: str) -> dict[str, object]:
+    return {"name": name, "repository": {"url": f"https://github.com/acme/{name}"}}
+
+
+def _config(names: list[str], stack: str, environment: str) -> dict[str, object]:
     apps = [
         f"{name}/base" if index < _SHARED else f"{name}/overlays/{environment}"
         for index, name in enumerate(names)
     ]
     cluster = {"kubeconfig": "kubeconfig", "context": stack, "environment": environment}
-    config = {
+    return {
         "fleet:cluster": cluster,
         "fleet:facts": {"domain": f"{stack}.example.com"},
         "fleet:infrastructure": ["namespaces/apps"],
         "fleet:apps": apps,
     }
-    _write(root / stack_files.own_file(stack), {"config": config})
 
 
 def _object(
