@@ -9,6 +9,7 @@ from pathlib import Path
 from fleet.check import json_schemas
 from fleet.inventory.built_object import BuiltObject
 from fleet.kube.manifest import Manifest
+from fleet.kube.once import distinct
 from fleet.kube.scopes import CRD
 
 # A CRD gives no fields for metadata, and any other schema at hand has more than this one needs.
@@ -23,7 +24,7 @@ def of_objects(objects: Iterable[BuiltObject]) -> Iterator[Manifest]:
 def write_schemas(crds: Iterable[Manifest], folder: Path) -> None:
     """Write the schema of each kind to the new folder `folder`; the first CRD of a kind wins."""
     folder.mkdir()
-    for crd in crds:
+    for crd in distinct(crds):
         for location, schema in json_schemas.from_crd(crd):
             file = folder / location
             if not file.exists():

@@ -20,9 +20,16 @@ class Scopes:
     def __init__(self, known_crds: Iterable[Manifest], schemas: Path) -> None:
         self._of_crds = scopes.of_crds(known_crds)
         self._schemas = schemas
+        self._known: dict[tuple[str, str], bool] = {}
 
     def is_namespaced(self, built: BuiltObject) -> bool:
         """Tell whether an object's kind is known to be namespaced."""
+        kind = (built.api_version, built.kind)
+        if kind not in self._known:
+            self._known[kind] = self._is_namespaced(built)
+        return self._known[kind]
+
+    def _is_namespaced(self, built: BuiltObject) -> bool:
         scope = self._of_crds.get((built.group, built.kind))
         if scope is None and json_schemas.are_names(built.api_version, built.kind):
             location = json_schemas.location(built.api_version, built.kind)

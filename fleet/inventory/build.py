@@ -78,6 +78,11 @@ class _Step:
     namespace: str = FLUX_NAMESPACE
     name: str = flux.SYNC_NAME
 
+    @cached_property
+    def applier_name(self) -> str:
+        """The name that the objects of the step have as `applied_by`."""
+        return f"{self.namespace}/{self.name}"
+
     @property
     def takes_variables(self) -> bool:
         """Tell whether objects have values for variables, which other steps may bring."""
@@ -108,7 +113,7 @@ class ClusterBuild:
     findings: list[Finding] = field(default_factory=list)
     # What else brings objects, which cannot be known from the files of the repository.
     unknown: list[Finding] = field(default_factory=list)
-    # The variables of each object.
+    # The variables of each object that has some.
     uses: list[VariableUse] = field(default_factory=list)
     is_complete: bool = True
     is_written: bool = False
@@ -228,15 +233,21 @@ class ClusterBuild:
 
     def _object(self, step: _Step, manifest: Manifest, values: Values | None) -> BuiltObject:
         """Return an object with the values of its variables. Raises CommandError."""
-        use = variables.use_of(step.path, step.spec, manifest, values)
-        self.uses.append(use)
-        return BuiltObject(
+        plain = BuiltObject(
             path=step.path,
-            manifest=use.manifest,
-            before_variables=None if use.manifest is manifest else manifest,
-            applied_by=f"{step.namespace}/{step.name}",
+            manifest=manifest,
+            applied_by=step.applier_name,
             is_pruned=step.spec.get("prune") is True,
             is_decrypted=bool(mapping_at(step.spec, "decryption")),
+        )
+        if not variables.are_in(manifest):
+            return plain
+        use = variables.use_of(step.path, step.spec, manifest, values)
+        self.uses.append(use)
+        return dataclasses.replace(
+            plain,
+            manifest=use.manifest,
+            before_variables=None if use.manifest is manifest else manifest,
             has_unknown_variables=use.has_unknown,
         )
 
@@ -268,7 +279,11 @@ class ClusterBuild:
         The second value are the Kustomizations whose paths are not known (yet).
         """
         if self.sources is None:
-            paths = [(built, flux_paths.applied_path(built.manifest)) for built in objects]
+            paths = [
+                (built, flux_paths.applied_path(built.manifest))
+                for built in objects
+                if built.is_flux_kustomization
+            ]
             found = (self._step(built, path) for built, path in paths if path is not None)
             return [step for step in found if step is not None], []
         known = own_sources.known(self.objects)
