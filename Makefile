@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A file of end-to-end tests waits more than it computes, so there are more workers than cores.
 TEST_WORKERS ?= 3
+# The sizes of fleets to measure, and options such as --flate; all sizes without any.
+SIZES ?=
 SOURCES := __main__.py fleet components sandbox tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help sandbox shell sandbox-down check-tools tools test test-long test-unit lint format \
-	golden schema schema-pins lock
+	bench golden schema schema-pins lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +50,9 @@ lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions 
 format: $(VENV)/installed ## format the code
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: check-tools ## measure fleet against other tools; SIZES="shipped 3" for a short run
+	$(BIN)/python -m benchmarks $(SIZES)
 
 golden: $(VENV)/installed ## render the golden trees again; review their diff
 	rm -rf tests/fixtures/golden/clusters

@@ -1,1 +1,1 @@
-"""Benchmarks. Each reports a ratio to a baseline that it measures in the same run."""
+"""Benchmarks. Each reports ratios to baselines that it measures in the same run."""

@@ -37,6 +37,11 @@ def build(key: str) -> Path:
     return directory() / "builds" / key[:2] / f"{key}.json"
 
 
+def validated(key: str) -> Path:
+    """Return the file with the objects that kubeconform accepted with the schemas of this key."""
+    return directory() / "validated" / f"{key}.json"
+
+
 def helm_release(key: str) -> Path:
     """Return the path of the objects that Helm made from the inputs with this key."""
     return directory() / "helm-releases" / f"{key}.json"

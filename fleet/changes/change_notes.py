@@ -127,7 +127,7 @@ def _prune(before: BuiltObject, after: BuiltObject) -> Iterator[Note]:
             what = "is deleted" if removal[1] else "stays in the cluster"
             text = f"has another deletionPolicy: all that it applied {what} when it is removed"
             yield Note(rule=Rule.PRUNE, text=text)
-    kept = [deliveries.is_kept(built) for built in (before, after)]
+    kept = [deliveries.reason_to_keep(built) is not None for built in (before, after)]
     if kept[0] != kept[1]:
         text = (
             "stays in the cluster from now on when it leaves the tree"
@@ -144,7 +144,8 @@ def _policy(built: BuiltObject) -> object:
 def taken(removed: BuiltObject, objects: Sequence[ObjectId]) -> Iterator[Note]:
     """Yield the notes about what goes with a deleted object; `objects` are all that is known."""
     count = f"takes {len(objects)} objects with it: {_named(objects)}" if objects else ""
-    rest = _unknown_rest(removed)
+    # What helm has rendered is all that a release has.
+    rest = "" if objects and removed.is_helm_release else _unknown_rest(removed)
     if count or rest:
         text = "; ".join(part for part in (count, rest) if part)
         yield Note(rule=Rule.TAKEN, text=text)

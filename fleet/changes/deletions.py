@@ -61,11 +61,11 @@ class _Search:
         """Return why a Kustomization does not delete an object that leaves it, None if it does."""
         built = self.before.by_id[found][0]
         name = built.applied_by
-        if deliveries.is_kept(built):
-            return "its annotation tells Flux not to delete it"
-        applier = self.after.kustomizations.get(name)
-        if applier is None and name in self.before.kustomizations:
-            # The Kustomization leaves the tree, too. If it is deleted, it takes the object along.
+        if reason := deliveries.reason_to_keep(built):
+            return reason
+        applier = self.after.appliers.get(name)
+        if applier is None and name in self.before.appliers:
+            # What applies it leaves the tree, too. If it is deleted, it takes the object along.
             return f"{name} leaves the tree and does not delete it"
         if applier is not None and applier.spec.get("suspend") is True:
             return f"{name} is suspended"
@@ -77,8 +77,8 @@ class _Search:
         elif (cause.group, cause.kind) == _CRD:
             yield from self._instances(self.before.by_id[cause][0])
         for built in self.before.by_id[cause]:
-            if built.is_flux_kustomization and deletes_when_removed(built):
-                yield from self._applied(f"{built.namespace}/{built.name}")
+            if built.is_flux_applier and deletes_when_removed(built):
+                yield from self._applied(built.applier_name)
 
     def _instances(self, crd: BuiltObject) -> Iterable[ObjectId]:
         group, kind = crd.spec.get("group"), mapping_at(crd.spec, "names").get("kind")
@@ -89,19 +89,19 @@ class _Search:
             found
             for found, copies in self.before.by_id.items()
             if copies[0].applied_by == name
-            and not deliveries.is_kept(copies[0])
+            and deliveries.reason_to_keep(copies[0]) is None
             # Another Kustomization that has the object now could be faster; the rule about moves
             # judges that.
             and found not in self.after.by_id
         ]
 
 
-def deletes_when_removed(kustomization: BuiltObject) -> bool:
-    """Tell whether a Flux Kustomization deletes what it applied when it is deleted itself."""
-    spec = kustomization.spec
+def deletes_when_removed(applier: BuiltObject) -> bool:
+    """Tell whether a Kustomization or HelmRelease deletes what it applied when it is deleted."""
+    spec = applier.spec
     policy = spec.get("deletionPolicy") or "MirrorPrune"
-    if spec.get("suspend") is True:
-        return False
+    if spec.get("suspend") is True or applier.is_helm_release:
+        return spec.get("suspend") is not True
     if policy == "MirrorPrune":
         return spec.get("prune") is True
     return policy in ("Delete", "WaitForTermination")

@@ -17,7 +17,7 @@ from fleet.changes.object_changes import Kind, ObjectChange
 from fleet.changes.revisions import ChangedFile
 from fleet.changes.sources import Source, Sources
 from fleet.errors import FleetError
-from fleet.inventory import build, committed
+from fleet.inventory import build, committed, model
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.model import Cluster, Fleet, near_names
@@ -96,6 +96,8 @@ class Impact:
 
     clusters: tuple[ClusterImpact, ...]
     files: tuple[SharedFile, ...]
+    # What brings objects that cannot be known, so that they are not compared, one line for each.
+    unknown: tuple[str, ...] = ()
 
     @property
     def reached(self) -> list[ClusterImpact]:
@@ -132,7 +134,11 @@ def impact(before: Fleet, after: Fleet, changed: Mapping[str, ChangedFile]) -> I
     comparing = _Comparing(before=before, after=after, sources=Sources(before, after, changed))
     names = sorted(before.clusters.keys() | after.clusters.keys())
     clusters = tuple(comparing.cluster(name) for name in names)
-    return Impact(clusters=clusters, files=tuple(_shared_files(comparing.sources, clusters)))
+    return Impact(
+        clusters=clusters,
+        files=tuple(_shared_files(comparing.sources, clusters)),
+        unknown=tuple(model.unknown(after, before)),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,19 +233,19 @@ class _Comparing:
         }
 
     def _set(self, built: ClusterBuild) -> ObjectSet:
-        return ObjectSet(built.objects, self.comparison)
+        return ObjectSet(built.all_objects, self.comparison)
 
     def _changes(
         self, moment: Moment, builds: tuple[ClusterBuild, ClusterBuild], cluster: Cluster
     ) -> list[Change]:
-        if self.comparison.are_same(builds[0].objects, builds[1].objects):
+        before, after = builds
+        both = before.objects_with(after), after.objects_with(before)
+        if self.comparison.are_same(*both):
             return []
         without_flux = cluster.stack is not None and None in [built.components for built in builds]
         sets = [
-            ObjectSet(
-                _without_flux(built.objects) if without_flux else built.objects, self.comparison
-            )
-            for built in builds
+            ObjectSet(_without_flux(objects) if without_flux else objects, self.comparison)
+            for objects in both
         ]
         is_complete = builds[1].is_complete
         former = self.before.clusters.get(cluster.name)
@@ -280,7 +286,7 @@ def _impact_of(cluster: Cluster) -> ClusterImpact:
         is_rendered=cluster.stack is not None and cluster.stack.is_rendered,
         file=cluster.file,
         has_stack=cluster.stack is not None,
-        unknown=tuple(str(finding) for finding in cluster.build.unknown),
+        unknown=tuple(cluster.unknown),
     )
 
 

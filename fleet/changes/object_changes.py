@@ -100,7 +100,7 @@ class _Comparing:
             return self._found(Kind.ADDED, found, pair)
         if new is None:
             return self._removed(found, pair)
-        fields = self.after.comparison.fields(old.manifest, new.manifest)
+        fields = self.after.comparison.fields(old, new)
         source = self._moved_from(found)
         notes: Iterable[Note] = ()
         if fields:
@@ -138,7 +138,8 @@ class _Comparing:
     def _deletion(self, found: ObjectId) -> Note:
         cause = self.deleted.causes[found]
         is_back = found in self.after.by_id
-        by = "Flux deletes it" if cause is None else f"is deleted together with {cause}"
+        who = "Helm" if self.before.by_id[found][0].is_released else "Flux"
+        by = f"{who} deletes it" if cause is None else f"is deleted together with {cause}"
         end = ", and it is made again as soon as that is possible" if is_back else ""
         rule = Rule.RECREATED if is_back else Rule.DELETED
         return Note(rule=rule, text=f"{by}{end}")

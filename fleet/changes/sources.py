@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fleet.inventory.build import Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.model import Fleet
 from fleet.kube import flux_build, yaml_lines, yaml_reader
+from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import ObjectId, object_id
 from fleet.render import entry_lists, flux_paths, stages
 from fleet.render.definition_build import TREES
@@ -98,6 +100,7 @@ class Sources:
 
         `stacks` are the cluster's, before and after; `moment` is merge or up.
         """
+        pair = Pair(*(built and (built.release or built) for built in (pair.before, pair.after)))
         key = (id(pair.before and pair.before.manifest), id(pair.after and pair.after.manifest))
         folders = self._folders(stacks, pair)
         is_listed_anew = moment == "up" and folders and self._is_listed_anew(stacks, folders)
@@ -161,6 +164,7 @@ class Sources:
         self, folders: Iterable[str], pair: Pair, stacks: Sequence[Stack]
     ) -> Iterator[Source]:
         files = sorted({path for folder in folders for path in self._files_of(folder)})
+        files += self._of_charts(pair)
         if not files and (not stacks or stacks[-1].is_rendered):
             # What another object of a rendered tree applies, or a cluster without a stack, is known
             # by its name alone.
@@ -170,6 +174,17 @@ class Sources:
         ordered = sorted(with_object or files, key=lambda path: self._changed[path].is_removed)
         for path in ordered:
             yield Source(path=path, line=self._line_in(path, pair))
+
+    def _of_charts(self, pair: Pair) -> list[str]:
+        """Return the changed files of the chart of a HelmRelease, if it is in this repository."""
+        found = (built for built in (pair.before, pair.after) if built and built.is_helm_release)
+        charts = [mapping_at(built.spec, "chart", "spec") for built in found]
+        folders = tuple(
+            f"{os.path.normpath(str(chart.get('chart')))}/"
+            for chart in charts
+            if mapping_at(chart, "sourceRef").get("kind") == "GitRepository"
+        )
+        return sorted(path for path in self.shared if path.startswith(folders))
 
     def _of_cluster(self, stacks: Sequence[Stack], moment: str) -> Iterator[Source]:
         stack = stacks[-1]

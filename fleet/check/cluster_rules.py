@@ -14,6 +14,8 @@ from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
 from fleet.kube import namespaces
 from fleet.kube.fields import mapping_at
+from fleet.kube.manifest import Manifest
+from fleet.kube.once import once_for_each
 from fleet.render import place_moves, stages
 
 _NAMESPACES_OF_EVERY_CLUSTER = namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}
@@ -54,6 +56,8 @@ def findings(
 
 def duplicates(order: Sequence[str], objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Rule: no object is applied from two Flux paths; `order` has the first ones."""
+    if len({(built.group, built.display_name) for built in objects}) == len(objects):
+        return
     paths: dict[str, str] = {}
     for built in sorted(objects, key=lambda built: _position(order, built.path)):
         first = paths.setdefault(f"{built.group} {built.display_name}", built.path)
@@ -76,14 +80,19 @@ def missing_namespaces(
     """Rule: this cluster creates the namespace of every object, in the same stage or before."""
     order = _paths_in_order(stack)
     created = _namespace_creators(objects)
+    # Most objects of a path are in few namespaces, and what is right for one is so for all.
+    right: set[tuple[str, str, bool]] = set()
     for built in objects:
         for namespace in _needed_namespaces(built):
+            key = (built.path, namespace, namespace == built.namespace)
+            if key in right:
+                continue
             creators = created.get(namespace, ())
             if namespace in _NAMESPACES_OF_EVERY_CLUSTER or any(
                 _is_created_in_time(order, creator, built, namespace) for creator in creators
             ):
-                continue
-            if not creators:
+                right.add(key)
+            elif not creators:
                 folder = definition_folders.get(namespace)
                 hint = f"{folder} has it" if folder else "no shared definition has it yet"
                 yield built.finding(
@@ -124,11 +133,14 @@ def _position(order: Sequence[str], path: str) -> int:
     return order.index(path) if path in order else len(order)
 
 
+_created_namespace = once_for_each(definitions.created_namespace)
+
+
 def _namespace_creators(objects: Iterable[BuiltObject]) -> dict[str, list[BuiltObject]]:
     """Return by namespace the objects that create it: Namespaces and HelmReleases."""
     creators: dict[str, list[BuiltObject]] = {}
     for built in objects:
-        if (name := definitions.created_namespace(built.manifest)) is not None:
+        if (name := _created_namespace(built.manifest)) is not None:
             creators.setdefault(name, []).append(built)
     return creators
 
@@ -148,9 +160,14 @@ def _is_created_in_time(
 
 def _needed_namespaces(built: BuiltObject) -> list[str]:
     """Return the object's own namespace, and the one that Flux applies objects to for it."""
+    return [name for name in _named_namespaces(built.manifest) if not built.is_unknown(name)]
+
+
+@once_for_each
+def _named_namespaces(manifest: Manifest) -> list[str]:
+    built = BuiltObject(path="", manifest=manifest)
     needed = [built.namespace]
     if built.is_flux_applier and not mapping_at(built.spec, "install").get("createNamespace"):
         target = built.spec.get("targetNamespace")
         needed.append(None if target is None else str(target))
-    found = [name for name in needed if name is not None and not built.is_unknown(name)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(name for name in needed if name is not None))

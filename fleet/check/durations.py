@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
+from fleet.kube.fields import mapping_at
+from fleet.kube.manifest import Manifest
+from fleet.kube.once import once_for_each
 
 _PART = re.compile(r"([0-9]+)(\.[0-9]+)?(ms|s|m|h)")
 _DURATION = re.compile(rf"({_PART.pattern})+")
@@ -22,13 +25,16 @@ def too_long_durations(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
     that kind stands still, and no commit can mend it.
     """
     for built in objects:
-        if not built.group.endswith(".toolkit.fluxcd.io"):
-            continue
-        # The values of a chart are no durations of Flux.
-        fields = {key: value for key, value in built.spec.items() if key != "values"}
-        for text in dict.fromkeys(_texts(fields)):
-            if _is_too_long(text):
-                yield built.finding(f"duration {text[:20]} is longer than Go can hold; shorten it")
+        for text in _too_long(built.manifest) if built.is_of_flux else ():
+            yield built.finding(f"duration {text[:20]} is longer than Go can hold; shorten it")
+
+
+@once_for_each
+def _too_long(manifest: Manifest) -> list[str]:
+    spec = mapping_at(manifest, "spec")
+    # The values of a chart are no durations of Flux.
+    fields = {key: value for key, value in spec.items() if key != "values"}
+    return [text for text in dict.fromkeys(_texts(fields)) if _is_too_long(text)]
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -40,7 +40,7 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
     ):
         clusters = list(fleet.clusters.values())
-        objects = [built for cluster in clusters for built in cluster.objects]
+        objects = [built for cluster in clusters for built in cluster.build.objects]
         known_crds = list(crds.of_objects(objects))
         scopes = Scopes(known_crds, json_schemas.folder())
         for cluster in clusters:
@@ -50,7 +50,8 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         crds.write_schemas(known_crds, of_crds)
         locations = [*schemas.locations([str(of_crds)]), *locations]
         judged = [_as_of_operator(built) for built in objects]
-        findings, report.without_schema = schemas.validate(judged, Path(folder), locations)
+        validation = schemas.Validation(work=Path(folder), locations=locations)
+        findings, report.without_schema = schemas.validate(judged, validation)
         report.findings += findings
         unknown = finding.shared({cluster.name: cluster.build.unknown for cluster in clusters})
         report.not_checked = [
@@ -63,7 +64,7 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
 
 
 def _as_of_operator(built: BuiltObject) -> BuiltObject:
-    """Return an Alert without the kinds that only the Flux Operator adds to Flux's schemas."""
+    """Return an Alert without the kinds that only the Flux Operator adds to its schema."""
     sources = mappings_in(built.spec.get("eventSources"))
     kept = [source for source in sources if source.get("kind") not in _OPERATOR_KINDS]
     if built.kind != "Alert" or len(kept) in (0, len(sources)):
@@ -76,7 +77,7 @@ def _findings(cluster: Cluster, scopes: Scopes) -> Iterator[Finding]:
     yield from cluster.build.findings
     for use in cluster.build.uses:
         yield from _variables(cluster, use)
-    objects = cluster.objects
+    objects = cluster.build.objects
     if cluster.build.is_complete:
         yield from cluster_rules.duplicates([cluster.path], objects)
         yield from cluster_rules.objects_without_namespace(objects, scopes)

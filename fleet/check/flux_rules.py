@@ -20,9 +20,10 @@ _VALUE_LISTS = (("valuesFrom",), ("postBuild", "substituteFrom"))
 
 def findings(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Apply the rules below to all objects of one cluster."""
-    yield from missing_dependencies(objects)
-    yield from missing_accounts(objects)
-    yield from sources_in_other_namespaces(objects)
+    of_flux = [built for built in objects if built.is_of_flux]
+    yield from missing_dependencies(of_flux)
+    yield from missing_accounts(of_flux)
+    yield from sources_in_other_namespaces(of_flux)
     yield from missing_sources(objects)
     yield from missing_values(objects)
 
@@ -71,8 +72,11 @@ def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Find
 
 def missing_sources(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Rule: this cluster has the source that a Flux object names."""
-    known = {(built.kind, built.namespace, built.name) for built in objects}
-    for built, key, reference in _source_references(objects):
+    references = [*_source_references(objects)]
+    kinds = {str(reference.get("kind")) for _, _, reference in references}
+    sources = [built for built in objects if built.kind in kinds]
+    known = {(built.kind, built.namespace, built.name) for built in sources}
+    for built, key, reference in references:
         kind, name = str(reference.get("kind")), str(reference.get("name"))
         if reference.get("namespace") not in (None, built.namespace) or built.is_unknown(name):
             continue
@@ -87,7 +91,9 @@ def missing_values(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Rule: this cluster has the ConfigMaps that values come from. Secrets may be in no file."""
     known = {(built.namespace, built.name) for built in objects if built.kind == "ConfigMap"}
     for built in objects:
-        for path in _VALUE_LISTS if built.is_flux_applier else ():
+        if not built.is_flux_applier:
+            continue
+        for path in _VALUE_LISTS:
             for source in mappings_in(mapping_at(built.spec, *path[:-1]).get(path[-1])):
                 name = str(source.get("name"))
                 if source.get("kind") != "ConfigMap" or source.get("optional") is True:
@@ -104,6 +110,8 @@ def _source_references(
 ) -> Iterator[tuple[BuiltObject, str, Fields]]:
     """Yield each reference to a source, with the object that has it and its key."""
     for built in objects:
-        for path in _REFERENCES if built.is_of_flux else ():
+        if not built.is_of_flux:
+            continue
+        for path in _REFERENCES:
             if reference := mapping_at(built.spec, *path):
                 yield built, path[-1], reference

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from fleet import cache, files
-from fleet.check import schema_sources
-from fleet.kube import yaml_reader
+from fleet.kube import schema_sources, yaml_reader
 from fleet.kube.fields import mapping_at, mappings_in
+from fleet.kube.scopes import NAMESPACED
 
 Schema = dict[str, Any]
 
@@ -42,7 +42,6 @@ _FORMATS = ("ipv4", "ipv6")
 _PREFIX = "#/definitions/"
 # The key of a kind's scope in its schema, and the scope of objects in a namespace.
 SCOPE = "x-scope"
-NAMESPACED = "Namespaced"
 # No valid name is longer. These are also the names of files.
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")

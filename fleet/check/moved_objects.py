@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -14,44 +15,74 @@ from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.deliveries import deliveries
 from fleet.inventory.finding import Finding
 from fleet.kube import artifact
+from fleet.kube.manifest import object_id
+from fleet.kube.once import once_for_each
 from fleet.render import header, layout, moves
+from fleet.render.definition_build import TREES
+
+_id = once_for_each(object_id)
 
 
+@dataclass(frozen=True, kw_only=True)
 class FormerTrees:
-    """The trees of a commit, with the definitions of that commit."""
+    """The trees of a commit, with the definitions of that commit.
 
-    def __init__(self, commit: Path, copy: Path, now: Repository) -> None:
-        """Read the files of a commit, which are in a folder; `copy` is a new folder.
+    `blobs` has Git's name for the content of each file, so that most files need not be read.
+    `folder` is for the others, and `now` is the checkout as it is.
+    """
 
-        `now` is the repository that the commit is compared with.
-        """
-        self._commit = commit
-        self._repository: Repository = build.pack(commit, copy)
-        self._now = now
+    commit: str
+    blobs: Mapping[str, str]
+    folder: Path
+    now: Repository
 
     def objects(self, stack: Stack, cluster: ClusterBuild) -> list[BuiltObject]:
         """Return all objects of a stack's tree that can be built.
 
         There are none if it is the same as `cluster`, with the same definitions, or is new.
         """
-        files = self._files(stack)
-        components = header.body(files.get(f"{stack.path}/{layout.COMPONENTS_FILE}", ""))
-        is_same = cluster.components in (None, components) and all(
-            files.get(path) == text for path, text in cluster.files.items()
-        )
-        if not files or (is_same and self._has_same_definitions):
+        if not self._trees.get(stack.path):
             return []
-        return build.build_tree(self._repository, stack.path, files).objects
+        if not self._is_same_tree(stack, cluster):
+            return build.build_tree(self._repository, stack.path, self._files(stack)).objects
+        if self._has_same_definitions:
+            return []
+        return build.rebuild(self._repository, stack.path, cluster).objects
+
+    @cached_property
+    def _trees(self) -> Mapping[str, list[str]]:
+        """The files of each folder of trees."""
+        found: dict[str, list[str]] = {}
+        for path in self.blobs:
+            if path.startswith(f"{TREES}/"):
+                found.setdefault("/".join(path.split("/")[:2]), []).append(path)
+        return found
+
+    def _is_same_tree(self, stack: Stack, cluster: ClusterBuild) -> bool:
+        files = dict(cluster.files)
+        if cluster.components is not None:
+            text = header.with_header(stack.file, cluster.components)
+            files[f"{stack.path}/{layout.COMPONENTS_FILE}"] = text
+        return all(
+            artifact.is_blob(text.encode(), self.blobs.get(path, ""))
+            for path, text in files.items()
+        )
 
     @cached_property
     def _has_same_definitions(self) -> bool:
-        return _texts(self._repository.copy) == _texts(self._now.copy)
+        return artifact.has_files_of(self.now.root, self.blobs, TREES)
+
+    @cached_property
+    def _repository(self) -> Repository:
+        definitions = self.folder / "definitions"
+        artifact.extract(self.now.root, self.commit, definitions, (".", f":(exclude){TREES}"))
+        return build.pack(definitions, self.folder / "repository")
 
     def _files(self, stack: Stack) -> dict[str, str]:
+        tree = self.folder / stack.path
+        artifact.extract(self.now.root, self.commit, tree, (stack.path,))
         return {
-            path.relative_to(self._commit).as_posix(): path.read_text("utf-8", "replace")
-            for path in sorted((self._commit / stack.path).rglob("*"))
-            if path.is_file()
+            path: (tree / path).read_text("utf-8", "replace") for path in self._trees[stack.path]
         }
 
 
@@ -61,13 +92,13 @@ def former_trees(commit: str | None, folder: Path, now: Repository) -> FormerTre
     `folder` is a new folder, and `now` the checkout as it is. Raises FleetError for a commit that
     does not exist.
     """
-    root = now.root
-    folder.mkdir()
-    if not artifact.extract(root, commit or "HEAD", folder / "commit"):
-        if commit is not None:
-            raise FleetError(f"--since {commit}: is no commit of {root}; name one that it has")
-        return None
-    return FormerTrees(folder / "commit", folder / "repository", now)
+    found = artifact.full_name(now.root, commit or "HEAD")
+    if found is not None:
+        blobs = artifact.blobs(now.root, found)
+        return FormerTrees(commit=found, blobs=blobs, folder=folder, now=now)
+    if commit is not None:
+        raise FleetError(f"--since {commit}: is no commit of {now.root}; name one that it has")
+    return None
 
 
 def findings_of_all(
@@ -76,14 +107,16 @@ def findings_of_all(
     """Apply the rule to all clusters that can be built."""
     for stack, cluster in builds:
         if former is not None and cluster.is_complete:
-            yield from findings(former.objects(stack, cluster), cluster.objects)
+            objects = former.objects(stack, cluster)
+            yield from findings(objects, cluster.objects) if objects else ()
 
 
 def findings(former: Iterable[BuiltObject], objects: Iterable[BuiltObject]) -> Iterator[Finding]:
     """Rule: no object moves from one Flux Kustomization to another while Flux could delete it."""
     new = list(objects)
+    before, after = _without_unmoved(list(former), new)
     paths = {built.applied_by: built.path for built in new}
-    for move in moves.moves(deliveries(former), deliveries(new)):
+    for move in moves.moves(deliveries(before), deliveries(after)):
         yield Finding(
             # What another repository has is in no path of this one.
             file=paths.get(move.target, move.target),
@@ -92,9 +125,19 @@ def findings(former: Iterable[BuiltObject], objects: Iterable[BuiltObject]) -> I
         )
 
 
-def _texts(copy: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(copy).as_posix(): path.read_bytes()
-        for path in sorted(copy.rglob("*"))
-        if path.is_file()
-    }
+def _without_unmoved(
+    former: Sequence[BuiltObject], objects: Sequence[BuiltObject]
+) -> tuple[list[BuiltObject], list[BuiltObject]]:
+    """Return both lists without the objects that the same Flux Kustomizations apply in both.
+
+    A Kustomization stays, since it can bring objects of another repository.
+    """
+    pairs = [
+        {(_id(built.manifest), built.applied_by) for built in found} for found in (former, objects)
+    ]
+    changed = {found for found, _ in pairs[0] ^ pairs[1]}
+    before, after = (
+        [built for built in found if _id(built.manifest) in changed or built.is_flux_kustomization]
+        for found in (former, objects)
+    )
+    return before, after

@@ -18,6 +18,7 @@ from fleet.check import (
     crds,
     finished_moves,
     json_schemas,
+    known_results,
     moved_objects,
     schemas,
     tenant_findings,
@@ -85,8 +86,14 @@ def check_stacks(
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
-        locations = [*schemas.locations([str(of_crds)]), *locations]
-        findings, report.without_schema = schemas.validate(objects, Path(folder), locations)
+        # Nobody knows whether schemas of others have changed since the last run.
+        is_known = not options.schema_locations
+        validation = schemas.Validation(
+            work=Path(folder),
+            locations=[*schemas.locations([str(of_crds)]), *locations],
+            known=known_results.file_of(root, of_crds, schemas.kubeconform()) if is_known else None,
+        )
+        findings, report.without_schema = schemas.validate(objects, validation)
         report.findings += findings
     report.objects = len(objects)
     report.findings = sorted(set(report.findings))
@@ -103,7 +110,7 @@ def _unused_facts(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> I
     """Yield a line for each unused fact, none if an object is missing that could use it."""
     found = [*builds]
     if all(cluster.is_complete for _, cluster in found):
-        yield from variables.unused(root, {stack.name: cluster.uses for stack, cluster in found})
+        yield from variables.unused(root, [(stack, cluster.uses) for stack, cluster in found])
 
 
 def _compare_rendered_trees(

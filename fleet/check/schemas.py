@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fleet import process
-from fleet.check import json_schemas
+from fleet.check import json_schemas, known_results
 from fleet.check.json_schemas import are_names
 from fleet.errors import CommandError, FleetError
 from fleet.inventory.built_object import BuiltObject
@@ -75,49 +77,80 @@ def require_programs() -> None:
     kubeconform()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The folder for files of a validation, the locations of schemas, and earlier results, if any.
+
+    The earlier results are in a file, which the validation replaces.
+    """
+
+    work: Path
+    locations: Sequence[str]
+    known: Path | None = None
+
+
 def validate(
-    objects: Sequence[BuiltObject], work: Path, schema_locations: Sequence[str]
+    objects: Iterable[BuiltObject], validation: Validation
 ) -> tuple[list[Finding], Counter[str]]:
-    """Validate all objects, with files in the folder `work`.
+    """Validate all objects.
 
     Return the findings, and by apiVersion and kind the number of objects that have no schema.
     """
-    named = [built for built in objects if are_names(built.api_version, built.kind)]
-    findings = [
-        built.finding("apiVersion and kind are no names; correct them")
-        for built in objects
-        if not are_names(built.api_version, built.kind)
-    ]
-    without_schema: Counter[str] = Counter()
-    for built, result in _results(named, work, schema_locations):
-        if result["status"] == "statusSkipped" and built.group not in _COVERED_GROUPS:
-            without_schema[f"{built.api_version} {built.kind}"] += 1
+    shared: dict[int, list[BuiltObject]] = {}
+    for built in objects:
+        shared.setdefault(id(built.manifest), []).append(built)
+    findings: list[Finding] = []
+    texts: dict[str, list[BuiltObject]] = {}
+    for found in shared.values():
+        if are_names(found[0].api_version, found[0].kind):
+            texts.setdefault(_text(found[0]), []).extend(found)
         else:
-            findings += [built.finding(problem) for problem in _problems(built, result)]
+            problem = "apiVersion and kind are no names; correct them"
+            findings += [built.finding(problem) for built in found]
+    without_schema: Counter[str] = Counter()
+    for text, result in _results(texts, validation):
+        first = texts[text][0]
+        if result["status"] == "statusSkipped" and first.group not in _COVERED_GROUPS:
+            without_schema[f"{first.api_version} {first.kind}"] += len(texts[text])
+        elif result["status"] != "statusValid":
+            for built in texts[text]:
+                findings += [built.finding(problem) for problem in _problems(built, result)]
     return findings, without_schema
 
 
+def _text(built: BuiltObject) -> str:
+    """Return the text that kubeconform reads."""
+    # SOPS adds its own key, which Flux removes again.
+    content = {key: built.manifest[key] for key in built.manifest if key != "sops"}
+    found = content if built.is_encrypted else built.manifest
+    # kubeconform reads YAML, which has no pairs of escapes for one character.
+    return json.dumps(found, default=str, ensure_ascii=False)
+
+
 def _results(
-    objects: Sequence[BuiltObject], work: Path, schema_locations: Sequence[str]
-) -> Iterator[tuple[BuiltObject, Mapping[str, Any]]]:
-    """Yield kubeconform's result for each object; it validates equal objects only once."""
-    texts: dict[str, list[BuiltObject]] = {}
-    for built in objects:
-        # SOPS adds its own key, which Flux removes again.
-        content = {key: built.manifest[key] for key in built.manifest if key != "sops"}
-        found = content if built.is_encrypted else built.manifest
-        # kubeconform reads YAML, which has no pairs of escapes for one character.
-        text = json.dumps(found, default=str, ensure_ascii=False)
-        texts.setdefault(text, []).append(built)
-    target = work / "objects"
+    texts: Iterable[str], validation: Validation
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield kubeconform's result for each text."""
+    digests = {text: hashlib.sha256(text.encode()).hexdigest() for text in texts}
+    known = known_results.read(validation.known) if validation.known else {}
+    by_file: dict[str, str] = {}
+    target = validation.work / "objects"
     target.mkdir()
-    by_file: dict[str, list[BuiltObject]] = {}
-    for index, (text, equal_objects) in enumerate(texts.items()):
-        (target / f"{index}.json").write_text(text, encoding="utf-8")
-        by_file[f"{index}.json"] = equal_objects
-    for result in _run_kubeconform(target, schema_locations):
-        for built in by_file[Path(result["filename"]).name]:
-            yield built, result
+    statuses: dict[str, str] = {}
+    for text, digest in digests.items():
+        if digest in known:
+            statuses[digest] = known[digest]
+            yield text, {"status": known[digest]}
+        else:
+            (target / f"{digest}.json").write_text(text, encoding="utf-8")
+            by_file[f"{digest}.json"] = text
+    for result in _run_kubeconform(target, validation.locations) if by_file else ():
+        text = by_file[Path(result["filename"]).name]
+        if result["status"] in known_results.STATUSES:
+            statuses[digests[text]] = result["status"]
+        yield text, result
+    if validation.known:
+        known_results.write(validation.known, statuses)
 
 
 def _run_kubeconform(target: Path, schema_locations: Sequence[str]) -> list[dict[str, Any]]:
@@ -147,7 +180,7 @@ def _run_kubeconform(target: Path, schema_locations: Sequence[str]) -> list[dict
 def _problems(built: BuiltObject, result: Mapping[str, Any]) -> Iterator[str]:
     if result["status"] == "statusSkipped":
         yield f"{built.api_version} has no kind {built.kind}; check apiVersion and kind"
-    elif result["status"] != "statusValid":
+    else:
         for pointer, problem in _details(result["msg"]):
             if built.is_unknown(_value_at(built.manifest, pointer)):
                 continue

@@ -7,21 +7,29 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from fleet.check import crds, json_schemas
-from fleet.check.json_schemas import NAMESPACED
+from fleet.check import json_schemas
 from fleet.inventory.built_object import BuiltObject
+from fleet.kube import scopes
 from fleet.kube.manifest import Manifest
+from fleet.kube.scopes import NAMESPACED
 
 
 class Scopes:
     """The scopes of the kinds of CRDs and of JSON Schemas; no other kind has a known scope."""
 
     def __init__(self, known_crds: Iterable[Manifest], schemas: Path) -> None:
-        self._of_crds = crds.scopes(known_crds)
+        self._of_crds = scopes.of_crds(known_crds)
         self._schemas = schemas
+        self._known: dict[tuple[str, str], bool] = {}
 
     def is_namespaced(self, built: BuiltObject) -> bool:
         """Tell whether an object's kind is known to be namespaced."""
+        kind = (built.api_version, built.kind)
+        if kind not in self._known:
+            self._known[kind] = self._is_namespaced(built)
+        return self._known[kind]
+
+    def _is_namespaced(self, built: BuiltObject) -> bool:
         scope = self._of_crds.get((built.group, built.kind))
         if scope is None and json_schemas.are_names(built.api_version, built.kind):
             location = json_schemas.location(built.api_version, built.kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fleet.check.variable_sources import Sources
@@ -78,17 +78,17 @@ def _missing(stack: Stack, use: VariableUse, is_fact: bool) -> str:
     return f"has no value in {stack.path}; set it in fleet:facts, or {_LITERAL}"
 
 
-def unused(root: Path, uses: Mapping[str, Sequence[VariableUse]]) -> Iterator[str]:
+def unused(root: Path, uses: Iterable[tuple[Stack, Sequence[VariableUse]]]) -> Iterator[str]:
     """Yield a line for each fact that no cluster uses; `uses` has those of each stack."""
-    names = {
-        stack: {found.name for use in found_uses if use.takes_facts for found in use.expressions}
-        for stack, found_uses in uses.items()
-    }
-    everywhere = {name for found in names.values() for name in found}
+    names = [
+        (stack, {found.name for use in those if use.takes_facts for found in use.expressions})
+        for stack, those in uses
+    ]
+    everywhere = {name for _, found in names for name in found}
     files = [(stack_files.PROJECT_FILE, stack_files.shared(root).values, everywhere)]
-    for stack, found in names.items():
-        file = stack_files.own_file(stack)
-        files.append((file, stack_files.own(root, file).values, found))
+    for stack, found in names:
+        if stack.config.facts.keys() - found:
+            files.append((stack.file, stack_files.own(root, stack.file).values, found))
     for file, values, used in files:
         for name in mapping_at(values or {}, "facts"):
             if name not in used:

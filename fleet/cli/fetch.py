@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fleet.check import json_schemas, schema_sources
+from fleet.check import json_schemas
 from fleet.cli import options, progress
 from fleet.config import load
 from fleet.config.models import Stack
@@ -17,7 +17,7 @@ from fleet.helm import chart_fetch, wanted_charts
 from fleet.helm.charts import Cluster
 from fleet.helm.wanted_charts import WantedCharts
 from fleet.inventory import build
-from fleet.kube import artifact
+from fleet.kube import artifact, schema_sources
 from fleet.render import flux_release
 
 

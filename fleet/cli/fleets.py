@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from fleet.changes.revisions import Range
 from fleet.cli import install_manifests, progress
 from fleet.errors import FleetError
-from fleet.inventory import finding, model
-from fleet.inventory.finding import Finding
+from fleet.inventory import model
 from fleet.inventory.model import Fleet
 
 
 def show_problems(fleet: Fleet) -> None:
-    """Print a line for each path or object that brings objects which are not known.
-
-    Clusters with the same one share a line.
-    """
-    _show({cluster.name: cluster.problems for cluster in fleet.clusters.values()})
-
-
-def show_unknown(fleet: Fleet) -> None:
-    """Print a line for each object that brings others which are in no file of the repository."""
-    _show({cluster.name: cluster.build.unknown for cluster in fleet.clusters.values()})
-
-
-def _show(problems_by_cluster: Mapping[str, Sequence[Finding]]) -> None:
-    for found, names in finding.shared(problems_by_cluster).items():
-        print(f"! {names}: {found}; its objects are missing here", file=sys.stderr)
+    """Print a line for each thing that cannot be known here."""
+    for line in model.problems(fleet):
+        print(f"! {line}; its objects are missing here", file=sys.stderr)
+    for line in model.doubts(fleet):
+        print(f"! {line}; its objects may differ in the cluster", file=sys.stderr)
 
 
 def problems(fleet: Fleet) -> list[str]:
-    """Return a line for each path or object of a cluster whose objects are not known."""
-    lines = (
-        f"{cluster.name}: {found}"
-        for cluster in fleet.clusters.values()
-        for found in cluster.problems
-    )
-    return list(dict.fromkeys(lines))
+    """Return a line for each thing that cannot be known here."""
+    return [*model.problems(fleet), *model.doubts(fleet)]
 
 
 @contextmanager

@@ -46,12 +46,8 @@ examples:
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "impact",
-        help="show what a change does to each cluster, and when",
-        description="Show what a change does to each cluster, and when.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = options.add_command(
+        commands, "impact", "show what a change does to each cluster, and when", _HELP
     )
     parser.add_argument(
         "range",
@@ -98,7 +94,6 @@ def _run(args: argparse.Namespace) -> int:
         progress.show("comparing")
         changed = revisions.changed_files(args.root, revision)
         found = impact.impact(before, after, changed)
-        fleets.show_unknown(after)
     exceeded = [*_failures(found, args.fail_on), *_too_many(found, args.max_deletions)]
     _print(found, args, revision, exceeded)
     return _EXCEEDED if exceeded else 0

@@ -18,6 +18,7 @@ def as_dict(found: Impact, revisions: Range, exceeded: Sequence[str]) -> dict[st
         "clusters": [_cluster(cluster) for cluster in found.clusters],
         "files": [_file(file) for file in found.files],
         "deletions": found.deletions,
+        "unknown": list(found.unknown),
         "exceeded": list(exceeded),
     }
 

@@ -26,6 +26,7 @@ def text(found: Impact, title: str, exceeded: Sequence[str]) -> str:
         *_table(all_groups),
         *_warnings(all_groups),
         *_files(found),
+        *(f"- not compared: {_plain(line)}" for line in found.unknown),
     ]
     return _with_details("\n".join(head), all_groups)
 

@@ -27,6 +27,10 @@ def lines(found: Impact, title: str) -> Iterator[str]:
         yield "Shared files:"
     for file in files:
         yield f"  {shared_file(file)}"
+    if found.unknown:
+        yield ""
+        yield "Not compared:"
+        yield from (f"  {line}" for line in found.unknown)
     for group in groups(found):
         yield ""
         yield coloured(heading(group), Colour.BOLD)

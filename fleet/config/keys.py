@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -108,6 +109,7 @@ def _declared_below(
             yield from _declared_below((*location, part), inner)
 
 
+@functools.cache
 def keys_of(annotation: Scope | MergedByKey) -> tuple[str, ...]:
     """Return the top-level keys of a scope, or with another annotation."""
     return tuple(

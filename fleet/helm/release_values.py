@@ -22,7 +22,8 @@ _ENCRYPTED = "ENC["
 class Values:
     """The values of `valuesFrom`, in order, and those of the release itself.
 
-    A layer is a YAML text or a value at a path. `unknown` names what only the cluster has.
+    A layer is a YAML text or a value at a path. `unknown` names what only the cluster has, and
+    values of Secrets at a path.
     """
 
     layers: tuple[str | Setting, ...]
@@ -42,7 +43,10 @@ def of_release(release: Manifest, cluster: Cluster) -> Values:
         kind, name = str(reference.get("kind")), str(reference.get("name"))
         source = cluster.core((kind, namespace, name))
         text = None if source is None else _text(source, reference)
-        if source is None or (text is not None and text.startswith(_ENCRYPTED)):
+        # Helm takes a value at a path from its command line, which other users may read.
+        is_shown = kind == "Secret" and bool(reference.get("targetPath"))
+        is_encrypted = text is not None and text.startswith(_ENCRYPTED)
+        if source is None or is_encrypted or (is_shown and text is not None):
             key = reference.get("valuesKey") or "values.yaml"
             unknown.append(f"{kind} {namespace}/{name}: {key}")
         elif text is not None:

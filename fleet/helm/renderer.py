@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from fleet import cache, files, process
 from fleet.errors import CommandError
@@ -40,7 +41,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 _NAME_LENGTH = 53
 _CHECKSUM_LENGTH = 12
 # Two runs of a fleet with other rules must not share results.
-_RULES = 1
+_RULES = 2
 _HIDDEN = "helm fails; its message is not shown, since the values come from a Secret too"
 _NO_HELM = "helm: not found; put it on PATH or run `make check-tools`"
 
@@ -52,14 +53,23 @@ class Rendering:
     `unknown` names the values that only the cluster has; without them the objects may differ.
     An object without a namespace, of a kind that has one, gets `namespace`, which Helm creates
     first when `creates_namespace`. When `uses_secrets`, any object may hold a value of a Secret.
+    The first `crds` objects are those of the chart's folder for CRDs, which Helm never deletes.
     """
 
     objects: Sequence[Manifest] = ()
+    crds: int = 0
     namespace: str = ""
     creates_namespace: bool = False
     unknown: tuple[str, ...] = ()
     uses_secrets: bool = False
     problem: str | None = None
+
+
+class _Made(NamedTuple):
+    """The objects of a release; the first `crds` are those of the chart's folder for CRDs."""
+
+    crds: int
+    objects: Sequence[Manifest]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +135,7 @@ class Renderer:
         self._helm = Helm(path=program) if program else None
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
-        self._known: dict[str, Sequence[Manifest] | str] = {}
+        self._known: dict[str, _Made | str] = {}
 
     def render(self, release: Manifest, cluster: Cluster) -> Rendering:
         """Return the objects of a HelmRelease in a cluster; equal releases share their objects.
@@ -141,7 +151,8 @@ class Renderer:
             return Rendering(namespace=namespace, problem=_NO_HELM)
         found = self._once(job, self._helm)
         return Rendering(
-            objects=() if isinstance(found, str) else found,
+            objects=() if isinstance(found, str) else found.objects,
+            crds=0 if isinstance(found, str) else found.crds,
             namespace=namespace,
             creates_namespace=_creates_namespace(job.spec),
             unknown=(*job.values.unknown, *_unknown_version(job.stored)),
@@ -162,7 +173,7 @@ class Renderer:
             api_versions=cluster.api_versions,
         )
 
-    def _once(self, job: _Job, helm: Helm) -> Sequence[Manifest] | str:
+    def _once(self, job: _Job, helm: Helm) -> _Made | str:
         """Return the objects of a job, or a problem, also to other threads with an equal one."""
         key = job.key(helm)
         with self._guard:
@@ -172,11 +183,10 @@ class Renderer:
                 self._known[key] = self._cached(key, job, helm)
             return self._known[key]
 
-    def _cached(self, key: str, job: _Job, helm: Helm) -> Sequence[Manifest] | str:
+    def _cached(self, key: str, job: _Job, helm: Helm) -> _Made | str:
         path = cache.helm_release(key)
         try:
-            found: Sequence[Manifest] = json.loads(path.read_bytes())
-            return found
+            return _Made(*json.loads(path.read_bytes()))
         except (FileNotFoundError, ValueError):
             pass  # It is rendered now. Half a file can be left of a machine that lost its power.
         try:
@@ -193,7 +203,7 @@ class Renderer:
             return f"{path}: cannot be written: {error.strerror}; make room or give the rights"
         return made
 
-    def _made(self, job: _Job, helm: Helm) -> list[Manifest]:
+    def _made(self, job: _Job, helm: Helm) -> _Made:
         chart = self._chart(job, helm)
         # A second run of Helm finds the CRDs, and most charts have none.
         left_out = () if chart_files.may_have_crds(chart) else ("--include-crds",)
@@ -201,7 +211,8 @@ class Renderer:
         texts = helm.template(chart, release_values.files(job.values, helm), options)
         objects = post_render.run(texts[0], job.release)
         labels = post_render.origin_labels(job.release)
-        return [*output.crds(texts, labels), *output.without_hooks(objects)]
+        crds = output.crds(texts, labels)
+        return _Made(len(crds), [*crds, *output.without_hooks(objects)])
 
     def _chart(self, job: _Job, helm: Helm) -> chart_files.Files:
         """Return the files of a chart as source-controller packages them."""

@@ -13,16 +13,18 @@ from pathlib import Path, PurePath
 
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
-from fleet.inventory import own_sources, resource_sets, variables
+from fleet.helm.renderer import Renderer
+from fleet.inventory import built_object, own_sources, resource_sets, variables
 from fleet.inventory.built_object import Build, BuiltObject
 from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.entrypoints import Entrypoint
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
 from fleet.inventory.own_sources import OwnSources
+from fleet.inventory.releases import Released, Releases
 from fleet.inventory.remote_resources import Remote
 from fleet.inventory.variables import VariableUse
-from fleet.kube import artifact, flux_build, substitution
+from fleet.kube import artifact, flux_build, schema_sources, substitution
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
@@ -38,6 +40,8 @@ from fleet.render.tree_file import TreeFile
 _MAX_DEPTH = 10
 # These fields of a Flux Kustomization decide what it builds from a path.
 _BUILD_FIELDS = (*CHANGING_FIELDS, "postBuild", "decryption")
+# The program applies the Kustomization of a cluster's tree, so no file has it.
+_ROOT_SPEC: Fields = {"prune": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,12 @@ class Repository:
     copy: Path
     definitions: Definitions
     entries: Entries
+
+    @cached_property
+    def releases(self) -> Releases:
+        """The HelmReleases of the repository. Raises FleetError for a wrong lock of charts."""
+        version = schema_sources.kubernetes_version()
+        return Releases(renderer=Renderer(self.root, self.copy, version))
 
 
 def pack(root: Path, copy: Path, left_out: str = TREES) -> Repository:
@@ -69,6 +79,11 @@ class _Step:
     spec: Fields
     namespace: str = FLUX_NAMESPACE
     name: str = flux.SYNC_NAME
+
+    @cached_property
+    def applier_name(self) -> str:
+        """The name that the objects of the step have as `applied_by`."""
+        return f"{self.namespace}/{self.name}"
 
     @property
     def takes_variables(self) -> bool:
@@ -97,11 +112,12 @@ class ClusterBuild:
     remote: Remote = field(default_factory=dict)
     tree: Mapping[str, TreeFile] = field(default_factory=dict)
     components: str | None = None
+    # What Flux applies; helm adds the objects of HelmReleases to it.
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     # What else brings objects, which cannot be known from the files of the repository.
     unknown: list[Finding] = field(default_factory=list)
-    # The variables of each object.
+    # The variables of each object that has some.
     uses: list[VariableUse] = field(default_factory=list)
     is_complete: bool = True
     is_written: bool = False
@@ -110,6 +126,33 @@ class ClusterBuild:
     def _lists(self) -> Lists:
         files = {path: file.manifests for path, file in self.tree.items()}
         return Lists(entries=self.repository.entries, files=files, components=self.components)
+
+    @cached_property
+    def released(self) -> Released:
+        """The objects of the cluster's HelmReleases. Helm runs when they are asked for first."""
+        return self.release(self.objects)
+
+    def release(self, objects: Sequence[BuiltObject]) -> Released:
+        """Return what HelmReleases would bring if the cluster had these objects."""
+        own = self.sources.names if self.sources else None
+        return self.repository.releases.of_cluster(objects, own)
+
+    @cached_property
+    def all_objects(self) -> Sequence[BuiltObject]:
+        """The objects that Flux applies, and those that its HelmReleases bring."""
+        return [*self.objects, *self.released.objects]
+
+    @cached_property
+    def appliers(self) -> Mapping[str, BuiltObject]:
+        """The Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+        return built_object.appliers(self.all_objects)
+
+    def objects_with(self, other: ClusterBuild) -> Sequence[BuiltObject]:
+        """Return all objects but those of HelmReleases that are not rendered here or in another."""
+        unknown = {*self.released.unrendered, *other.released.unrendered}
+        if not unknown:
+            return self.all_objects
+        return [built for built in self.all_objects if built.applied_by not in unknown]
 
     @cached_property
     def files(self) -> Mapping[str, str]:
@@ -204,15 +247,21 @@ class ClusterBuild:
 
     def _object(self, step: _Step, manifest: Manifest, values: Values | None) -> BuiltObject:
         """Return an object with the values of its variables. Raises CommandError."""
-        use = variables.use_of(step.path, step.spec, manifest, values)
-        self.uses.append(use)
-        return BuiltObject(
+        plain = BuiltObject(
             path=step.path,
-            manifest=use.manifest,
-            before_variables=None if use.manifest is manifest else manifest,
-            applied_by=f"{step.namespace}/{step.name}",
+            manifest=manifest,
+            applied_by=step.applier_name,
             is_pruned=step.spec.get("prune") is True,
             is_decrypted=bool(mapping_at(step.spec, "decryption")),
+        )
+        if not variables.are_in(manifest):
+            return plain
+        use = variables.use_of(step.path, step.spec, manifest, values)
+        self.uses.append(use)
+        return dataclasses.replace(
+            plain,
+            manifest=use.manifest,
+            before_variables=None if use.manifest is manifest else manifest,
             has_unknown_variables=use.has_unknown,
         )
 
@@ -244,7 +293,11 @@ class ClusterBuild:
         The second value are the Kustomizations whose paths are not known (yet).
         """
         if self.sources is None:
-            paths = [(built, flux_paths.applied_path(built.manifest)) for built in objects]
+            paths = [
+                (built, flux_paths.applied_path(built.manifest))
+                for built in objects
+                if built.is_flux_kustomization
+            ]
             found = (self._step(built, path) for built, path in paths if path is not None)
             return [step for step in found if step is not None], []
         known = own_sources.known(self.objects)
@@ -366,7 +419,7 @@ def _built(
     components: str | None,
 ) -> ClusterBuild:
     cluster = ClusterBuild(repository=repository, tree=files, components=components)
-    cluster.run(_Step(path=path, spec={}))
+    cluster.run(_Step(path=path, spec=_ROOT_SPEC))
     return cluster
 
 

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fleet.helm.charts import HELM_RELEASES
 from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest, object_id
+from fleet.kube.once import once_for_each
+
+
+class _Traits(NamedTuple):
+    """The properties that rules ask every object of every cluster for."""
+
+    api_version: str
+    group: str
+    kind: str
+    metadata: Fields
+    display_name: str
+    is_of_flux: bool
+    is_flux_kustomization: bool
+    is_helm_release: bool
+
+
+@once_for_each
+def _traits(manifest: Manifest) -> _Traits:
+    found = object_id(manifest)
+    kind = (found.group, found.kind)
+    return _Traits(
+        api_version=str(manifest.get("apiVersion", "")),
+        group=found.group,
+        kind=found.kind,
+        metadata=mapping_at(manifest, "metadata"),
+        display_name=str(found),
+        is_of_flux=found.group.endswith(".toolkit.fluxcd.io"),
+        is_flux_kustomization=kind == ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+        is_helm_release=kind == (HELM_RELEASES, "HelmRelease"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltObject:
     """One object, and the path whose build it is part of.
 
-    `applied_by` is the Flux Kustomization that applies it, as namespace/name, empty if none does.
+    `applied_by` is the `applier_name` of the Flux Kustomization or HelmRelease that applies it,
+    empty if none does.
     """
 
     path: str
     manifest: Manifest
     applied_by: str = ""
-    # The Flux Kustomization deletes objects that are no longer part of it.
+    # What applies the object deletes it once it is no longer part of it.
     is_pruned: bool = False
     # The Flux Kustomization that applies the object decrypts it first.
     is_decrypted: bool = False
@@ -30,26 +63,35 @@ class BuiltObject:
     made_by: Manifest | None = None
     # Some variables in the object get their values only in the cluster.
     has_unknown_variables: bool = False
+    # The HelmRelease for which helm renders the object, None if kustomize builds it.
+    release: BuiltObject | None = None
+    # Any value of the object may come from a Secret.
+    holds_secrets: bool = False
+
+    @property
+    def is_released(self) -> bool:
+        """Tell whether helm renders and applies the object."""
+        return self.release is not None
 
     @property
     def api_version(self) -> str:
         """The object's apiVersion, empty if it has none."""
-        return str(self.manifest.get("apiVersion", ""))
+        return _traits(self.manifest).api_version
 
     @property
     def group(self) -> str:
         """The object's API group, empty for the core group."""
-        return self.api_version.rpartition("/")[0]
+        return _traits(self.manifest).group
 
     @property
     def kind(self) -> str:
         """The object's kind, empty if it has none."""
-        return str(self.manifest.get("kind", ""))
+        return _traits(self.manifest).kind
 
     @property
     def metadata(self) -> Fields:
         """The object's metadata, empty if it has none."""
-        return mapping_at(self.manifest, "metadata")
+        return _traits(self.manifest).metadata
 
     @property
     def name(self) -> str:
@@ -70,7 +112,7 @@ class BuiltObject:
     @property
     def display_name(self) -> str:
         """The object's kind, namespace and name as findings show them: `ConfigMap apps/a`."""
-        return str(object_id(self.manifest))
+        return _traits(self.manifest).display_name
 
     @property
     def plural(self) -> str:
@@ -85,22 +127,32 @@ class BuiltObject:
     @property
     def is_of_flux(self) -> bool:
         """Tell whether the object is one of Flux's kinds."""
-        return self.group.endswith(".toolkit.fluxcd.io")
+        return _traits(self.manifest).is_of_flux
 
     @property
     def is_flux_kustomization(self) -> bool:
         """Tell whether the object is a Flux Kustomization, not one of kustomize's own."""
-        return self.group == "kustomize.toolkit.fluxcd.io" and self.kind == "Kustomization"
+        return _traits(self.manifest).is_flux_kustomization
 
     @property
     def is_helm_release(self) -> bool:
         """Tell whether the object is a HelmRelease."""
-        return self.kind == "HelmRelease"
+        return _traits(self.manifest).is_helm_release
+
+    @property
+    def applier_name(self) -> str:
+        """The name that an object of Flux has as `applied_by` of what it applies.
+
+        It is namespace/name for a Kustomization, and `HelmRelease namespace/name`.
+        """
+        name = f"{self.namespace}/{self.name}"
+        return f"HelmRelease {name}" if self.is_helm_release else name
 
     @property
     def is_flux_applier(self) -> bool:
         """Tell whether Flux applies further objects because of this one."""
-        return self.is_flux_kustomization or self.is_helm_release
+        traits = _traits(self.manifest)
+        return traits.is_flux_kustomization or traits.is_helm_release
 
     @property
     def is_encrypted(self) -> bool:
@@ -117,6 +169,11 @@ class BuiltObject:
     def finding(self, problem: str) -> Finding:
         """Return a finding about this object."""
         return Finding(file=self.path, object=self.display_name, problem=problem)
+
+
+def appliers(objects: Iterable[BuiltObject]) -> dict[str, BuiltObject]:
+    """Return the Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+    return {built.applier_name: built for built in objects if built.is_flux_applier}
 
 
 class Build(NamedTuple):

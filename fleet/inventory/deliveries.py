@@ -16,6 +16,7 @@ _KEPT_BY = (
     ("kustomize.toolkit.fluxcd.io/reconcile", "disabled"),
     ("kustomize.toolkit.fluxcd.io/ssa", "Ignore"),
 )
+_HELM_POLICY = "helm.sh/resource-policy"
 
 
 def deliveries(objects: Iterable[BuiltObject]) -> Iterator[Delivery]:
@@ -25,7 +26,7 @@ def deliveries(objects: Iterable[BuiltObject]) -> Iterator[Delivery]:
             name=built.display_name,
             group=built.group,
             kustomization=built.applied_by,
-            is_pruned=built.is_pruned and not is_kept(built),
+            is_pruned=built.is_pruned and reason_to_keep(built) is None,
             is_replaceable=_is_replaceable(built),
             tenant=flux.tenant_of(built.applied_by),
         )
@@ -36,10 +37,16 @@ def deliveries(objects: Iterable[BuiltObject]) -> Iterator[Delivery]:
                 yield delivery
 
 
-def is_kept(built: BuiltObject) -> bool:
-    """Tell whether Flux leaves an object in the cluster when it leaves its Kustomization."""
+def reason_to_keep(built: BuiltObject) -> str | None:
+    """Return why an object stays in the cluster when it leaves what applies it, None if it goes."""
+    if built.is_released:
+        if not built.is_pruned:
+            return "Helm does not delete it"
+        policy = mapping_at(built.metadata, "annotations").get(_HELM_POLICY)
+        return "its annotation tells Helm not to delete it" if policy == "keep" else None
     marks = [mapping_at(built.metadata, key) for key in ("labels", "annotations")]
-    return any(mark.get(key) == value for mark in marks for key, value in _KEPT_BY)
+    is_kept = any(mark.get(key) == value for mark in marks for key, value in _KEPT_BY)
+    return "its annotation tells Flux not to delete it" if is_kept else None
 
 
 def _is_replaceable(built: BuiltObject) -> bool:

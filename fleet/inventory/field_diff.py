@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,11 @@ class FieldDifference:
     before: str | None
     after: str | None
 
+    def hidden(self) -> FieldDifference:
+        """Return the difference without its values."""
+        before, after = (None if text is None else HIDDEN for text in (self.before, self.after))
+        return FieldDifference(path=self.path, before=before, after=after)
+
     def __str__(self) -> str:
         if self.before is None:
             return f"{self.path}: {self.after} is new"
@@ -56,6 +61,14 @@ _ABSENT = _Absent()
 def differences(before: Manifest, after: Manifest) -> tuple[FieldDifference, ...]:
     """Return the fields that differ between two objects, in the order of the first one."""
     return tuple(_compare("", before, after))
+
+
+def path_of(keys: Iterable[str | int]) -> str:
+    """Return keys and positions as one path, as differences name it."""
+    path = ""
+    for key in keys:
+        path = f"{path}[{key}]" if isinstance(key, int) else _below(path, key)
+    return path
 
 
 def _compare(path: str, before: object, after: object) -> Iterator[FieldDifference]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from fleet.inventory import build, entrypoints, remote_resources
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.entrypoints import Entrypoint
-from fleet.inventory.finding import Finding
 from fleet.kube import artifact
 
 Progress = Callable[[str], None]
@@ -56,14 +55,29 @@ class Cluster:
         return self.stack
 
     @property
-    def objects(self) -> Sequence[BuiltObject]:
-        """All objects that the cluster is supposed to hold, as far as they are known."""
-        return self.build.objects
+    def facts(self) -> Mapping[str, str]:
+        """The facts of the cluster, by name."""
+        return self.stack.config.facts if self.stack else {}
 
     @property
-    def problems(self) -> Sequence[Finding]:
-        """The reasons why objects are missing here: paths that do not build, or are not known."""
-        return [*self.build.findings, *self.build.unknown]
+    def objects(self) -> Sequence[BuiltObject]:
+        """All objects that the cluster is supposed to hold, as far as they are known."""
+        return self.build.all_objects
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """The reasons why objects are missing here: a line for each path that does not build."""
+        return [*map(str, self.build.findings), *self.unknown]
+
+    @property
+    def unknown(self) -> Sequence[str]:
+        """A line for each thing that brings objects which cannot be known from the files."""
+        return [*map(str, self.build.unknown), *self.build.released.unrendered.values()]
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """The values of HelmReleases that only the cluster has, so that objects may differ."""
+        return self.build.released.doubts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +157,37 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
             entrypoint=entrypoint,
         )
     return Fleet(root=root, repository=repository, clusters=clusters)
+
+
+def unknown(*fleets: Fleet) -> list[str]:
+    """Return a line for each thing that brings objects which cannot be known from the files."""
+    return _lines(
+        (cluster.name, text)
+        for fleet in fleets
+        for cluster in fleet.clusters.values()
+        for text in cluster.unknown
+    )
+
+
+def problems(fleet: Fleet) -> list[str]:
+    """Return a line for each path that does not build, so that its objects are missing."""
+    return _lines(
+        (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.problems
+    )
+
+
+def doubts(fleet: Fleet) -> list[str]:
+    """Return a line for each value of a HelmRelease that only the cluster has."""
+    return _lines(
+        (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.doubts
+    )
+
+
+def _lines(texts: Iterable[tuple[str, str]]) -> list[str]:
+    names: dict[str, dict[str, None]] = {}
+    for name, text in texts:
+        names.setdefault(text, {})[name] = None
+    return [f"{', '.join(found)}: {text}" for text, found in names.items()]
 
 
 def cluster_named(fleet: Fleet, name: str) -> Cluster:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from fleet.inventory import field_diff
+from fleet.inventory import built_object, field_diff
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.field_diff import FieldDifference
 from fleet.kube.manifest import Manifest, ObjectId, object_id
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What is known about manifests that many clusters share: each pair is compared once."""
+    """A memory of manifests that many clusters share: each pair is compared once."""
 
     _ids: dict[int, tuple[Manifest, ObjectId]] = field(default_factory=dict)
     _same: dict[tuple[int, int], tuple[Manifest, Manifest, bool]] = field(default_factory=dict)
@@ -38,11 +38,14 @@ class Comparison:
         """Tell whether two objects are equal."""
         return before is after or _once(self._same, before, after, _is_equal)
 
-    def fields(self, before: Manifest, after: Manifest) -> tuple[FieldDifference, ...]:
+    def fields(self, before: BuiltObject, after: BuiltObject) -> tuple[FieldDifference, ...]:
         """Return the fields that differ."""
-        if self.is_same(before, after):
+        old, new = before.manifest, after.manifest
+        if self.is_same(old, new):
             return ()
-        return _once(self._fields, before, after, field_diff.differences)
+        found = _once(self._fields, old, new, field_diff.differences)
+        is_hidden = before.holds_secrets or after.holds_secrets
+        return tuple(item.hidden() for item in found) if is_hidden else found
 
     def are_same(self, before: Sequence[BuiltObject], after: Sequence[BuiltObject]) -> bool:
         """Tell whether two clusters hold equal objects, which the same Kustomizations apply."""
@@ -89,13 +92,14 @@ class ObjectSet:
         return found
 
     @cached_property
+    def appliers(self) -> dict[str, BuiltObject]:
+        """The Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+        return built_object.appliers(self.objects)
+
+    @cached_property
     def kustomizations(self) -> dict[str, BuiltObject]:
         """Return the Flux Kustomizations by namespace/name."""
-        return {
-            f"{built.namespace}/{built.name}": built
-            for built in self.objects
-            if built.is_flux_kustomization
-        }
+        return {name: built for name, built in self.appliers.items() if built.is_flux_kustomization}
 
     def ids_of(self, objects: Iterable[BuiltObject]) -> list[ObjectId]:
         """Return the identities of objects."""

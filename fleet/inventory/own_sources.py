@@ -54,6 +54,11 @@ class OwnSources:
             self._taken.add(self.entrypoint.source)
         self._contents |= {self.entrypoint.content} - {""}
 
+    @property
+    def names(self) -> frozenset[SourceName]:
+        """The sources that are known to be the repository itself."""
+        return frozenset(self._taken)
+
     def place(self, built: BuiltObject, others: Sources) -> Place:
         """Return the place of what a Flux Kustomization applies.
 

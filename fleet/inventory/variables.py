@@ -10,6 +10,7 @@ from fleet.kube import substitution
 from fleet.kube.envsubst import Expression
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.manifest import Manifest
+from fleet.kube.once import once_for_each
 from fleet.kube.substitution import Values, VariableError
 from fleet.render import facts
 
@@ -34,14 +35,20 @@ class VariableUse:
     in_files: frozenset[str] = field(default_factory=frozenset)
 
 
+_template = once_for_each(substitution.template)
+
+
+def are_in(manifest: Manifest) -> bool:
+    """Tell whether an object has variables."""
+    return _template(manifest).has_variables
+
+
 def use_of(path: str, spec: Fields, manifest: Manifest, values: Values | None) -> VariableUse:
-    """Return the variables of an object that a Flux Kustomization with `spec` builds.
+    """Return the variables of an object that has some, with the `spec` of its Flux Kustomization.
 
     Raises CommandError.
     """
-    template = substitution.template(manifest)
-    if not template.has_variables:
-        return VariableUse(path=path, manifest=manifest)
+    template = _template(manifest)
     takes_facts = any(
         (source.get("kind"), source.get("name")) == ("ConfigMap", facts.CONFIG_MAP)
         for source in mappings_in(mapping_at(spec, "postBuild").get("substituteFrom"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -76,16 +77,22 @@ def pack(repository: Path, copy: Path, left_out: str = "") -> None:
     repository = repository.resolve()
     copy.mkdir(parents=True)
     try:
-        for name in file_names(repository):
-            source, target = repository / name, copy / name
-            # The path of a file behind a symbolic link is not its own.
-            is_plain = source.is_file() and source.resolve() == source
-            if is_plain and name.partition("/")[0] != left_out:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+        for name in _plain_files(repository, left_out):
+            target = copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(repository / name, target)
     except OSError as error:
         raise FleetError(f"{repository}: cannot be read: {error}") from None
     _remove_ignored(copy)
+
+
+def _plain_files(repository: Path, left_out: str) -> Iterator[str]:
+    """Yield the files of a repository that are no symbolic links, without those below a folder."""
+    for name in file_names(repository):
+        source = repository / name
+        # The path of a file behind a symbolic link is not its own.
+        if name.partition("/")[0] != left_out and source.is_file() and source.resolve() == source:
+            yield name
 
 
 def file_names(repository: Path) -> list[str]:
@@ -146,21 +153,57 @@ def _list_files(git_dir: Path, work_tree: Path, *options: str) -> list[str]:
     return [name for name in names if name]
 
 
-def extract(repository: Path, commit: str, folder: Path) -> bool:
-    """Write the files of a commit to the new folder `folder`; tell whether there is such a commit.
-
-    Symbolic links are left out, because Flux fetches none.
-    """
+def full_name(repository: Path, commit: str) -> str | None:
+    """Return the full name of a commit, None if there is no such commit."""
     # The text must not be read as an option.
     revision = ("--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
     try:
-        git(repository, "rev-parse", *revision)
+        return git(repository, "rev-parse", *revision).strip()
     except CommandError:
+        return None
+
+
+def blobs(repository: Path, commit: str) -> dict[str, str]:
+    """Return Git's name for the content of each file of a commit, without symbolic links."""
+    found: dict[str, str] = {}
+    for line in git(repository, "ls-tree", "-r", "-z", commit).split("\0"):
+        details, _, path = line.partition("\t")
+        if details.startswith("100"):
+            found[path] = details.split()[2]
+    return found
+
+
+def is_blob(content: bytes, name: str) -> bool:
+    """Tell whether Git's name for a content is this one."""
+    whole = b"blob %d\0%b" % (len(content), content)
+    # A repository can have longer names.
+    algorithm = (
+        "sha256" if len(name) > hashlib.sha1(usedforsecurity=False).digest_size * 2 else "sha1"
+    )
+    return hashlib.new(algorithm, whole, usedforsecurity=False).hexdigest() == name
+
+
+def has_files_of(repository: Path, found: Mapping[str, str], left_out: str) -> bool:
+    """Tell whether a checkout has the files of a commit, `blobs`, without those below a folder."""
+    repository = repository.resolve()
+    wanted = {path: name for path, name in found.items() if path.partition("/")[0] != left_out}
+    present = list(_plain_files(repository, left_out))
+    return wanted.keys() == set(present) and all(
+        is_blob((repository / path).read_bytes(), wanted[path]) for path in present
+    )
+
+
+def extract(repository: Path, commit: str, folder: Path, paths: Sequence[str] = ()) -> bool:
+    """Write the files of a commit to the new folder `folder`; tell whether there is such a commit.
+
+    Git's `paths` choose some files. Symbolic links are left out, because Flux fetches none.
+    """
+    if full_name(repository, commit) is None:
         return False
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="fleet-git-") as work:
         file = Path(work) / "commit.tar"
-        git(repository, "archive", "--format=tar", f"--output={file}", commit)
+        git(repository, "archive", "--format=tar", f"--output={file}", commit, *paths)
         with tarfile.open(file) as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isfile() else None

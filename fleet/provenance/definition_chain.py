@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -74,6 +74,13 @@ class DefinitionChains:
         if found is None:
             return applied, ()
         return found.manifest, field_diff.differences(found.manifest, applied)
+
+    def line(self, file: str, document: int | None, path: Sequence[str | int]) -> int | None:
+        """Return the line of a field of an object's spec, or else that of its document."""
+        text = (self.repository.copy / file).read_text("utf-8", "replace")
+        lines = yaml_lines.document_lines(text)
+        position = lines.index(document) if document in lines else 0
+        return yaml_lines.line_of(text, ("spec", *path), position) or document
 
     def _below(self, folder: str, wanted: Traced) -> Iterator[Link]:
         level = self._levels.level(folder, wanted)

@@ -18,6 +18,7 @@ class LinkKind(str, Enum):
     CHANGE = "change"
     GENERATOR = "generator"
     RENDERED = "rendered"
+    RELEASE = "release"
     OBJECT = "object"
 
 

@@ -17,6 +17,7 @@ from fleet.inventory.model import Cluster, Fleet
 from fleet.kube import substitution
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.manifest import Manifest, object_id
+from fleet.provenance import release_values
 from fleet.provenance.definition_chain import DefinitionChains, object_line
 from fleet.provenance.entrypoint_link import entrypoint_link
 from fleet.provenance.link import Link, LinkKind
@@ -38,7 +39,6 @@ class Provenance:
 
     fleet: Fleet
     _trees: dict[str, TreeChain] = field(default_factory=dict)
-    _kustomizations: dict[str, dict[str, BuiltObject]] = field(default_factory=dict)
     _links: dict[tuple[str, int], Link] = field(default_factory=dict)
 
     @cached_property
@@ -58,7 +58,7 @@ class Provenance:
         """
         if cluster.stack is None:
             return self._applier_link(cluster, built)
-        return self._stack_link(cluster, [*self._appliers(cluster, built), built])
+        return self._stack_link(cluster, self._applied_by_flux(cluster, built))
 
     def definition(self, cluster: Cluster, built: BuiltObject) -> str | None:
         """Return the folder of the entry that brings an object, None if no entry does.
@@ -67,7 +67,7 @@ class Provenance:
         """
         if cluster.stack is None:
             return None if built.path == cluster.path else built.path
-        for item in (*self._appliers(cluster, built), built):
+        for item in self._applied_by_flux(cluster, built):
             stage = item.path.removeprefix(f"{cluster.path}/")
             if found := self._entry_of(cluster, stage, item):
                 return "/".join(found)
@@ -79,7 +79,7 @@ class Provenance:
         first = appliers[0] if appliers else built
         links: list[Link] = []
         if cluster.entrypoint is None:
-            links.append(self._stack_link(cluster, [*appliers, built]))
+            links.append(self._stack_link(cluster, self._applied_by_flux(cluster, built)))
         elif first.applied_by != f"{first.namespace}/{first.name}":
             links.append(entrypoint_link(self.fleet.root, cluster.entrypoint))
             links += self._location(cluster, first, None)
@@ -98,14 +98,8 @@ class Provenance:
         return self._trees[cluster.name]
 
     def _appliers(self, cluster: Cluster, built: BuiltObject) -> list[BuiltObject]:
-        """Return the Flux Kustomizations above an object, the first one first."""
-        if cluster.name not in self._kustomizations:
-            self._kustomizations[cluster.name] = {
-                f"{item.namespace}/{item.name}": item
-                for item in cluster.objects
-                if item.is_flux_kustomization
-            }
-        by_name = self._kustomizations[cluster.name]
+        """Return what applies an object, and what applies that, the first one first."""
+        by_name = cluster.build.appliers
         found: list[BuiltObject] = []
         item = by_name.get(built.applied_by)
         while item is not None and not any(item is other for other in found):
@@ -113,10 +107,18 @@ class Provenance:
             item = by_name.get(item.applied_by)
         return found
 
+    def _applied_by_flux(self, cluster: Cluster, built: BuiltObject) -> list[BuiltObject]:
+        """Return what is above an object, and the object itself unless helm renders it."""
+        found = [*self._appliers(cluster, built), built]
+        return [item for item in found if not item.is_released]
+
     def _location(
         self, cluster: Cluster, built: BuiltObject, applier: BuiltObject | None
     ) -> Iterator[Link]:
-        """Yield the links from the path of a Kustomization to an object in it."""
+        """Yield the links from what applies an object to the object."""
+        if applier and built.is_released:
+            yield from self._rendering(cluster, applier, built)
+            return
         source = built.made_by or built.before_variables or built.manifest
         found = self._tree(cluster).links(built.path, source)
         if found is None:
@@ -167,6 +169,30 @@ class Provenance:
             file=file or built.path,
             line=object_line(text, object_id(source)),
             text=f"{built.display_name}{what}",
+        )
+
+    def _rendering(
+        self, cluster: Cluster, release: BuiltObject, built: BuiltObject
+    ) -> Iterator[Link]:
+        """Yield the links from a HelmRelease to an object that helm renders for it."""
+        links = list(self._location(cluster, release, None))
+        file, line = (links[-1].file, links[-1].line) if links else (release.path, None)
+        for effect in release_values.effects(cluster, built):
+            name = field_diff.path_of(effect.path)
+            needed = ", without which helm makes no such object" if effect.is_needed else ""
+            patch = next((link for link in links if _sets(link, name)), None)
+            yield Link(
+                kind=LinkKind.CHANGE,
+                file=patch.file if patch else file,
+                line=patch.line if patch else self.definitions.line(file, line, effect.path),
+                text=f"{name}{needed}",
+                changes=effect.changes,
+            )
+        yield Link(
+            kind=LinkKind.RELEASE,
+            file=file,
+            line=line,
+            text=f"{_name(release)} renders {object_id(built.manifest)} from {_chart(release)}",
         )
 
     def _facts(self, cluster: Cluster, applier: BuiltObject, before: Manifest) -> Iterator[Link]:
@@ -232,4 +258,19 @@ def _variable_sources(spec: Fields) -> Iterator[str]:
 
 
 def _name(built: BuiltObject) -> str:
-    return f"Kustomization {built.namespace}/{built.name}"
+    return f"{built.kind} {built.namespace}/{built.name}"
+
+
+def _sets(link: Link, path: str) -> bool:
+    """Tell whether a patch sets the value at a path of a HelmRelease's spec, or a part of it."""
+    return any(change.path.startswith(f"spec.{path}") for change in link.changes)
+
+
+def _chart(release: BuiltObject) -> str:
+    chart = mapping_at(release.spec, "chart", "spec")
+    if chart:
+        return " ".join(
+            ["chart", *(str(chart[key]) for key in ("chart", "version") if key in chart)]
+        )
+    reference = mapping_at(release.spec, "chartRef")
+    return f"the chart of {reference.get('kind')} {reference.get('name')}"

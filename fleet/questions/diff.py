@@ -39,14 +39,15 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     The path of a cluster's own tree counts as equal to that of the other cluster.
     """
     comparison = Comparison()
-    old, new = (ObjectSet(cluster.objects, comparison) for cluster in (before, after))
+    old = ObjectSet(before.build.objects_with(after.build), comparison)
+    new = ObjectSet(after.build.objects_with(before.build), comparison)
     paths = before.path, after.path
     ids = list(dict.fromkeys([*old.by_id, *new.by_id]))
     found = [item for wanted in ids if (item := _of_object(wanted, (old, new), paths)) is not None]
     problems = dict.fromkeys(
-        f"{cluster.name}: {finding}; what it applies is not compared"
+        f"{cluster.name}: {text}; what it applies is not compared"
         for cluster in (before, after)
-        for finding in cluster.problems
+        for text in cluster.problems
     )
     return Difference(objects=tuple(found), equal=len(ids) - len(found), problems=tuple(problems))
 
@@ -57,7 +58,7 @@ def _of_object(
     before, after = (found.by_id.get(wanted, [None])[0] for found in sets)
     fields: tuple[FieldDifference, ...] = ()
     if before is not None and after is not None:
-        fields = sets[0].comparison.fields(before.manifest, after.manifest)
+        fields = sets[0].comparison.fields(before, after)
         fields = tuple(without_paths(fields, paths))
         if not fields and before.applied_by == after.applied_by:
             return None

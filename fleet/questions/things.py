@@ -244,7 +244,7 @@ class _ClusterThings:
         return {name: tuple(objects.values()) for name, objects in found.items()}
 
     def _brought_by(self, folder: str) -> Iterator[BuiltObject]:
-        """Yield the objects of a definition, and those of the Flux Kustomizations among them."""
+        """Yield the objects of a definition, and what the objects of Flux among them apply."""
         todo = [
             built
             for wanted in self.things.provenance.definitions.ids(folder)
@@ -253,7 +253,7 @@ class _ClusterThings:
         names = set[str]()
         while todo:
             yield from todo
-            added = {f"{item.namespace}/{item.name}" for item in todo if item.is_flux_kustomization}
+            added = {item.applier_name for item in todo if item.is_flux_applier}
             added -= names
             names |= added
             todo = [item for name in sorted(added) for item in self._by_applier.get(name, ())]

@@ -1,6 +1,6 @@
 """The sources of the JSON Schemas in Go modules, and the pins that are computed from them.
 
-`python -m sandbox.build.schema_pins` writes `fleet/check/schema_sources.json`. Go has verified the
+`python -m sandbox.build.schema_pins` writes `fleet/kube/schema_sources.json`. Go has verified the
 modules, and a module has the bytes of its repository at the tag: symbolic links are not in it, and
 files that the repository would change in a checkout are refused here.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import files
-from fleet.check import schema_sources
+from fleet.kube import schema_sources
 from sandbox.build import parts
 from sandbox.sandbox_error import SandboxError
 

@@ -12,6 +12,7 @@ from fleet.kube import kustomize
 from tests.inventory.support import commit, impact_of, shown
 from tests.support import write
 
+pytestmark = pytest.mark.slow
 CLUSTERS = 30
 
 
@@ -43,7 +44,7 @@ def test_exactly_the_affected_clusters_are_named(root: Path) -> None:
 
 
 def test_a_base_below_all_overlays_reaches_all_environments(root: Path) -> None:
-    replace(root, "apps/app-15/base/deployment.yaml", ":1.0.0", ":1.0.1")
+    replace(root, "apps/app-15/base/deployment.yaml", "64Mi", "65Mi")
     found = impact_of(root)
     assert len(found.reached) == CLUSTERS
     (file,) = found.files
@@ -53,11 +54,23 @@ def test_a_base_below_all_overlays_reaches_all_environments(root: Path) -> None:
     )
 
 
+def test_a_base_reaches_no_cluster_whose_overlay_overrides_it(root: Path) -> None:
+    expected = fleets.change_base(root, CLUSTERS)
+    assert [item.name for item in impact_of(root).reached] == expected
+    assert len(expected) == CLUSTERS * 2 // 3
+
+
+def test_a_removed_kustomization_takes_all_that_it_brought(root: Path) -> None:
+    expected = fleets.remove_parent(root)
+    for cluster in impact_of(root).reached:
+        assert sorted(str(change.found.object) for change in cluster.deletions) == expected
+
+
 @pytest.mark.usefixtures("no_builds")
 def test_only_changed_folders_are_built(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both states share the cache, whatever the number of clusters."""
     impact_of(root)
-    replace(root, "apps/app-15/base/deployment.yaml", ":1.0.0", ":1.0.2")
+    replace(root, "apps/app-15/base/deployment.yaml", "64Mi", "66Mi")
     built = []
     build = kustomize.build
 

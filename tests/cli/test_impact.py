@@ -129,7 +129,8 @@ def test_json(root: Path, fleet: Run) -> None:
     write(root, {BASE: EDITED})
     without_team(root)
     found = as_json(root, fleet, "--json")
-    assert set(found) == {"base", "head", "clusters", "files", "deletions", "exceeded"}
+    keys = {"base", "head", "clusters", "files", "deletions", "unknown", "exceeded"}
+    assert set(found) == keys
     assert (found["base"], found["head"], found["deletions"]) == ("HEAD", None, 1)
     assert found["files"] == [
         {

@@ -17,14 +17,13 @@ from pathlib import Path
 import pytest
 
 from fleet import cache, files
-from fleet.check import schema_sources
 from fleet.cli import main
 from fleet.config import load
 from fleet.helm import chart_lock
 from fleet.helm.chart_lock import Locked
 from fleet.helm.charts import Cluster, Pin
 from fleet.helm.renderer import Renderer
-from fleet.kube import kustomize, namespaces, yaml_reader
+from fleet.kube import kustomize, namespaces, schema_sources, yaml_reader
 from fleet.kube.manifest import object_id
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.process import run

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from fleet import cache, files
-from fleet.check import schema_sources
 from fleet.helm import chart_lock
 from fleet.helm.chart_lock import Locked
 from fleet.helm.charts import Cluster, Pin
 from fleet.helm.renderer import Renderer, Rendering
+from fleet.kube import schema_sources
 from fleet.kube.manifest import Manifest
 
 KUBERNETES = schema_sources.kubernetes_version()

@@ -111,6 +111,11 @@ def test_a_target_path_and_the_values_of_the_release(
             {"valuesKey": "password", "targetPath": "a"},
             ("Secret apps/values: password",),
         ),
+        (
+            [held("Secret", {"password": base64_of("p4ssw0rd")})],
+            {"valuesKey": "password", "targetPath": "password"},
+            ("Secret apps/values: password",),
+        ),
         ([held("Secret", {"other": ""})], {"optional": True}, ()),
     ],
 )

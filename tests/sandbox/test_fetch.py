@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from fleet import cache, files
-from fleet.check import json_schemas, schema_sources
+from fleet.check import json_schemas
 from fleet.helm import chart_lock
-from fleet.kube import artifact
+from fleet.kube import artifact, schema_sources
 from sandbox.build import parts, schema_pins, tools
 from tests.sandbox.fetch_support import GITHUB, INSTALL, RAW, FaultyServer, internet
 from tests.support import REPOSITORY, Ended, contents

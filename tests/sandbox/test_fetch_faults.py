@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.check import json_schemas, schema_sources
+from fleet.check import json_schemas
+from fleet.kube import schema_sources
 from tests.sandbox.fetch_support import GITHUB, INSTALL, RAW, FaultyServer, internet
 from tests.support import INSTALL_MANIFESTS, Ended, Run, write
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.check import json_schemas, schema_sources
-from fleet.kube import yaml_reader
+from fleet.check import json_schemas
+from fleet.kube import schema_sources, yaml_reader
 from sandbox.build import parts, public_sources, schema_pins
 from sandbox.sandbox_error import SandboxError
 from tests.support import write

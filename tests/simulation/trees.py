@@ -45,5 +45,6 @@ class Trees:
         of_crds = self._folder / "crds"
         crds.write_schemas(self._crds, of_crds)
         locations = [*schemas.locations([str(of_crds)]), *schemas.locations(())]
-        found, _ = schemas.validate(list(self._objects.values()), self._folder, locations)
+        validation = schemas.Validation(work=self._folder, locations=locations)
+        found, _ = schemas.validate(self._objects.values(), validation)
         return found
