@@ -309,9 +309,15 @@ def _namespace_names(built: BuiltObject) -> Iterator[str]:
         yield built.name
 
 
+def _image_names(built: BuiltObject) -> Iterator[str]:
+    # An image that may come from a Secret has no name to ask for.
+    if not built.holds_secrets:
+        yield from aspects.images(built)
+
+
 # The names that an object has as a thing of a type.
 _NAMES: Mapping[ThingType, Callable[[BuiltObject], Iterator[str]]] = {
     ThingType.POLICY: _policy_names,
     ThingType.NAMESPACE: _namespace_names,
-    ThingType.IMAGE: aspects.images,
+    ThingType.IMAGE: _image_names,
 }

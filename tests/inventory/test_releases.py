@@ -9,6 +9,8 @@ import pytest
 
 from fleet import cache
 from fleet.inventory import model
+from fleet.questions import names, where
+from fleet.questions.aspects import Aspect
 from fleet.questions.things import ThingType
 from tests.changes.test_impact import reached
 from tests.helm.support import CRD
@@ -226,4 +228,31 @@ def test_values_of_secrets_are_hidden(root: Path) -> None:
     assert [str(field) for change in changes for field in change.found.fields] == [
         "stringData[values.yaml]: (hidden) differs",
         "spec.replicas: (hidden) differs",
+    ]
+
+
+def test_values_of_secrets_are_hidden_in_answers(root: Path) -> None:
+    def app(name: str, image: str) -> dict[str, str]:
+        more = "  valuesFrom: [{kind: Secret, name: image}]\n"
+        data = f"stringData: {{values.yaml: 'image: {image}'}}\n"
+        secret = manifest("v1", "Secret", "image", "web", data)
+        return definition(f"apps/{name}", f"{release(more=more)}---\n{secret}")
+
+    container = '"{{ .Values.image }}:1", env: [{name: A, value: "{{ .Values.image }}"}]'
+    text = DEPLOYMENT.replace('"web:{{ .Chart.AppVersion }}"', container)
+    write(root, {**app("web", "hunter1"), **app("other", "hunter2")})
+    write(root, {"charts/web/templates/deployment.yaml": text})
+    write(root, {"Pulumi.prod.yaml": stack_file("prod", apps="other")})
+    with things_of(root) as things:
+        (thing,) = names.fitting(things, "Deployment/web")
+        found = where.where(things, thing)
+        images = [name.name for name in things.all_of(ThingType.IMAGE)]
+    assert images == []
+    assert found.same[Aspect.IMAGE] == ("(hidden)",)
+    assert [place.others for place in found.places.values()] == [
+        (),
+        (
+            "Deployment web/web: spec.template.spec.containers[name=web].env[name=A].value: "
+            "(hidden) differs",
+        ),
     ]
