@@ -25,11 +25,11 @@ def lines(found: Impact, title: str) -> Iterator[str]:
         yield ""
         yield "Shared files:"
     for file in files:
-        yield f"  {shared_file(file)}"
+        yield coloured(f"  {shared_file(file)}", None)
     if found.unknown:
         yield ""
         yield "Not compared:"
-        yield from (f"  {line}" for line in found.unknown)
+        yield from (coloured(f"  {line}", None) for line in found.unknown)
     for group in groups(found):
         yield ""
         yield coloured(heading(group), Colour.BOLD)

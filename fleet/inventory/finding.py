@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.printable import printable
+
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Finding:
@@ -25,9 +27,7 @@ class Finding:
     def __str__(self) -> str:
         text = f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
         # Names come from the files that are checked, and a finding is always one line.
-        return "".join(
-            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _one_line(text)
-        )
+        return printable(_one_line(text))
 
 
 def _one_line(text: str) -> str:
