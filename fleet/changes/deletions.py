@@ -58,8 +58,11 @@ class _Search:
         )
 
     def _reason_to_stay(self, found: ObjectId) -> str | None:
-        """Return why a Kustomization does not delete an object that leaves it, None if it does."""
-        built = self.before.by_id[found][0]
+        """Return why no Kustomization deletes an object that leaves it, None if one does."""
+        reasons = [self._reason_to_keep(built) for built in self.before.by_id[found]]
+        return None if None in reasons else reasons[0]
+
+    def _reason_to_keep(self, built: BuiltObject) -> str | None:
         name = built.applied_by
         if reason := deliveries.reason_to_keep(built):
             return reason
@@ -88,8 +91,10 @@ class _Search:
         return [
             found
             for found, copies in self.before.by_id.items()
-            if copies[0].applied_by == name
-            and deliveries.reason_to_keep(copies[0]) is None
+            if any(
+                built.applied_by == name and deliveries.reason_to_keep(built) is None
+                for built in copies
+            )
             # Another Kustomization that has the object now could be faster; the rule about moves
             # judges that.
             and found not in self.after.by_id
