@@ -175,7 +175,7 @@ class _Comparing:
         move = self.moves.get(moved.display_name)
         if move is not None and move.source == source:
             return Note(rule=Rule.RECREATED, text=move.problem)
-        text = f"moves from Flux Kustomization {source} to {moved.applied_by}, and is not lost"
+        text = f"moves from {moves.named(source)} to {moved.applied_by}, and is not lost"
         return Note(rule=Rule.MOVED, text=text)
 
     def _moves_elsewhere(self) -> Iterator[tuple[ObjectChange, Pair]]:

@@ -10,6 +10,7 @@ from fleet.helm.charts import HELM_RELEASES
 from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest, object_id
+from fleet.render import moves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ class BuiltObject:
         It is namespace/name for a Kustomization, and `HelmRelease namespace/name`.
         """
         name = f"{self.namespace}/{self.name}"
-        return f"HelmRelease {name}" if self.is_helm_release else name
+        return f"{moves.RELEASE}{name}" if self.is_helm_release else name
 
     @property
     def is_flux_applier(self) -> bool:

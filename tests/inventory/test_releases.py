@@ -16,7 +16,15 @@ from tests.changes.test_impact import reached
 from tests.helm.support import CRD
 from tests.inventory.support import cluster, commit, impact_of, install_manifests, notes, sources
 from tests.questions.support import chain, shown, things_of
-from tests.support import definition, kustomization, manifest, namespace, stack_file, write
+from tests.support import (
+    config_map,
+    definition,
+    kustomization,
+    manifest,
+    namespace,
+    stack_file,
+    write,
+)
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -255,4 +263,39 @@ def test_values_of_secrets_are_hidden_in_answers(root: Path) -> None:
             "Deployment web/web: spec.template.spec.containers[name=web].env[name=A].value: "
             "(hidden) differs",
         ),
+    ]
+
+
+def test_a_field_that_the_api_server_refuses_in_a_release(root: Path) -> None:
+    selector = "spec:\n  selector: {matchLabels: {size: '{{ .Values.size }}'}}\n  replicas"
+    text = DEPLOYMENT.replace("spec:\n  replicas", selector, 1)
+    commit(root, {"charts/web/templates/deployment.yaml": text})
+    write(root, definition("apps/web", release(size=3)))
+    assert notes(cluster(impact_of(root)).changes[1]) == [
+        "spec.selector cannot be changed: the API server refuses it, and HelmRelease web/web fails "
+        "until the object is deleted"
+    ]
+
+
+def moved_notes(root: Path) -> list[str]:
+    changes = cluster(impact_of(root)).changes
+    return [text for change in changes if change.found.moved_from for text in notes(change)]
+
+
+def test_moves_between_releases_and_kustomizations(root: Path) -> None:
+    commit(root, {"charts/web/templates/map.yaml": config_map("map", "web")})
+    (root / "charts/web/templates/map.yaml").unlink()
+    write(root, definition("apps/web", f"{release()}---\n{config_map('map', 'web')}"))
+    assert moved_notes(root) == [
+        "moves from HelmRelease web/web to flux-system/apps, so Helm may delete it and make it "
+        "again; first annotate it with helm.sh/resource-policy: keep, and move it when the "
+        "clusters have that"
+    ]
+    commit(root)
+    write(root, {"charts/web/templates/map.yaml": config_map("map", "web")})
+    write(root, definition("apps/web", release()))
+    assert moved_notes(root) == [
+        "moves from Flux Kustomization flux-system/apps to HelmRelease web/web, so Flux may delete "
+        "it, and Helm makes it again only when it next upgrades; first annotate it with "
+        "kustomize.toolkit.fluxcd.io/prune: disabled, and move it when the clusters have that"
     ]
