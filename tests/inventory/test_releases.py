@@ -299,3 +299,19 @@ def test_moves_between_releases_and_kustomizations(root: Path) -> None:
         "it, and Helm makes it again only when it next upgrades; first annotate it with "
         "kustomize.toolkit.fluxcd.io/prune: disabled, and move it when the clusters have that"
     ]
+
+
+def test_a_release_that_is_installed_again(root: Path) -> None:
+    write(root, definition("apps/web", release(more="  releaseName: site\n")))
+    found = impact_of(root)
+    together = "is deleted together with HelmRelease web/web"
+    again = f"{together}, and it is made again as soon as that is possible"
+    assert {str(change.found.object): notes(change) for change in cluster(found).changes} == {
+        "HelmRelease web/web": [
+            "spec.releaseName changes, so Helm uninstalls the release, with all that it has, and "
+            "installs it again"
+        ],
+        "ClusterRole web": [again],
+        "Deployment web/web": [again],
+    }
+    assert found.deletions == 2
