@@ -24,7 +24,7 @@ ROWS = (
     ("kube",),
 )
 # Every part may import a leaf, and a leaf imports only leaves.
-LEAVES = ("cache", "deploy_keys", "errors", "files", "https", "process")
+LEAVES = ("cache", "deploy_keys", "errors", "files", "https", "printable", "process")
 # `fleet` works without the engine, and the product works without the sandbox.
 FORBIDDEN = {
     "fleet": ("components", "pulumi", "sandbox"),

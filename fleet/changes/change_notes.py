@@ -12,7 +12,7 @@ from fleet.inventory import deliveries
 from fleet.inventory.built_object import BuiltObject
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import ObjectId
-from fleet.render import flux_paths
+from fleet.render import flux_paths, moves
 
 # More objects than these are counted, and not named.
 _NAMED = 10
@@ -80,15 +80,20 @@ def _refusals(
         text = f"{named}, so Flux deletes the object and makes it again"
         yield Note(rule=Rule.RECREATED, text=text)
         return
-    yield Note(
-        rule=Rule.REFUSED,
-        text=f"{named}: the API server refuses it, and Flux Kustomization {after.applied_by} fails "
-        f"until the object is deleted, or has the annotation {_FORCE}: enabled, with which Flux "
-        "deletes it and makes it again",
+    text = (
+        f"{named}: the API server refuses it, and {moves.named(after.applied_by)} fails until the "
+        "object is deleted"
     )
+    if not after.is_released:
+        text += f", or has the annotation {_FORCE}: enabled, with which Flux deletes it and makes "
+        text += "it again"
+    yield Note(rule=Rule.REFUSED, text=text)
 
 
 def _is_forced(before: BuiltObject, after: BuiltObject, applier: BuiltObject | None) -> bool:
+    if after.is_released:
+        # Helm replaces an object with `force`, and does not delete it first.
+        return False
     if applier is not None and applier.spec.get("force") is True:
         return True
     marks = [

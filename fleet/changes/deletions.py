@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from fleet.changes import immutable
 from fleet.inventory import deliveries
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.object_set import ObjectSet
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import ObjectId
+from fleet.kube.once import id_of
 
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
@@ -45,6 +47,9 @@ class _Search:
         gone = [found for found in self.before.by_id if found not in self.after.by_id]
         todo = [found for found in gone if self._reason_to_stay(found) is None]
         self.causes.update(dict.fromkeys(todo))
+        for release, objects in self._reinstalled():
+            self.causes.update(dict.fromkeys(objects, release))
+            todo += objects
         while todo:
             cause = todo.pop()
             for taken in self._taken(cause):
@@ -58,8 +63,11 @@ class _Search:
         )
 
     def _reason_to_stay(self, found: ObjectId) -> str | None:
-        """Return why a Kustomization does not delete an object that leaves it, None if it does."""
-        built = self.before.by_id[found][0]
+        """Return why no Kustomization deletes an object that leaves it, None if one does."""
+        reasons = [self._reason_to_keep(built) for built in self.before.by_id[found]]
+        return None if None in reasons else reasons[0]
+
+    def _reason_to_keep(self, built: BuiltObject) -> str | None:
         name = built.applied_by
         if reason := deliveries.reason_to_keep(built):
             return reason
@@ -78,21 +86,32 @@ class _Search:
             yield from self._instances(self.before.by_id[cause][0])
         for built in self.before.by_id[cause]:
             if built.is_flux_applier and deletes_when_removed(built):
-                yield from self._applied(built.applier_name)
+                # Another Kustomization that has the object now could be faster; the rule about
+                # moves judges that.
+                applied = self._applied(built.applier_name)
+                yield from (found for found in applied if found not in self.after.by_id)
+
+    def _reinstalled(self) -> Iterator[tuple[ObjectId, list[ObjectId]]]:
+        """Yield the releases that Helm uninstalls and installs again, each with its objects."""
+        for name, release in self.after.appliers.items():
+            former = self.before.appliers.get(name)
+            if former is None or release.spec.get("suspend") is True:
+                continue
+            if immutable.reinstalling_fields(former.manifest, release.manifest):
+                yield id_of(release.manifest), self._applied(name)
 
     def _instances(self, crd: BuiltObject) -> Iterable[ObjectId]:
         group, kind = crd.spec.get("group"), mapping_at(crd.spec, "names").get("kind")
         return [found for found in self.before.by_id if (found.group, found.kind) == (group, kind)]
 
-    def _applied(self, name: str) -> Iterable[ObjectId]:
+    def _applied(self, name: str) -> list[ObjectId]:
         return [
             found
             for found, copies in self.before.by_id.items()
-            if copies[0].applied_by == name
-            and deliveries.reason_to_keep(copies[0]) is None
-            # Another Kustomization that has the object now could be faster; the rule about moves
-            # judges that.
-            and found not in self.after.by_id
+            if any(
+                built.applied_by == name and deliveries.reason_to_keep(built) is None
+                for built in copies
+            )
         ]
 
 

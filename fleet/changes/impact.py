@@ -152,7 +152,7 @@ class _Comparing:
         old, new = self.before.clusters.get(name), self.after.clusters.get(name)
         if new is None:
             assert old is not None  # noqa: S101 - the name is one of theirs
-            return dataclasses.replace(_impact_of(old), is_removed=True)
+            return self._removed(old)
         if old is None:
             nothing = dataclasses.replace(new.build, objects=[], findings=[])
             # Without a stack there is no `up`: Flux applies what is merged.
@@ -177,6 +177,20 @@ class _Comparing:
         return dataclasses.replace(
             _impact_of(new), changes=tuple(changes), problems=tuple(problems)
         )
+
+    def _removed(self, old: Cluster) -> ClusterImpact:
+        """Return the impact on a cluster without a stack file: Flux still applies its tree."""
+        found = dataclasses.replace(_impact_of(old), is_removed=True)
+        if old.stack is None:
+            return found
+        built = build.rebuild(self.after.repository, old.path, old.build)
+        left = dataclasses.replace(old, build=built)
+        states = self._states(old, left)
+        if states is None:
+            return found
+        changes = self._changes(Moment.MERGE, (states.now, states.merged), left)
+        problems = dict.fromkeys([*states.problems, *_problems(states.now, states.merged)])
+        return dataclasses.replace(found, changes=tuple(changes), problems=tuple(problems))
 
     def _states(self, old: Cluster, new: Cluster) -> _States | None:
         """Return the states of a cluster, None if they are quickly known to be the same."""

@@ -10,7 +10,7 @@ from enum import Enum
 from fleet.changes import change_notes
 from fleet.changes.change_notes import Note, Rule
 from fleet.changes.deletions import Deletions, deletions
-from fleet.inventory import deliveries
+from fleet.inventory import deliveries, object_set
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.field_diff import FieldDifference
 from fleet.inventory.object_set import ObjectSet
@@ -88,11 +88,14 @@ class _Comparing:
 
     def run(self) -> Iterator[tuple[ObjectChange, Pair]]:
         for found in dict.fromkeys([*self.before.by_id, *self.after.by_id]):
-            old, new = self.before.by_id.get(found), self.after.by_id.get(found)
-            pair = Pair(old[0] if old else None, new[0] if new else None)
-            change = self._change(found, pair)
-            if change is not None:
-                yield change, pair
+            pairs = [
+                Pair(*copies) for copies in object_set.compared(self.before, self.after, found)
+            ]
+            # However many copies it has, an object is deleted once.
+            for pair in pairs[:1] if found in self.deleted.causes else pairs:
+                change = self._change(found, pair)
+                if change is not None:
+                    yield change, pair
         yield from self._moves_elsewhere()
 
     def _change(self, found: ObjectId, pair: Pair) -> ObjectChange | None:
@@ -112,6 +115,9 @@ class _Comparing:
         elif source:
             change = dataclasses.replace(self._found(Kind.MOVED, found, pair), moved_from=source)
             notes = (self._move(new, source), *notes)
+        elif shared := tuple(self._shared(found, new)):
+            change = self._found(Kind.CHANGED, found, pair)
+            notes = (*shared, *notes)
         elif fields:
             change = self._found(Kind.CHANGED, found, pair)
         else:
@@ -150,11 +156,27 @@ class _Comparing:
         stays = _appliers(self.before, found) & _appliers(self.after, found)
         return "" if stays else self.before.by_id[found][0].applied_by
 
+    def _shared(self, found: ObjectId, new: BuiltObject) -> Iterator[Note]:
+        """Yield the notes about what applies an object besides another one, or no longer does."""
+        appliers = [
+            {built.applied_by for built in objects.by_id[found] if not _is_once(built)}
+            for objects in (self.before, self.after)
+        ]
+        for name in sorted(appliers[0] - appliers[1]):
+            text = (
+                f"leaves {name}, and {new.applied_by} still applies it: it is deleted only if "
+                f"{name} was the last to apply it, and then made again"
+            )
+            yield Note(rule=Rule.MOVED, text=text)
+        for name in sorted(appliers[1] - appliers[0]):
+            text = f"is also applied by {name} from now on, and each overwrites the other; keep one"
+            yield Note(rule=Rule.MOVED, text=text)
+
     def _move(self, moved: BuiltObject, source: str) -> Note:
         move = self.moves.get(moved.display_name)
         if move is not None and move.source == source:
             return Note(rule=Rule.RECREATED, text=move.problem)
-        text = f"moves from Flux Kustomization {source} to {moved.applied_by}, and is not lost"
+        text = f"moves from {moves.named(source)} to {moved.applied_by}, and is not lost"
         return Note(rule=Rule.MOVED, text=text)
 
     def _moves_elsewhere(self) -> Iterator[tuple[ObjectChange, Pair]]:
@@ -186,6 +208,11 @@ def _unsafe_moves(before: ObjectSet, after: ObjectSet) -> Sequence[Move]:
 
 def _appliers(objects: ObjectSet, found: ObjectId) -> set[str]:
     return {built.applied_by for built in objects.by_id[found]}
+
+
+def _is_once(built: BuiltObject) -> bool:
+    """Tell whether Helm only creates an object that is missing, and never changes or deletes it."""
+    return built.is_released and not built.is_pruned
 
 
 def _movable(objects: ObjectSet, moved: Iterable[ObjectId]) -> Iterator[BuiltObject]:

@@ -6,6 +6,8 @@ import os
 import sys
 from enum import Enum
 
+from fleet.printable import printable
+
 
 class Colour(str, Enum):
     """The colours, as a terminal knows them."""
@@ -21,7 +23,7 @@ def coloured(text: str, colour: Colour | None) -> str:
 
     Names come from files that anybody may write, so they cannot bring colours of their own.
     """
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = printable(text)
     if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{colour.value}m{text}\x1b[0m"

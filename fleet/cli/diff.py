@@ -74,12 +74,12 @@ def _of_revisions(args: argparse.Namespace, name: str, text: str) -> Difference:
 
 def _lines(found: Difference, names: tuple[str, str]) -> Iterator[str]:
     yield f"{names[0]} -> {names[1]}: {len(found.objects)} objects differ, {found.equal} are equal"
-    yield from (f"! {problem}" for problem in found.problems)
+    yield from (coloured(f"! {problem}", None) for problem in found.problems)
     for item in found.objects:
         yield _heading(item, names)
         if item.before and item.after and item.before != item.after:
-            yield f"    applied by {item.before} -> {item.after}"
-        yield from (f"    {field}" for field in item.fields)
+            yield coloured(f"    applied by {item.before} -> {item.after}", None)
+        yield from (coloured(f"    {field}", None) for field in item.fields)
 
 
 def _heading(item: ObjectDifference, names: tuple[str, str]) -> str:

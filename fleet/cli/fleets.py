@@ -12,14 +12,15 @@ from fleet.cli import install_manifests, progress
 from fleet.errors import FleetError
 from fleet.inventory import model
 from fleet.inventory.model import Fleet
+from fleet.printable import printable
 
 
 def show_problems(fleet: Fleet) -> None:
     """Print a line for each thing that cannot be known here."""
     for line in model.problems(fleet):
-        print(f"! {line}; its objects are missing here", file=sys.stderr)
+        print(printable(f"! {line}; its objects are missing here"), file=sys.stderr)
     for line in model.doubts(fleet):
-        print(f"! {line}; its objects may differ in the cluster", file=sys.stderr)
+        print(printable(f"! {line}; its objects may differ in the cluster"), file=sys.stderr)
 
 
 def problems(fleet: Fleet) -> list[str]:

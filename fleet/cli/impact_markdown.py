@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fleet.changes.impact import Impact, Moment
 from fleet.changes.impact_groups import Group, at, counted, groups, summary
 from fleet.cli.impact_text import group_lines, heading, shared_file, when
+from fleet.printable import printable
 
 # GitHub refuses a comment of more than 65,536 characters.
 _MAX_LENGTH = 60_000
@@ -26,9 +27,9 @@ def text(found: Impact, title: str, exceeded: Sequence[str]) -> str:
         *_table(all_groups),
         *_warnings(all_groups),
         *_files(found),
-        *(f"- not compared: {_plain(line)}" for line in found.unknown),
+        *_unknown(found),
     ]
-    return _with_details("\n".join(head), all_groups)
+    return _with_details(_fitting("\n".join(head)), all_groups)
 
 
 def _table(all_groups: Sequence[Group]) -> Iterator[str]:
@@ -81,12 +82,23 @@ def _files(found: Impact) -> Iterator[str]:
             yield f"- {len(files) - _MAX_ROWS} more files"
 
 
+def _unknown(found: Impact) -> Iterator[str]:
+    yield from (f"- not compared: {_plain(line)}" for line in found.unknown[:_MAX_ROWS])
+    if len(found.unknown) > _MAX_ROWS:
+        yield f"- not compared: {len(found.unknown) - _MAX_ROWS} more"
+
+
+def _fitting(head: str) -> str:
+    """Return all lines that fit into a comment; names in them can have any length."""
+    return head if len(head) <= _MAX_LENGTH else head[:_MAX_LENGTH].rpartition("\n")[0]
+
+
 def _with_details(head: str, all_groups: Iterable[Group]) -> str:
     parts = [head]
     length = len(head)
     for group in all_groups:
         title = f"{_plain(heading(group))}: {counted(group.first.changes)}"
-        lines = "\n".join(group_lines(group))
+        lines = "\n".join(map(printable, group_lines(group)))
         fence = _fence(lines)
         part = (
             f"\n<details><summary>{title}</summary>\n\n{fence}text\n{lines}\n{fence}\n\n</details>"
@@ -107,9 +119,9 @@ def _fence(content: str) -> str:
 
 def _code(content: str) -> str:
     fence = "`" * (max((len(run) for run in re.findall("`+", content)), default=0) + 1)
-    return f"{fence}{content}{fence}".replace("|", "\\|")
+    return f"{fence}{printable(content)}{fence}".replace("|", "\\|")
 
 
 def _plain(content: str) -> str:
     """Return a text that Markdown shows as it is; code keeps its backticks."""
-    return re.sub(r"([\\*_\[\]<>|#~@])", r"\\\1", content)
+    return re.sub(r"([\\*_\[\]<>|#~@])", r"\\\1", printable(content))

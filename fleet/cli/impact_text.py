@@ -26,11 +26,11 @@ def lines(found: Impact, title: str) -> Iterator[str]:
         yield ""
         yield "Shared files:"
     for file in files:
-        yield f"  {shared_file(file)}"
+        yield coloured(f"  {shared_file(file)}", None)
     if found.unknown:
         yield ""
         yield "Not compared:"
-        yield from (f"  {line}" for line in found.unknown)
+        yield from (coloured(f"  {line}", None) for line in found.unknown)
     for group in groups(found):
         yield ""
         yield coloured(heading(group), Colour.BOLD)
@@ -64,8 +64,8 @@ def group_lines(group: Group) -> Iterator[str]:
         yield "! its entrypoint is removed: its Flux finds nothing to apply, and fails"
     elif first.is_removed:
         yield (
-            "! its stack file is removed: nothing changes in the cluster before `pulumi destroy`, "
-            "and no `pulumi up` can run"
+            "! its stack file is removed: the cluster keeps its tree until `pulumi destroy`, and "
+            "no `pulumi up` can run"
         )
     for problem in first.problems:
         yield f"! {problem}"

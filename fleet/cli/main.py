@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from fleet.errors import FleetError
+from fleet.printable import printable
 
 # Each is a module beside this one. The order is that of `fleet --help`.
 _COMMANDS = ("where", "why", "matrix", "diff", "impact", "render", "check", "fetch", "schema")
@@ -26,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
     except FleetError as error:
-        print(error, file=sys.stderr)
+        for line in str(error).splitlines():
+            print(printable(line), file=sys.stderr)
         return 1
     except BrokenPipeError:
         # A reader like `head` has closed the pipe. Python flushes standard output once more at

@@ -11,6 +11,7 @@ from fleet.inventory.finding import Finding
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest, object_id
 from fleet.kube.once import once_for_each
+from fleet.render import moves
 
 
 class _Traits(NamedTuple):
@@ -146,7 +147,7 @@ class BuiltObject:
         It is namespace/name for a Kustomization, and `HelmRelease namespace/name`.
         """
         name = f"{self.namespace}/{self.name}"
-        return f"HelmRelease {name}" if self.is_helm_release else name
+        return f"{moves.RELEASE}{name}" if self.is_helm_release else name
 
     @property
     def is_flux_applier(self) -> bool:

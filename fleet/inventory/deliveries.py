@@ -16,7 +16,6 @@ _KEPT_BY = (
     ("kustomize.toolkit.fluxcd.io/reconcile", "disabled"),
     ("kustomize.toolkit.fluxcd.io/ssa", "Ignore"),
 )
-_HELM_POLICY = "helm.sh/resource-policy"
 
 
 def deliveries(objects: Iterable[BuiltObject]) -> Iterator[Delivery]:
@@ -42,14 +41,20 @@ def reason_to_keep(built: BuiltObject) -> str | None:
     if built.is_released:
         if not built.is_pruned:
             return "Helm does not delete it"
-        policy = mapping_at(built.metadata, "annotations").get(_HELM_POLICY)
-        return "its annotation tells Helm not to delete it" if policy == "keep" else None
+        annotations = mapping_at(built.metadata, "annotations").items()
+        is_kept = moves.KEPT_BY_HELM.items() <= annotations
+        return "its annotation tells Helm not to delete it" if is_kept else None
     marks = [mapping_at(built.metadata, key) for key in ("labels", "annotations")]
     is_kept = any(mark.get(key) == value for mark in marks for key, value in _KEPT_BY)
     return "its annotation tells Flux not to delete it" if is_kept else None
 
 
 def _is_replaceable(built: BuiltObject) -> bool:
-    """Tell whether nothing is lost if an object is deleted and made again."""
+    """Tell whether nothing is lost if an object is deleted and made again.
+
+    Helm makes an object that is gone again only when it upgrades its release.
+    """
+    if built.is_released:
+        return False
     is_unused = built.manifest.get("automountServiceAccountToken") is False
     return built.group == _RBAC or (built.kind == "ServiceAccount" and is_unused)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fleet.printable import printable
+
 # More clusters than these are counted, and not named.
 _NAMED = 10
 
@@ -29,9 +31,7 @@ class Finding:
     def __str__(self) -> str:
         text = f"{self.file}: {self.object + ': ' if self.object else ''}{self.problem}"
         # Names come from the files that are checked, and a finding is always one line.
-        return "".join(
-            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _one_line(text)
-        )
+        return printable(_one_line(text))
 
 
 def listed(names: Sequence[str]) -> str:

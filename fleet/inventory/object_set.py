@@ -68,6 +68,10 @@ def _once(
     return known[key][2]
 
 
+# An object before and after, None where there is none.
+Copies = tuple[BuiltObject | None, BuiltObject | None]
+
+
 @dataclass(frozen=True)
 class ObjectSet:
     """All objects of a cluster, in their order."""
@@ -101,3 +105,24 @@ class ObjectSet:
         """Tell whether the Kustomization of an object deletes what leaves it."""
         applier = self.kustomizations.get(built.applied_by)
         return built.is_pruned if applier is None else applier.spec.get("prune") is True
+
+    def appliers_of(self, found: ObjectId) -> dict[str, list[BuiltObject]]:
+        """Return the copies of an object by what applies them."""
+        copies: dict[str, list[BuiltObject]] = {}
+        for built in self.by_id.get(found, ()):
+            copies.setdefault(built.applied_by, []).append(built)
+        return copies
+
+
+def compared(before: ObjectSet, after: ObjectSet, found: ObjectId) -> list[Copies]:
+    """Return the copies of an object to compare.
+
+    Several Kustomizations may apply it, each its own copy; those that differ come alone.
+    """
+    old, new = before.appliers_of(found), after.appliers_of(found)
+    both = [pair for name in old if name in new for pair in zip(old[name], new[name], strict=False)]
+    if both:
+        differing = [pair for pair in both if after.comparison.fields(*pair)]
+        return [*(differing or both[:1])]
+    first = (next(iter(objects.by_id.get(found, ())), None) for objects in (before, after))
+    return [(next(first), next(first))]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.field_diff import HIDDEN
 from fleet.kube.fields import Fields, mapping_at, mappings_in, values_at
 from fleet.kube.manifest import Manifest
 from fleet.kube.once import once_for_each
@@ -48,11 +49,13 @@ Aspects = Mapping[Aspect, tuple[str, ...]]
 
 
 def of_objects(objects: Iterable[BuiltObject]) -> dict[Aspect, tuple[str, ...]]:
-    """Return the aspects of objects together."""
+    """Return the aspects of objects together, without values that may come from Secrets."""
     found: dict[Aspect, dict[str, None]] = {}
     for built in objects:
         for aspect, value in _of_manifest(built.manifest):
-            found.setdefault(aspect, {})[value] = None
+            # A namespace is a part of the object's identity, which is shown anyway.
+            is_hidden = built.holds_secrets and aspect is not Aspect.NAMESPACE
+            found.setdefault(aspect, {})[HIDDEN if is_hidden else value] = None
     return {aspect: tuple(found[aspect]) for aspect in Aspect if aspect in found}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fleet.inventory import object_set
 from fleet.inventory.field_diff import FieldDifference
 from fleet.inventory.model import Cluster
 from fleet.inventory.object_set import Comparison, ObjectSet
@@ -43,31 +44,29 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     new = ObjectSet(after.build.objects_with(before.build), comparison)
     paths = before.path, after.path
     ids = list(dict.fromkeys([*old.by_id, *new.by_id]))
-    found = [item for wanted in ids if (item := _of_object(wanted, (old, new), paths)) is not None]
+    found = [item for wanted in ids for item in _of_object(wanted, (old, new), paths)]
     problems = dict.fromkeys(
         f"{cluster.name}: {text}; what it applies is not compared"
         for cluster in (before, after)
         for text in cluster.problems
     )
-    return Difference(objects=tuple(found), equal=len(ids) - len(found), problems=tuple(problems))
+    equal = len(ids) - len({item.object for item in found})
+    return Difference(objects=tuple(found), equal=equal, problems=tuple(problems))
 
 
 def _of_object(
     wanted: ObjectId, sets: tuple[ObjectSet, ObjectSet], paths: tuple[str, str]
-) -> ObjectDifference | None:
-    before, after = (found.by_id.get(wanted, [None])[0] for found in sets)
-    fields: tuple[FieldDifference, ...] = ()
-    if before is not None and after is not None:
-        fields = sets[0].comparison.fields(before, after)
-        fields = tuple(without_paths(fields, paths))
-        if not fields and before.applied_by == after.applied_by:
-            return None
-    return ObjectDifference(
-        object=wanted,
-        before=before.applied_by if before else "",
-        after=after.applied_by if after else "",
-        fields=fields,
-    )
+) -> Iterator[ObjectDifference]:
+    names = [list(found.appliers_of(wanted)) for found in sets]
+    for before, after in object_set.compared(*sets, wanted):
+        fields: tuple[FieldDifference, ...] = ()
+        if before is not None and after is not None:
+            fields = tuple(without_paths(sets[0].comparison.fields(before, after), paths))
+        if names[0] == names[1] and not fields:
+            continue
+        applied = (built.applied_by if built else "" for built in (before, after))
+        old, new = applied if names[0] == names[1] else map(", ".join, names)
+        yield ObjectDifference(object=wanted, before=old, after=new, fields=fields)
 
 
 def without_paths(

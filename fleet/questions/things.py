@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -130,7 +130,13 @@ class _ClusterThings:
             return {**self._of_entries("infrastructure", 1), **self._flux()}
         if kind is ThingType.TENANT:
             return self._tenants()
-        return self._of_objects(_NAMES[kind])
+        # An image that may come from a Secret has no name to ask for.
+        shown = (
+            built
+            for built in self.cluster.objects
+            if kind is not ThingType.IMAGE or not built.holds_secrets
+        )
+        return _by_name(shown, _NAMES[kind])
 
     def presence(self, thing: Thing) -> Presence | None:
         """Return a thing if the cluster has it."""
@@ -270,15 +276,6 @@ class _ClusterThings:
         folder = self.cluster.path
         return {FLUX: tuple(built for built in self.cluster.objects if built.path == folder)}
 
-    def _of_objects(
-        self, names: Callable[[Manifest], Sequence[str]]
-    ) -> dict[str, tuple[BuiltObject, ...]]:
-        found: dict[str, list[BuiltObject]] = {}
-        for built in self.cluster.objects:
-            for name in names(built.manifest):
-                found.setdefault(name, []).append(built)
-        return {name: tuple(objects) for name, objects in found.items()}
-
     def _tenants(self) -> dict[str, tuple[BuiltObject, ...]]:
         folder = f"{self.cluster.path}/{layout.TENANTS}"
         return {
@@ -297,6 +294,16 @@ class _ClusterThings:
 def name_of(found: ObjectId) -> str:
     """Return the name of an object as a thing: `Kind/namespace/name`, or `Kind/name`."""
     return "/".join(part for part in (found.kind, found.namespace, found.name) if part)
+
+
+def _by_name(
+    objects: Iterable[BuiltObject], names: Callable[[Manifest], Sequence[str]]
+) -> dict[str, tuple[BuiltObject, ...]]:
+    found: dict[str, list[BuiltObject]] = {}
+    for built in objects:
+        for name in names(built.manifest):
+            found.setdefault(name, []).append(built)
+    return {name: tuple(same) for name, same in found.items()}
 
 
 @once_for_each

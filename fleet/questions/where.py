@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fleet.inventory.field_diff import differences
+from fleet.inventory.object_set import Comparison
 from fleet.kube.manifest import object_id
 from fleet.provenance.link import Link
 from fleet.questions import aspects
@@ -114,14 +114,15 @@ def _others(
 
 def _differences(reference: Presence, presence: Presence) -> Iterator[str]:
     before, after = (
-        {object_id(built.manifest): built.manifest for built in item.objects}
+        {object_id(built.manifest): built for built in item.objects}
         for item in (reference, presence)
     )
+    comparison = Comparison()
     paths = reference.cluster.path, presence.cluster.path
     for wanted in dict.fromkeys([*before, *after]):
         if wanted not in before or wanted not in after:
             yield f"{wanted} is {'missing' if wanted in before else 'only here'}"
             continue
-        for found in without_paths(differences(before[wanted], after[wanted]), paths):
+        for found in without_paths(comparison.fields(before[wanted], after[wanted]), paths):
             if not aspects.is_shown(found.path):
                 yield f"{wanted}: {found}"

@@ -14,11 +14,18 @@ from typing import Any
 from fleet.render import flux
 
 _ANNOTATION, _VALUE = next(iter(flux.NEVER_PRUNED.items()))
+# Helm deletes no object that has this annotation.
+KEPT_BY_HELM: Mapping[str, str] = {"helm.sh/resource-policy": "keep"}
+_HELM_ANNOTATION, _HELM_VALUE = next(iter(KEPT_BY_HELM.items()))
+# The name of a HelmRelease that applies objects begins with this, and goes on as any other.
+RELEASE = "HelmRelease "
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """An object, or all objects of another repository, and the Flux Kustomization of it.
+    """An object, or all objects of another repository, and what applies it.
+
+    `kustomization` is the name of a Flux Kustomization, or of a HelmRelease after its kind.
 
     It is pruned if Flux deletes it when it leaves the Kustomization, and replaceable if nothing is
     lost then because it is made again. `tenant` is the tenant that it belongs to, if any.
@@ -44,15 +51,35 @@ class Move:
     @property
     def problem(self) -> str:
         """The problem, with the safe way to make the change."""
-        first = (
-            f"set keep: true for tenant {self.tenant}"
-            if self.tenant
-            else f"annotate it with {_ANNOTATION}: {_VALUE}"
-        )
         return (
-            f"moves from Flux Kustomization {self.source} to {self.target}, so Flux may delete it "
-            f"and make it again; first {first}, and move it when the clusters have that"
+            f"moves from {named(self.source)} to {self.target}, so {self._loss}; first "
+            f"{self._first}, and move it when the clusters have that"
         )
+
+    @property
+    def _loss(self) -> str:
+        who = "Helm" if is_release(self.source) else "Flux"
+        if is_release(self.target):
+            return f"{who} may delete it, and Helm makes it again only when it next upgrades"
+        return f"{who} may delete it and make it again"
+
+    @property
+    def _first(self) -> str:
+        if is_release(self.source):
+            return f"annotate it with {_HELM_ANNOTATION}: {_HELM_VALUE}"
+        if self.tenant:
+            return f"set keep: true for tenant {self.tenant}"
+        return f"annotate it with {_ANNOTATION}: {_VALUE}"
+
+
+def is_release(applier: str) -> bool:
+    """Tell whether what applies an object is a HelmRelease."""
+    return applier.startswith(RELEASE)
+
+
+def named(applier: str) -> str:
+    """Return what applies an object with its kind."""
+    return applier if is_release(applier) else f"Flux Kustomization {applier}"
 
 
 def moves(former: Iterable[Delivery], new: Iterable[Delivery]) -> list[Move]:

@@ -202,6 +202,23 @@ def test_a_stack_file_that_is_removed(root: Path) -> None:
     assert (found.is_removed, found.is_reached, found.changes) == (True, True, ())
 
 
+@pytest.mark.parametrize("has_tree", [False, True])
+def test_a_cluster_without_a_stack_file_still_follows_the_definitions(
+    has_tree: bool, root: Path
+) -> None:
+    if has_tree:
+        write_tree(root, "dev")
+        commit(root)
+    (root / "Pulumi.dev.yaml").unlink()
+    write(root, {BASE: EDITED})
+    found = cluster(impact_of(root))
+    assert found.is_removed
+    assert shown(found) == [f"merge changed {PODINFO}"]
+    (root / BASE).unlink()
+    (problem,) = cluster(impact_of(root)).problems
+    assert problem.endswith("; what it applies is not compared")
+
+
 def test_two_commits_and_their_common_ancestor(root: Path) -> None:
     """Three dots leave out what the other branch has got in the meantime."""
     git(root, "switch", "--quiet", "--create", "feature")

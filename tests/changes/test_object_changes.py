@@ -252,6 +252,48 @@ def test_a_move_that_is_safe(root: Path) -> None:
     ]
 
 
+def shared(root: Path, app: str, namespaces: str) -> list[Change]:
+    """Return the changes when two Kustomizations apply other texts."""
+    write(root, {**definition(APP, app), **definition(TEAM, namespaces)})
+    return list(cluster(impact_of(root)).changes)
+
+
+SHARED = config_map("app", "team")
+
+
+def test_an_object_of_two_kustomizations_changes_in_one(root: Path) -> None:
+    commit(root, definition(TEAM, f"{namespace('team')}---\n{SHARED}"))
+    (found,) = shared(root, SHARED.replace("value", "other"), f"{namespace('team')}---\n{SHARED}")
+    assert found.found.kustomization == "flux-system/apps"
+    assert [str(field) for field in found.found.fields] == ["data.key: value -> other"]
+
+
+def test_an_object_that_leaves_one_of_two_kustomizations(root: Path) -> None:
+    commit(root, definition(TEAM, f"{namespace('team')}---\n{SHARED}"))
+    (found,) = shared(root, SHARED, namespace("team"))
+    assert notes(found) == [
+        "leaves flux-system/infra, and flux-system/apps still applies it: it is deleted only if "
+        "flux-system/infra was the last to apply it, and then made again"
+    ]
+    assert not found.found.is_deleted
+
+
+def test_an_object_that_comes_to_a_second_kustomization(root: Path) -> None:
+    (found,) = shared(root, SHARED, f"{namespace('team')}---\n{SHARED}")
+    assert notes(found) == [
+        "is also applied by flux-system/infra from now on, and each overwrites the other; keep one"
+    ]
+
+
+def test_an_object_that_leaves_both_of_its_kustomizations(root: Path) -> None:
+    """One of them does not prune, and the other one deletes the object."""
+    with_nested(root, f"{SHARED}---\n{nested().replace('prune: true', 'prune: false')}")
+    commit(root, definition(NESTED, SHARED))
+    write(root, definition(NESTED, namespace("other")))
+    gone = changes(root, nested().replace("prune: true", "prune: false"))[0]
+    assert (str(gone.found.object), notes(gone)) == ("ConfigMap team/app", ["Flux deletes it"])
+
+
 SUSPENDED = "is suspended: Flux does nothing for it until it is resumed, and changes wait"
 RESUMED = "is resumed: all that has changed while it was suspended is applied now"
 

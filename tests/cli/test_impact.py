@@ -210,6 +210,34 @@ def test_markdown_shows_names_and_values_as_they_are(root: Path, fleet: Run) -> 
     assert "<img" not in outside
 
 
+HOSTILE = r"x\n\n# Big\n<img src=x>\n\e[31m"
+SHOWN = "x\ufffd\ufffd# Big\ufffd<img src=x>\ufffd\ufffd[31m"
+
+
+@pytest.mark.parametrize("command", [("impact",), ("impact", "--markdown"), ("diff", "dev@")])
+def test_a_name_stays_on_its_line(command: tuple[str, ...], root: Path, fleet: Run) -> None:
+    commit(root, {BASE: config_map(f'"{HOSTILE}"', "common")})
+    write(root, {BASE: EDITED})
+    ended = fleet(*command, "--root", root)
+    assert SHOWN in ended.out
+    assert "\x1b" not in ended.out
+    assert "\n<img" not in ended.out
+
+
+def test_an_error_cannot_colour_the_terminal(root: Path, fleet: Run) -> None:
+    write(root, {BASE: manifest("v1", r'"Odd\e[31m"', "podinfo", "common")})
+    ended = fleet("matrix", "--kind", "none", "--root", root)
+    assert "Odd\ufffd[31m" in ended.err
+
+
+def test_a_long_name_does_not_make_a_comment_too_long(root: Path, fleet: Run) -> None:
+    commit(root, {BASE: config_map("x" * 70_000, "common")})
+    write(root, {BASE: EDITED})
+    ended = fleet("impact", "--markdown", "--root", root)
+    assert len(ended.out) < 65_536
+    assert ended.out.startswith("### Impact\n")
+
+
 def test_markdown_fits_into_a_comment(root: Path, fleet: Run) -> None:
     many = "---\n".join(config_map(f"a-{index}", "common") for index in range(900))
     write(root, {BASE: many})

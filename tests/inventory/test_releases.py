@@ -9,12 +9,22 @@ import pytest
 
 from fleet import cache
 from fleet.inventory import model
+from fleet.questions import names, where
+from fleet.questions.aspects import Aspect
 from fleet.questions.things import ThingType
 from tests.changes.test_impact import reached
 from tests.helm.support import CRD
 from tests.inventory.support import cluster, commit, impact_of, install_manifests, notes, sources
 from tests.questions.support import chain, shown, things_of
-from tests.support import definition, kustomization, manifest, namespace, stack_file, write
+from tests.support import (
+    config_map,
+    definition,
+    kustomization,
+    manifest,
+    namespace,
+    stack_file,
+    write,
+)
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -227,3 +237,81 @@ def test_values_of_secrets_are_hidden(root: Path) -> None:
         "stringData[values.yaml]: (hidden) differs",
         "spec.replicas: (hidden) differs",
     ]
+
+
+def test_values_of_secrets_are_hidden_in_answers(root: Path) -> None:
+    def app(name: str, image: str) -> dict[str, str]:
+        more = "  valuesFrom: [{kind: Secret, name: image}]\n"
+        data = f"stringData: {{values.yaml: 'image: {image}'}}\n"
+        secret = manifest("v1", "Secret", "image", "web", data)
+        return definition(f"apps/{name}", f"{release(more=more)}---\n{secret}")
+
+    container = '"{{ .Values.image }}:1", env: [{name: A, value: "{{ .Values.image }}"}]'
+    text = DEPLOYMENT.replace('"web:{{ .Chart.AppVersion }}"', container)
+    write(root, {**app("web", "hunter1"), **app("other", "hunter2")})
+    write(root, {"charts/web/templates/deployment.yaml": text})
+    write(root, {"Pulumi.prod.yaml": stack_file("prod", apps="other")})
+    with things_of(root) as things:
+        (thing,) = names.fitting(things, "Deployment/web")
+        found = where.where(things, thing)
+        images = [name.name for name in things.all_of(ThingType.IMAGE)]
+    assert images == []
+    assert found.same[Aspect.IMAGE] == ("(hidden)",)
+    assert [place.others for place in found.places.values()] == [
+        (),
+        (
+            "Deployment web/web: spec.template.spec.containers[name=web].env[name=A].value: "
+            "(hidden) differs",
+        ),
+    ]
+
+
+def test_a_field_that_the_api_server_refuses_in_a_release(root: Path) -> None:
+    selector = "spec:\n  selector: {matchLabels: {size: '{{ .Values.size }}'}}\n  replicas"
+    text = DEPLOYMENT.replace("spec:\n  replicas", selector, 1)
+    commit(root, {"charts/web/templates/deployment.yaml": text})
+    write(root, definition("apps/web", release(size=3)))
+    assert notes(cluster(impact_of(root)).changes[1]) == [
+        "spec.selector cannot be changed: the API server refuses it, and HelmRelease web/web fails "
+        "until the object is deleted"
+    ]
+
+
+def moved_notes(root: Path) -> list[str]:
+    changes = cluster(impact_of(root)).changes
+    return [text for change in changes if change.found.moved_from for text in notes(change)]
+
+
+def test_moves_between_releases_and_kustomizations(root: Path) -> None:
+    commit(root, {"charts/web/templates/map.yaml": config_map("map", "web")})
+    (root / "charts/web/templates/map.yaml").unlink()
+    write(root, definition("apps/web", f"{release()}---\n{config_map('map', 'web')}"))
+    assert moved_notes(root) == [
+        "moves from HelmRelease web/web to flux-system/apps, so Helm may delete it and make it "
+        "again; first annotate it with helm.sh/resource-policy: keep, and move it when the "
+        "clusters have that"
+    ]
+    commit(root)
+    write(root, {"charts/web/templates/map.yaml": config_map("map", "web")})
+    write(root, definition("apps/web", release()))
+    assert moved_notes(root) == [
+        "moves from Flux Kustomization flux-system/apps to HelmRelease web/web, so Flux may delete "
+        "it, and Helm makes it again only when it next upgrades; first annotate it with "
+        "kustomize.toolkit.fluxcd.io/prune: disabled, and move it when the clusters have that"
+    ]
+
+
+def test_a_release_that_is_installed_again(root: Path) -> None:
+    write(root, definition("apps/web", release(more="  releaseName: site\n")))
+    found = impact_of(root)
+    together = "is deleted together with HelmRelease web/web"
+    again = f"{together}, and it is made again as soon as that is possible"
+    assert {str(change.found.object): notes(change) for change in cluster(found).changes} == {
+        "HelmRelease web/web": [
+            "spec.releaseName changes, so Helm uninstalls the release, with all that it has, and "
+            "installs it again"
+        ],
+        "ClusterRole web": [again],
+        "Deployment web/web": [again],
+    }
+    assert found.deletions == 2

@@ -56,6 +56,22 @@ def test_what_only_one_of_two_clusters_has(root: Path) -> None:
     ]
 
 
+def test_an_object_that_two_kustomizations_apply(root: Path) -> None:
+    shared = "infrastructure/policies/shared"
+    stack = stack_file("dev", infrastructure="namespaces/common policies/shared")
+    commit(root, {**definition(shared, config_map("podinfo", "common")), "Pulumi.dev.yaml": stack})
+    edited = config_map("podinfo", "common").replace("value", "other")
+    write(root, definition("apps/podinfo/base", edited))
+    (item,) = of(root, "dev", "dev").objects
+    assert (item.before, item.after) == ("flux-system/apps", "flux-system/apps")
+    assert [str(field) for field in item.fields] == ["data.key: value -> other"]
+    write(root, {"Pulumi.dev.yaml": stack_file("dev")})
+    items = [item for item in of(root, "dev", "dev").objects if item.object.kind == "ConfigMap"]
+    assert [(item.before, item.after) for item in items] == [
+        ("flux-system/policies, flux-system/apps", "flux-system/apps")
+    ]
+
+
 def test_a_cluster_at_two_revisions(root: Path) -> None:
     edited = config_map("podinfo", "common").replace("value", "other")
     write(root, definition("apps/podinfo/base", edited))
