@@ -60,8 +60,8 @@ def group_lines(group: Group) -> Iterator[str]:
     first = group.first
     if first.is_removed:
         yield (
-            "! its stack file is removed: the cluster keeps its tree until `pulumi destroy`, and no "
-            "`pulumi up` can run"
+            "! its stack file is removed: the cluster keeps its tree until `pulumi destroy`, and "
+            "no `pulumi up` can run"
         )
     for problem in first.problems:
         yield f"! {problem}"
