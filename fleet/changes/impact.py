@@ -173,10 +173,23 @@ class _Comparing:
                 if change.found.object not in pending
             ]
         builds = (states.now, states.merged, states.planned)
-        problems = dict.fromkeys([*states.problems, *_problems(*builds)])
+        problems = dict.fromkeys(
+            [*states.problems, *_problems(*builds), *self._unknown_releases(*builds[::2])]
+        )
         return dataclasses.replace(
             _impact_of(new), changes=tuple(changes), problems=tuple(problems)
         )
+
+    def _unknown_releases(self, before: ClusterBuild, after: ClusterBuild) -> Iterator[str]:
+        """Yield a line for each release that changes and is not rendered on both sides."""
+        unrendered = [built.released.unrendered for built in (before, after)]
+        for name in sorted({*unrendered[0], *unrendered[1]}):
+            old, new = (built.appliers.get(name) for built in (before, after))
+            if old is None or new is None:
+                continue
+            is_unknown = all(name in lines for lines in unrendered)
+            if not (is_unknown and self.comparison.is_same(old.manifest, new.manifest)):
+                yield f"{name} changes and is not rendered; what it applies is not compared"
 
     def _removed(self, old: Cluster) -> ClusterImpact:
         """Return the impact on a cluster without a stack file: Flux still applies its tree."""

@@ -100,10 +100,11 @@ class _Comparing:
 
     def _change(self, found: ObjectId, pair: Pair) -> ObjectChange | None:
         old, new = pair.before, pair.after
-        if old is None:
-            return self._found(Kind.ADDED, found, pair)
         if new is None:
             return self._removed(found, pair)
+        if old is None:
+            change = self._found(Kind.ADDED, found, pair)
+            return dataclasses.replace(change, notes=tuple(self._waiting(new)))
         fields = self.after.comparison.fields(old, new)
         source = self._moved_from(found)
         notes: Iterable[Note] = ()
@@ -122,7 +123,7 @@ class _Comparing:
             change = self._found(Kind.CHANGED, found, pair)
         else:
             return None
-        kept = tuple(notes)
+        kept = (*notes, *self._waiting(new))
         is_deleted = any(note.rule is Rule.RECREATED for note in kept)
         return dataclasses.replace(change, fields=fields, notes=kept, is_deleted=is_deleted)
 
@@ -155,6 +156,12 @@ class _Comparing:
         """Return the Kustomization that an object has left for another one, empty if none."""
         stays = _appliers(self.before, found) & _appliers(self.after, found)
         return "" if stays else self.before.by_id[found][0].applied_by
+
+    def _waiting(self, new: BuiltObject) -> Iterator[Note]:
+        applier = self.after.appliers.get(new.applied_by)
+        if applier is not None and applier.spec.get("suspend") is True:
+            text = f"waits, because {new.applied_by} is suspended"
+            yield Note(rule=Rule.SUSPEND, text=text)
 
     def _shared(self, found: ObjectId, new: BuiltObject) -> Iterator[Note]:
         """Yield the notes about what applies an object besides another one, or no longer does."""

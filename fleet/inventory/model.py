@@ -110,7 +110,12 @@ def of_commit(
         files = Path(folder) / "commit"
         if not artifact.extract(root, commit, files):
             raise FleetError(f"{commit}: is no commit of {root}; name one that it has")
-        yield _read(files, Path(folder), install_manifests, progress)
+        try:
+            fleet = _read(files, Path(folder), install_manifests, progress)
+        except FleetError as error:
+            # The folder has another name in each run.
+            raise FleetError(str(error).replace(f"{files}: ", "")) from None
+        yield fleet
 
 
 def _read(

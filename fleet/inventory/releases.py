@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from fleet.helm.charts import Cluster, Key
 from fleet.helm.renderer import Renderer, Rendering
+from fleet.inventory import field_diff
 from fleet.inventory.built_object import BuiltObject
 from fleet.kube import scopes
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest
+
+_Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,7 @@ class Releases:
                 f"{built.display_name} is rendered without {unknown}"
                 for built, rendering in found
                 if rendering.problem is None
-                for unknown in rendering.unknown
+                for unknown in (*rendering.unknown, *_unknown_values(built))
             ],
         )
 
@@ -97,6 +100,24 @@ class Releases:
             # The manifest is kept too, so that no other one gets its number.
             self._placed[key] = (manifest, placed)
         return self._placed[key][1]
+
+
+def _unknown_values(release: BuiltObject) -> Iterator[str]:
+    """Yield the values that have a variable of the cluster or are encrypted."""
+    for path, value in _leaves((), release.spec):
+        if release.is_unknown(value):
+            yield f"the value of {field_diff.path_of(('spec', *path))}"
+
+
+def _leaves(path: _Path, value: object) -> Iterator[tuple[_Path, object]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves((*path, str(key)), item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves((*path, index), item)
+    else:
+        yield path, value
 
 
 def _namespace(name: str) -> Manifest:

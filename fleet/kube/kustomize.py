@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from fleet import process
 from fleet.errors import CommandError
 from fleet.kube import yaml_reader
-from fleet.kube.manifest import Manifest
+from fleet.kube.manifest import Manifest, object_id
 
 BUILD_TIMEOUT = 60
 # Flux's kustomize-controller has a limit of 1 Gi for all of its builds together.
@@ -40,7 +41,27 @@ def build(root: Path, path: str, *options: str) -> str:
             [*command(), *options, path], timeout=BUILD_TIMEOUT, cwd=root, memory=BUILD_MEMORY
         )
     except CommandError as error:
-        raise type(error)(str(error).replace(f"{root.resolve()}/", "")) from None
+        text = str(error).replace(f"{root.resolve()}/", "")
+        raise type(error)(_without_content(text)) from None
+
+
+def _without_content(message: str) -> str:
+    """Return a message with the names of objects instead of their content: Secrets are among them.
+
+    kustomize writes whole objects as JSON into some messages.
+    """
+    decoder = json.JSONDecoder()
+    found = ""
+    before, start, rest = message.partition('{"')
+    while start:
+        try:
+            content, end = decoder.raw_decode(start + rest)
+        except ValueError:
+            # The rest of an object that the message has only in part may be anything.
+            return f"{found}{before}..."
+        found += f"{before}{object_id(content)}"
+        before, start, rest = (start + rest)[end:].partition('{"')
+    return found + before
 
 
 def manifests(text: str) -> list[Manifest]:

@@ -343,6 +343,13 @@ def test_what_flips(before: str, after: str, expected: list[str], root: Path) ->
     assert notes(change(root, before, after)) == expected
 
 
+def test_a_change_below_a_suspended_kustomization_waits(root: Path) -> None:
+    with_nested(root, nested("  suspend: true\n"))
+    edited = config_map("inner", "team").replace("value", "other")
+    found = changes(root, f"{edited}---\n{config_map('new', 'team')}", NESTED)
+    assert [notes(item) for item in found] == [["waits, because flux-system/one is suspended"]] * 2
+
+
 def deployment(label: str, more: str = "") -> str:
     spec = f"spec: {{selector: {{matchLabels: {{app: {label}}}}}}}\n"
     return manifest("apps/v1", "Deployment", "web", "team", more + spec)

@@ -110,6 +110,16 @@ def test_a_limit_that_is_not_certain_is_exceeded(root: Path, fleet: Run) -> None
     ]
 
 
+def test_a_commit_without_stack_files(root: Path, fleet: Run) -> None:
+    (root / "Pulumi.dev.yaml").unlink()
+    (root / "Pulumi.prod.yaml").unlink()
+    commit(root)
+    commit(root, {"Pulumi.dev.yaml": stack_file("dev")})
+    ended = fleet("impact", "HEAD~1..HEAD", "--root", root)
+    text = "HEAD~1: no Pulumi.<stack>.yaml here; add one for each cluster\n"
+    assert (ended.code, ended.err) == (1, text)
+
+
 def test_a_commit_that_is_not_valid_is_named(root: Path, fleet: Run) -> None:
     write(root, {"Pulumi.dev.yaml": "config: {fleet:cluster: 1}\n"})
     first = commit(root)

@@ -13,6 +13,7 @@ from fleet.questions import names, where
 from fleet.questions.aspects import Aspect
 from fleet.questions.things import ThingType
 from tests.changes.test_impact import reached
+from tests.check.support import flux_kustomization
 from tests.helm.support import CRD
 from tests.inventory.support import cluster, commit, impact_of, install_manifests, notes, sources
 from tests.questions.support import chain, shown, things_of
@@ -217,6 +218,12 @@ def test_a_release_that_is_not_rendered_is_not_compared(root: Path) -> None:
     (line,) = found.unknown
     assert line.startswith("dev: HelmRelease web/web is not rendered: ")
     assert "run `fleet fetch`" in line
+    assert cluster(found).problems == (
+        "HelmRelease web/web changes and is not rendered; what it applies is not compared",
+    )
+    commit(root)
+    write(root, {"apps/web/resource.yaml": f"{text}---\n{source}---\n{config_map('a', 'web')}"})
+    assert cluster(impact_of(root)).problems == ()
 
 
 def test_values_of_secrets_are_hidden(root: Path) -> None:
@@ -315,3 +322,26 @@ def test_a_release_that_is_installed_again(root: Path) -> None:
         "Deployment web/web": [again],
     }
     assert found.deletions == 2
+
+
+def test_a_chart_that_fails_from_now_on_reaches_the_cluster(root: Path) -> None:
+    write(root, {"charts/web/templates/fail.yaml": '{{ fail "no" }}'})
+    found = cluster(impact_of(root))
+    assert found.changes == ()
+    assert found.is_reached
+
+
+def doubts(root: Path) -> list[str]:
+    with model.of_checkout(root, install_manifests, lambda _: None) as fleet:
+        return list(fleet.clusters["dev"].doubts)
+
+
+def test_values_that_only_the_cluster_has_are_named(root: Path) -> None:
+    unknown = release().replace("size: 2", "size: '${size}'")
+    sops = release().replace("size: 2", "size: 'ENC[AES256_GCM,data:eA==]'")
+    write(root, definition("teams/variable", unknown))
+    spec = "  postBuild: {substituteFrom: [{kind: Secret, name: s}]}\n"
+    write(root, definition("apps/web", flux_kustomization("web", spec, "./teams/variable")))
+    assert doubts(root) == ["HelmRelease web/web is rendered without the value of spec.values.size"]
+    write(root, definition("apps/web", f"{sops}sops: {{mac: x}}\n"))
+    assert doubts(root) == ["HelmRelease web/web is rendered without the value of spec.values.size"]
