@@ -19,6 +19,7 @@ from fleet.inventory import build, entrypoints, remote_resources
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.entrypoints import Entrypoint
+from fleet.inventory.finding import listed
 from fleet.kube import artifact
 
 Progress = Callable[[str], None]
@@ -161,7 +162,7 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
 
 def unknown(*fleets: Fleet) -> list[str]:
     """Return a line for each thing that brings objects which cannot be known from the files."""
-    return _lines(
+    return by_text(
         (cluster.name, text)
         for fleet in fleets
         for cluster in fleet.clusters.values()
@@ -171,23 +172,24 @@ def unknown(*fleets: Fleet) -> list[str]:
 
 def problems(fleet: Fleet) -> list[str]:
     """Return a line for each path that does not build, so that its objects are missing."""
-    return _lines(
+    return by_text(
         (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.problems
     )
 
 
 def doubts(fleet: Fleet) -> list[str]:
     """Return a line for each value of a HelmRelease that only the cluster has."""
-    return _lines(
+    return by_text(
         (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.doubts
     )
 
 
-def _lines(texts: Iterable[tuple[str, str]]) -> list[str]:
+def by_text(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a line for each text about clusters, which is given with the name of each."""
     names: dict[str, dict[str, None]] = {}
     for name, text in texts:
         names.setdefault(text, {})[name] = None
-    return [f"{', '.join(found)}: {text}" for text, found in names.items()]
+    return [f"{listed(list(found))}: {text}" for text, found in names.items()]
 
 
 def cluster_named(fleet: Fleet, name: str) -> Cluster:

@@ -199,7 +199,7 @@ def test_objects_that_may_still_be_there_are_not_removed(root: Path, fleet: Run)
     commit(root, {"clusters/staging/apps.yaml": text})
     ended = fleet("impact", "HEAD~1..HEAD", "--root", root)
     assert "nothing is deleted" in ended.out
-    assert "Kustomization flux-system/apps: applies ./apps/staging of" in ended.err
+    assert "Kustomization flux-system/apps: applies ./apps/staging of" in ended.out
 
 
 def test_check(root: Path, fleet: Run) -> None:
