@@ -16,7 +16,7 @@ from fleet.config import load, stack_files
 from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.inventory import build, entrypoints, remote_resources
-from fleet.inventory.build import ClusterBuild, Repository
+from fleet.inventory.build import ClusterBuild, Outside, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.entrypoints import Entrypoint
 from fleet.inventory.finding import listed
@@ -140,13 +140,17 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
     if not root.is_dir():
         raise FleetError(f"{root}: is no folder; name a checkout")
     repository = build.pack(root, folder / "repository", left_out="")
-    found = entrypoints.by_name(entrypoints.find(repository.copy))
+    documents = list(entrypoints.read(repository.copy))
+    found = entrypoints.by_name(entrypoints.find(repository.copy, documents))
     if not found:
         raise FleetError(
             f"{root}: has no Pulumi.<stack>.yaml of fleet, and no Kustomization or FluxInstance of "
             "Flux; name a checkout that has one"
         )
-    remote = remote_resources.take_out(repository.copy)
+    outside = Outside(
+        remote=remote_resources.take_out(repository.copy),
+        declared_sources=entrypoints.declared_sources(documents),
+    )
     clusters: dict[str, Cluster] = {}
     for name, entrypoint in found.items():
         progress(f"building {entrypoint.path}")
@@ -154,7 +158,7 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
             name=name,
             environment=entrypoint.environment,
             path=entrypoint.path,
-            build=build.build_entrypoint(repository, entrypoint, remote),
+            build=build.build_entrypoint(repository, entrypoint, outside),
             entrypoint=entrypoint,
         )
     return Fleet(root=root, repository=repository, clusters=clusters)

@@ -79,6 +79,12 @@ def test_a_source_that_another_path_brings(tmp_path: Path) -> None:
         assert (names(cluster), unknown(cluster)) == (["ConfigMap apps/app"], [])
 
 
+def test_a_source_in_a_file_that_nothing_applies(tmp_path: Path) -> None:
+    files = {**cluster_with("", OTHER), "bootstrap/source.yaml": source("other", URL)}
+    with cluster_of(tmp_path, files) as cluster:
+        assert (names(cluster), unknown(cluster)) == (["ConfigMap apps/app"], [])
+
+
 def test_the_usual_source_without_a_sync(tmp_path: Path) -> None:
     files = {**APP, "clusters/a/apps.yaml": flux_kustomization("apps", "./apps")}
     with cluster_of(tmp_path, files) as cluster:
