@@ -16,6 +16,7 @@ from fleet.inventory.field_diff import FieldDifference
 from fleet.inventory.object_set import ObjectSet
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import ObjectId
+from fleet.kube.once import id_of
 from fleet.render import flux, moves
 from fleet.render.moves import Move
 
@@ -163,7 +164,7 @@ class _Comparing:
             target = self.after.kustomizations.get(move.target)
             if name in known or target is None:
                 continue
-            found = self.after.comparison.id_of(target.manifest)
+            found = id_of(target.manifest)
             note = Note(rule=Rule.RECREATED, text=f"{name}: {move.problem}")
             change = ObjectChange(
                 kind=Kind.MOVED,

@@ -15,12 +15,9 @@ from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.deliveries import deliveries
 from fleet.inventory.finding import Finding
 from fleet.kube import artifact
-from fleet.kube.manifest import object_id
-from fleet.kube.once import once_for_each
+from fleet.kube.once import id_of
 from fleet.render import header, layout, moves
 from fleet.render.definition_build import TREES
-
-_id = once_for_each(object_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +130,16 @@ def _without_unmoved(
     A Kustomization stays, since it can bring objects of another repository.
     """
     pairs = [
-        {(_id(built.manifest), built.applied_by) for built in found} for found in (former, objects)
+        {(id_of(built.manifest), built.applied_by) for built in found}
+        for found in (former, objects)
     ]
     changed = {found for found, _ in pairs[0] ^ pairs[1]}
     before, after = (
-        [built for built in found if _id(built.manifest) in changed or built.is_flux_kustomization]
+        [
+            built
+            for built in found
+            if id_of(built.manifest) in changed or built.is_flux_kustomization
+        ]
         for found in (former, objects)
     )
     return before, after

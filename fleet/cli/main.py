@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -16,6 +17,9 @@ _COMMANDS = ("where", "why", "matrix", "diff", "impact", "render", "check", "fet
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, which is 1 when it fails or finds problems."""
+    if argv is None:
+        # A program that ends soon need not look for what it could forget in a large fleet.
+        gc.disable()
     words = sys.argv[1:] if argv is None else argv
     args = _parser(words).parse_args(words)
     try:

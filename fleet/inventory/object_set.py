@@ -11,7 +11,8 @@ from typing import TypeVar
 from fleet.inventory import built_object, field_diff
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.field_diff import FieldDifference
-from fleet.kube.manifest import Manifest, ObjectId, object_id
+from fleet.kube.manifest import Manifest, ObjectId
+from fleet.kube.once import id_of
 
 _Result = TypeVar("_Result")
 
@@ -20,19 +21,10 @@ _Result = TypeVar("_Result")
 class Comparison:
     """A memory of manifests that many clusters share: each pair is compared once."""
 
-    _ids: dict[int, tuple[Manifest, ObjectId]] = field(default_factory=dict)
     _same: dict[tuple[int, int], tuple[Manifest, Manifest, bool]] = field(default_factory=dict)
     _fields: dict[tuple[int, int], tuple[Manifest, Manifest, tuple[FieldDifference, ...]]] = field(
         default_factory=dict
     )
-
-    def id_of(self, manifest: Manifest) -> ObjectId:
-        """Return the identity of an object."""
-        # The manifest is kept too, so that no other one gets its number.
-        found = self._ids.get(id(manifest))
-        if found is None:
-            found = self._ids[id(manifest)] = (manifest, object_id(manifest))
-        return found[1]
 
     def is_same(self, before: Manifest, after: Manifest) -> bool:
         """Tell whether two objects are equal."""
@@ -88,7 +80,7 @@ class ObjectSet:
         """Return the objects by identity; more than one if several Kustomizations apply it."""
         found: dict[ObjectId, list[BuiltObject]] = {}
         for built in self.objects:
-            found.setdefault(self.comparison.id_of(built.manifest), []).append(built)
+            found.setdefault(id_of(built.manifest), []).append(built)
         return found
 
     @cached_property
@@ -103,7 +95,7 @@ class ObjectSet:
 
     def ids_of(self, objects: Iterable[BuiltObject]) -> list[ObjectId]:
         """Return the identities of objects."""
-        return [self.comparison.id_of(built.manifest) for built in objects]
+        return [id_of(built.manifest) for built in objects]
 
     def is_pruned(self, built: BuiltObject) -> bool:
         """Tell whether the Kustomization of an object deletes what leaves it."""

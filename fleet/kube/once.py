@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from fleet.kube.manifest import Manifest
+from fleet.kube.manifest import Manifest, object_id
 
 _Result = TypeVar("_Result")
 # A program that runs for long, such as the tests, would keep all objects for ever.
@@ -32,6 +32,10 @@ def once_for_each(compute: Callable[[Manifest], _Result]) -> Callable[[Manifest]
         return found[1]
 
     return result_of
+
+
+# Returns the identity of an object.
+id_of = once_for_each(object_id)
 
 
 def distinct(manifests: Iterable[Manifest]) -> list[Manifest]:

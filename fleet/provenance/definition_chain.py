@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,14 +27,14 @@ class DefinitionChains:
 
     repository: Repository
     _inputs: dict[str, frozenset[str]] = field(default_factory=dict)
-    _ids: dict[str, frozenset[ObjectId]] = field(default_factory=dict)
+    _ids: dict[str, Collection[ObjectId]] = field(default_factory=dict)
 
-    def ids(self, folder: str) -> frozenset[ObjectId]:
-        """Return the identities of all objects that a folder builds."""
+    def ids(self, folder: str) -> Collection[ObjectId]:
+        """Return the identities of all objects that a folder builds, in its order."""
         if folder not in self._ids:
             entry = self.repository.entries.together((folder,))
             manifests = entry.manifests if entry else ()
-            self._ids[folder] = frozenset(object_id(manifest) for manifest in manifests)
+            self._ids[folder] = dict.fromkeys(object_id(manifest) for manifest in manifests)
         return self._ids[folder]
 
     def file_of(self, folder: str, wanted: Manifest) -> str | None:

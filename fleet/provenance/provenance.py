@@ -6,7 +6,7 @@ Without a stack, it begins with what makes Flux apply the first folder.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,7 +16,8 @@ from fleet.inventory.field_diff import FieldDifference
 from fleet.inventory.model import Cluster, Fleet
 from fleet.kube import substitution
 from fleet.kube.fields import Fields, mapping_at, mappings_in
-from fleet.kube.manifest import Manifest, object_id
+from fleet.kube.manifest import Manifest, ObjectId
+from fleet.kube.once import id_of
 from fleet.provenance import release_values
 from fleet.provenance.definition_chain import DefinitionChains, object_line
 from fleet.provenance.entrypoint_link import entrypoint_link
@@ -33,6 +34,10 @@ _KEYS = {
 }
 
 
+# The shared folder and the path of each entry of a stage.
+_Entries = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """The chains of all objects of a fleet."""
@@ -40,6 +45,9 @@ class Provenance:
     fleet: Fleet
     _trees: dict[str, TreeChain] = field(default_factory=dict)
     _links: dict[tuple[str, int], Link] = field(default_factory=dict)
+    # The entries of each stage of a cluster.
+    _entries: dict[str, dict[str, _Entries]] = field(default_factory=dict)
+    _by_entries: dict[_Entries, Mapping[ObjectId, tuple[str, str]]] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> DefinitionChains:
@@ -167,7 +175,7 @@ class Provenance:
         return Link(
             kind=LinkKind.KUSTOMIZATION if what else LinkKind.OBJECT,
             file=file or built.path,
-            line=object_line(text, object_id(source)),
+            line=object_line(text, id_of(source)),
             text=f"{built.display_name}{what}",
         )
 
@@ -192,7 +200,7 @@ class Provenance:
             kind=LinkKind.RELEASE,
             file=file,
             line=line,
-            text=f"{_name(release)} renders {object_id(built.manifest)} from {_chart(release)}",
+            text=f"{_name(release)} renders {id_of(built.manifest)} from {_chart(release)}",
         )
 
     def _facts(self, cluster: Cluster, applier: BuiltObject, before: Manifest) -> Iterator[Link]:
@@ -242,13 +250,24 @@ class Provenance:
 
     def _entry_of(self, cluster: Cluster, stage: str, built: BuiltObject) -> tuple[str, str] | None:
         """Return the shared folder and the path of the entry of a stage that brings an object."""
-        wanted = object_id(built.before_variables or built.manifest)
-        for found, pairs in stages.entries_by_stage(cluster.own_stack).items():
-            if found.value == stage:
-                for folder, entry in pairs:
-                    if wanted in self.definitions.ids(f"{folder}/{entry.path}"):
-                        return folder, entry.path
-        return None
+        wanted = id_of(built.before_variables or built.manifest)
+        if cluster.name not in self._entries:
+            self._entries[cluster.name] = {
+                found.value: tuple((folder, entry.path) for folder, entry in pairs)
+                for found, pairs in stages.entries_by_stage(cluster.own_stack).items()
+            }
+        entries = self._entries[cluster.name].get(stage)
+        return self._entry_by_id(entries).get(wanted) if entries else None
+
+    def _entry_by_id(self, entries: _Entries) -> Mapping[ObjectId, tuple[str, str]]:
+        """Return the first entry that brings each object; many clusters have the same entries."""
+        if entries not in self._by_entries:
+            found: dict[ObjectId, tuple[str, str]] = {}
+            for entry in entries:
+                for wanted in self.definitions.ids("/".join(entry)):
+                    found.setdefault(wanted, entry)
+            self._by_entries[entries] = found
+        return self._by_entries[entries]
 
 
 def _variable_sources(spec: Fields) -> Iterator[str]:

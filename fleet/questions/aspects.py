@@ -8,6 +8,8 @@ from enum import Enum
 
 from fleet.inventory.built_object import BuiltObject
 from fleet.kube.fields import Fields, mapping_at, mappings_in, values_at
+from fleet.kube.manifest import Manifest
+from fleet.kube.once import once_for_each
 
 # These kinds have a pod template, and these of them have replicas, 1 by default.
 _WITH_REPLICAS = ("Deployment", "StatefulSet", "ReplicaSet")
@@ -49,10 +51,15 @@ def of_objects(objects: Iterable[BuiltObject]) -> dict[Aspect, tuple[str, ...]]:
     """Return the aspects of objects together."""
     found: dict[Aspect, dict[str, None]] = {}
     for built in objects:
-        for aspect, read in _READERS.items():
-            for value in read(built):
-                found.setdefault(aspect, {})[value] = None
+        for aspect, value in _of_manifest(built.manifest):
+            found.setdefault(aspect, {})[value] = None
     return {aspect: tuple(found[aspect]) for aspect in Aspect if aspect in found}
+
+
+@once_for_each
+def _of_manifest(manifest: Manifest) -> list[tuple[Aspect, str]]:
+    built = BuiltObject(path="", manifest=manifest)
+    return [(aspect, value) for aspect, read in _READERS.items() for value in read(built)]
 
 
 def is_policy(built: BuiltObject) -> bool:

@@ -11,7 +11,8 @@ from functools import cached_property
 from fleet.config.tenant import tenants_of
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.model import Cluster, Fleet
-from fleet.kube.manifest import ObjectId, object_id
+from fleet.kube.manifest import Manifest, ObjectId
+from fleet.kube.once import id_of, once_for_each
 from fleet.provenance.link import Link
 from fleet.provenance.provenance import Provenance
 from fleet.questions import aspects, flux_things
@@ -62,7 +63,6 @@ class Things:
     fleet: Fleet
     provenance: Provenance
     _by_cluster: dict[str, _ClusterThings] = field(default_factory=dict)
-    _ids: dict[int, tuple[object, ObjectId]] = field(default_factory=dict)
     _texts: dict[int, tuple[object, str]] = field(default_factory=dict)
 
     def of_cluster(self, cluster: Cluster) -> _ClusterThings:
@@ -91,15 +91,6 @@ class Things:
             for name in self.of_cluster(cluster).of_type(kind)
         }
         return [Thing(type=kind, name=name) for name in sorted(names)]
-
-    def id_of(self, built: BuiltObject) -> ObjectId:
-        """Return the identity of an object; clusters share most of them."""
-        # The manifest is kept too, so that no other one gets its number.
-        found = self._ids.get(id(built.manifest))
-        if found is None:
-            found = (built.manifest, object_id(built.manifest))
-            self._ids[id(built.manifest)] = found
-        return found[1]
 
     def text_of(self, cluster: Cluster, built: BuiltObject) -> str:
         """Return a text that is equal for equal objects, whichever tree they are in.
@@ -139,7 +130,7 @@ class _ClusterThings:
             return {**self._of_entries("infrastructure", 1), **self._flux()}
         if kind is ThingType.TENANT:
             return self._tenants()
-        return self._of_objects(_NAMES.get(kind, self._object_names))
+        return self._of_objects(_NAMES[kind])
 
     def presence(self, thing: Thing) -> Presence | None:
         """Return a thing if the cluster has it."""
@@ -264,7 +255,7 @@ class _ClusterThings:
         for built in self.cluster.objects:
             if built.path.startswith(f"{self.cluster.path}/"):
                 source = built.before_variables
-                key = self.things.id_of(built) if source is None else object_id(source)
+                key = id_of(built.manifest if source is None else source)
                 found.setdefault(key, []).append(built)
         return found
 
@@ -280,16 +271,13 @@ class _ClusterThings:
         return {FLUX: tuple(built for built in self.cluster.objects if built.path == folder)}
 
     def _of_objects(
-        self, names: Callable[[BuiltObject], Iterator[str]]
+        self, names: Callable[[Manifest], Sequence[str]]
     ) -> dict[str, tuple[BuiltObject, ...]]:
         found: dict[str, list[BuiltObject]] = {}
         for built in self.cluster.objects:
-            for name in dict.fromkeys(names(built)):
+            for name in names(built.manifest):
                 found.setdefault(name, []).append(built)
         return {name: tuple(objects) for name, objects in found.items()}
-
-    def _object_names(self, built: BuiltObject) -> Iterator[str]:
-        yield name_of(self.things.id_of(built))
 
     def _tenants(self) -> dict[str, tuple[BuiltObject, ...]]:
         folder = f"{self.cluster.path}/{layout.TENANTS}"
@@ -311,21 +299,35 @@ def name_of(found: ObjectId) -> str:
     return "/".join(part for part in (found.kind, found.namespace, found.name) if part)
 
 
-def _policy_names(built: BuiltObject) -> Iterator[str]:
-    if aspects.is_policy(built):
-        yield built.name
+@once_for_each
+def _policy_names(manifest: Manifest) -> Sequence[str]:
+    built = BuiltObject(path="", manifest=manifest)
+    return [built.name] if aspects.is_policy(built) else []
 
 
-def _namespace_names(built: BuiltObject) -> Iterator[str]:
-    if (built.api_version, built.kind) == ("v1", "Namespace"):
-        yield built.name
+@once_for_each
+def _namespace_names(manifest: Manifest) -> Sequence[str]:
+    built = BuiltObject(path="", manifest=manifest)
+    is_namespace = (built.api_version, built.kind) == ("v1", "Namespace")
+    return [built.name] if is_namespace else []
+
+
+@once_for_each
+def _images(manifest: Manifest) -> Sequence[str]:
+    return list(dict.fromkeys(aspects.images(BuiltObject(path="", manifest=manifest))))
+
+
+@once_for_each
+def _object_names(manifest: Manifest) -> Sequence[str]:
+    return [name_of(id_of(manifest))]
 
 
 # The names that an object has as a thing of a type.
-_NAMES: Mapping[ThingType, Callable[[BuiltObject], Iterator[str]]] = {
+_NAMES: Mapping[ThingType, Callable[[Manifest], Sequence[str]]] = {
     ThingType.POLICY: _policy_names,
     ThingType.NAMESPACE: _namespace_names,
-    ThingType.IMAGE: aspects.images,
+    ThingType.IMAGE: _images,
+    ThingType.OBJECT: _object_names,
 }
 # The things of a cluster without a stack that stack files decide elsewhere.
 _WITHOUT_STACK: Mapping[ThingType, Callable[[Cluster], flux_things.Found]] = {

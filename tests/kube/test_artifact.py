@@ -134,3 +134,46 @@ class TestFlux:
     def test_the_folder_that_is_left_out(self, root: Path) -> None:
         write(root, {"clusters/dev/a": "", "apps/clusters/b": "", "clusters.yaml": ""})
         assert packed(root, "clusters") == {"apps/clusters/b", "clusters.yaml"}
+
+
+class TestBlobs:
+    """Git's names for the contents of a commit's files."""
+
+    @pytest.fixture(autouse=True)
+    def repository(self, root: Path) -> None:
+        git(root, "init", "--quiet")
+        write(root, {"apps/a.yaml": "a: b\n", "clusters/dev/a.yaml": "a: b\n"})
+        (root / "link").symlink_to("apps/a.yaml")
+        git(root, "add", "--all")
+        git(root, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--message", "a")
+
+    @staticmethod
+    def is_same(root: Path) -> bool:
+        return artifact.has_files_of(root, artifact.blobs(root, "HEAD"), "clusters")
+
+    def test_contents(self, root: Path) -> None:
+        found = artifact.blobs(root, "HEAD")
+        assert list(found) == ["apps/a.yaml", "clusters/dev/a.yaml"]
+        assert artifact.is_blob(b"a: b\n", found["apps/a.yaml"])
+        assert not artifact.is_blob(b"a: c\n", found["apps/a.yaml"])
+
+    def test_the_files_of_the_commit(self, root: Path) -> None:
+        assert self.is_same(root)
+
+    @pytest.mark.parametrize("path", ["apps/a.yaml", "apps/b.yaml"])
+    def test_a_changed_and_a_new_file(self, path: str, root: Path) -> None:
+        write(root, {path: "a: c\n"})
+        assert not self.is_same(root)
+
+    def test_a_removed_file(self, root: Path) -> None:
+        (root / "apps/a.yaml").unlink()
+        assert not self.is_same(root)
+
+    def test_what_is_left_out(self, root: Path) -> None:
+        write(root, {"clusters/dev/a.yaml": "a: c\n"})
+        assert self.is_same(root)
+
+    def test_some_files_of_a_commit(self, root: Path, tmp_path: Path) -> None:
+        assert artifact.extract(root, "HEAD", tmp_path / "some", (".", ":(exclude)clusters"))
+        files = [path.name for path in (tmp_path / "some").rglob("*") if path.is_file()]
+        assert files == ["a.yaml"]

@@ -17,7 +17,8 @@ from fleet.kube.manifest import Manifest, object_id
 from fleet.provenance.definition_chain import DefinitionChains
 from fleet.provenance.link import Link, LinkKind
 from tests.check.random_repository import FOLDER, random_files
-from tests.support import write
+from tests.support import definition, write
+from tests.support import manifest as manifest_text
 
 SEEDS = range(12)
 _ORIGIN = "config.kubernetes.io/origin"
@@ -64,3 +65,13 @@ def check(repository: Repository) -> int:
 def test_a_chain_ends_at_the_object_and_has_all_that_changes_it(seed: int, tmp_path: Path) -> None:
     write(tmp_path / "root", random_files(random.Random(seed)))  # noqa: S311 - no secret
     check(build.pack(tmp_path / "root", tmp_path / "copy"))
+
+
+def test_the_objects_of_a_folder_are_in_its_order(tmp_path: Path) -> None:
+    """A set would have another order in each run."""
+    names = [f"name-{number:02}" for number in range(20)]
+    texts = "---\n".join(manifest_text("v1", "ConfigMap", name, "common") for name in names)
+    write(tmp_path / "root", definition("apps/a", texts))
+    repository = build.pack(tmp_path / "root", tmp_path / "copy")
+    ids = DefinitionChains(repository=repository).ids("apps/a")
+    assert [found.name for found in ids] == names
