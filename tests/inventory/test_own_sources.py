@@ -138,6 +138,15 @@ def test_another_cluster_and_a_path_that_only_the_cluster_knows(tmp_path: Path) 
         ]
 
 
+def test_a_release_into_another_cluster(tmp_path: Path) -> None:
+    spec = "spec: {chartRef: {kind: OCIRepository, name: a}, kubeConfig: {secretRef: {name: b}}}\n"
+    release = manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", "app", "apps", spec)
+    with cluster_of(tmp_path, {**CLUSTER, "clusters/a/app.yaml": release}) as cluster:
+        assert list(cluster.unknown) == [
+            "HelmRelease apps/app is released into another cluster, which spec.kubeConfig names"
+        ]
+
+
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     files = {**CLUSTER, "clusters/a/apps.yaml": flux_kustomization("apps", "./none")}
     with cluster_of(tmp_path, files) as cluster:
