@@ -149,8 +149,8 @@ def _policy(built: BuiltObject) -> object:
 def taken(removed: BuiltObject, objects: Sequence[ObjectId]) -> Iterator[Note]:
     """Yield the notes about what goes with a deleted object; `objects` are all that is known."""
     count = f"takes {len(objects)} objects with it: {_named(objects)}" if objects else ""
-    # What helm has rendered is all that a release has.
-    rest = "" if objects and removed.is_helm_release else _unknown_rest(removed)
+    # What helm has rendered is all that a release has, and a Kustomization has one source.
+    rest = "" if objects and removed.is_flux_applier else _unknown_rest(removed)
     if count or rest:
         text = "; ".join(part for part in (count, rest) if part)
         yield Note(rule=Rule.TAKEN, text=text)
@@ -165,8 +165,11 @@ def _unknown_rest(removed: BuiltObject) -> str:
         return "all objects of its kind go, also those that are not in this repository"
     if removed.is_helm_release and removed.spec.get("suspend") is not True:
         return "Helm uninstalls its release, with all objects of the chart"
-    is_elsewhere = flux_paths.applied_path(removed.manifest) is None
-    if removed.is_flux_kustomization and deletes_when_removed(removed) and is_elsewhere:
+    if not removed.is_flux_kustomization or not deletes_when_removed(removed):
+        return ""
+    if removed.spec.get("kubeConfig"):
+        return "all that it applied to another cluster, which spec.kubeConfig names, goes there"
+    if flux_paths.applied_path(removed.manifest) is None:
         source = mapping_at(removed.spec, "sourceRef")
         name = f"{source.get('kind')} {source.get('name')}"
         return f"all that it applied from {name} goes, which is not in this repository"

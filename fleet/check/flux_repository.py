@@ -15,7 +15,7 @@ from fleet.check import accepted, cluster_rules, crds, flux_rules, json_schemas,
 from fleet.check.durations import too_long_durations
 from fleet.check.findings import Report
 from fleet.check.scopes import Scopes
-from fleet.inventory import finding, model
+from fleet.inventory import model
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
 from fleet.inventory.model import Cluster, Progress
@@ -53,10 +53,11 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         validation = schemas.Validation(work=Path(folder), locations=locations)
         findings, report.without_schema = schemas.validate(judged, validation)
         report.findings += findings
-        unknown = finding.shared({cluster.name: cluster.build.unknown for cluster in clusters})
-        report.not_checked = [
-            f"{names}: {found}; its objects are not checked" for found, names in unknown.items()
-        ]
+        report.not_checked = model.by_text(
+            (cluster.name, f"{found}; its objects are not checked")
+            for cluster in clusters
+            for found in cluster.build.unknown
+        )
         report.clusters, report.objects = len(clusters), len(objects)
     report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
@@ -83,7 +84,7 @@ def _findings(cluster: Cluster, scopes: Scopes) -> Iterator[Finding]:
         yield from cluster_rules.objects_without_namespace(objects, scopes)
     yield from cluster_rules.encrypted_objects(objects)
     yield from too_long_durations(objects)
-    if not cluster.problems:
+    if not cluster.build.findings and not cluster.build.unknown:
         yield from flux_rules.missing_dependencies(objects)
 
 

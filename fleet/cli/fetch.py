@@ -9,14 +9,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fleet.check import json_schemas
-from fleet.cli import options, progress
-from fleet.config import load
+from fleet.cli import fleets, options, progress
+from fleet.config import load, stack_files
 from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.helm import chart_fetch, wanted_charts
 from fleet.helm.charts import Cluster
 from fleet.helm.wanted_charts import WantedCharts
 from fleet.inventory import build
+from fleet.inventory.build import ClusterBuild
 from fleet.kube import artifact, schema_sources
 from fleet.render import flux_release
 
@@ -33,7 +34,7 @@ def register(commands: options.Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    stacks = load.stacks(args.root)
+    stacks = load.stacks(args.root) if stack_files.are_in(args.root) else []
     for flux in dict.fromkeys(stack.config.flux for stack in stacks):
         path = flux_release.fetch(flux, args.root)
         print(f"Flux {flux.version}: {path}")
@@ -42,16 +43,15 @@ def _run(args: argparse.Namespace) -> int:
     schemas = json_schemas.folder()
     if not schemas.is_dir():
         json_schemas.build(schemas, _download)
-    failed = _fetch_charts(args.root, stacks)
+    failed = _fetch_charts(args.root, _wanted_charts(args.root, stacks))
     print(f"JSON schemas: {schemas}")
     if failed:
         raise FleetError("\n".join(failed))
     return 0
 
 
-def _fetch_charts(root: Path, stacks: Sequence[Stack]) -> list[str]:
+def _fetch_charts(root: Path, wanted: WantedCharts) -> list[str]:
     """Fetch all charts, and return a line for each public one that is still missing."""
-    wanted = _wanted_charts(root, stacks)
     fetched = chart_fetch.fetch(root, wanted, progress.show)
     for pin, locked in sorted(fetched.locked.items()):
         print(f"{pin}: {locked.resolved}")
@@ -64,10 +64,18 @@ def _wanted_charts(root: Path, stacks: Iterable[Stack]) -> WantedCharts:
     """Return the charts that the clusters of a checkout name, which must be built to know them."""
     if not _has_helm_releases(root):
         return WantedCharts(charts=frozenset())
+    if not stacks:
+        with fleets.of_checkout(root) as fleet:
+            return _of_builds([(found.path, found.build) for found in fleet.clusters.values()])
     with tempfile.TemporaryDirectory(prefix="fleet-fetch-") as folder:
         repository = build.pack(root, Path(folder) / "repository")
-        builds = [(stack.path, build.build_in(repository, stack, None)) for stack in stacks]
-    clusters = [Cluster([built.manifest for built in found.objects]) for _, found in builds]
+        return _of_builds(
+            [(stack.path, build.build_in(repository, stack, None)) for stack in stacks]
+        )
+
+
+def _of_builds(builds: Sequence[tuple[str, ClusterBuild]]) -> WantedCharts:
+    clusters = [_cluster(found) for _, found in builds]
     return WantedCharts(
         charts=wanted_charts.of_clusters(clusters),
         problems=[
@@ -76,6 +84,11 @@ def _wanted_charts(root: Path, stacks: Iterable[Stack]) -> WantedCharts:
             if not found.is_complete
         ],
     )
+
+
+def _cluster(found: ClusterBuild) -> Cluster:
+    manifests = [built.manifest for built in found.objects]
+    return Cluster(manifests, found.sources.names) if found.sources else Cluster(manifests)
 
 
 def _has_helm_releases(root: Path) -> bool:

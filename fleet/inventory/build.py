@@ -20,7 +20,7 @@ from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.entrypoints import Entrypoint
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
-from fleet.inventory.own_sources import OwnSources
+from fleet.inventory.own_sources import OwnSources, Sources
 from fleet.inventory.releases import Released, Releases
 from fleet.inventory.remote_resources import Remote
 from fleet.inventory.variables import VariableUse
@@ -350,19 +350,27 @@ def _with_header(stack: Stack, file: TreeFile) -> TreeFile:
     return dataclasses.replace(file, write=lambda: with_header(stack.file, file.write()))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """Parts of a repository that no build has: remote resources, and the sources in all files."""
+
+    remote: Remote
+    declared_sources: Sources
+
+
 def build_entrypoint(
-    repository: Repository, entrypoint: Entrypoint, remote: Remote
+    repository: Repository, entrypoint: Entrypoint, outside: Outside
 ) -> ClusterBuild:
     """Build all paths that the Flux of a cluster applies that fleet did not make."""
     entrypoint = _with_patches(repository, entrypoint)
-    cluster = _built_from(repository, entrypoint, remote, entrypoint.spec)
+    cluster = _built_from(repository, entrypoint, outside, entrypoint.spec)
     # Its own folder may patch the Kustomization that applies it.
     wanted = (entrypoint.namespace, entrypoint.name)
     for built in cluster.objects:
         if built.is_flux_kustomization and (built.namespace, built.name) == wanted:
             step = _first_step(entrypoint, built.spec)
             if step.key != _first_step(entrypoint, entrypoint.spec).key:
-                return _built_from(repository, entrypoint, remote, built.spec)
+                return _built_from(repository, entrypoint, outside, built.spec)
     return cluster
 
 
@@ -382,10 +390,12 @@ def _with_patches(repository: Repository, entrypoint: Entrypoint) -> Entrypoint:
 
 
 def _built_from(
-    repository: Repository, entrypoint: Entrypoint, remote: Remote, spec: Fields
+    repository: Repository, entrypoint: Entrypoint, outside: Outside, spec: Fields
 ) -> ClusterBuild:
-    sources = OwnSources(copy=repository.copy, entrypoint=entrypoint)
-    cluster = ClusterBuild(repository=repository, sources=sources, remote=remote)
+    sources = OwnSources(
+        copy=repository.copy, entrypoint=entrypoint, declared=outside.declared_sources
+    )
+    cluster = ClusterBuild(repository=repository, sources=sources, remote=outside.remote)
     cluster.run(_first_step(entrypoint, spec))
     return cluster
 

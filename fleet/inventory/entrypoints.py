@@ -27,11 +27,14 @@ from fleet.render.flux_paths import SourceName
 
 # The kinds of sources that may stand for the repository; a controller makes the others from these.
 SOURCE_KINDS = ("GitRepository", "OCIRepository", "Bucket")
+SOURCES = "source.toolkit.fluxcd.io"
 FLUX_OPERATOR = "fluxcd.controlplane.io"
 # A file needs one of these to have something that leads to a cluster. It is looked for in the text,
 # since most files of a repository have nothing of the kind, and reading YAML takes long.
 _WORDS = re.compile(
-    rb"^kind: *[\"']?(Kustomization|FluxInstance|HelmRelease)\b|^instance:", re.MULTILINE
+    rb"^kind: *[\"']?(Kustomization|FluxInstance|HelmRelease|GitRepository|OCIRepository|Bucket)\b"
+    rb"|^instance:",
+    re.MULTILINE,
 )
 _ENVIRONMENTS = (
     "dev", "development", "test", "testing", "qa", "uat", "stage", "staging", "preprod", "prod",
@@ -78,7 +81,7 @@ class Entrypoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Document:
+class Document:
     """A document of a file that may lead to a cluster."""
 
     file: str
@@ -86,15 +89,17 @@ class _Document:
 
     @property
     def spec(self) -> Fields:
+        """The spec of the object in the document, empty if it has none."""
         return mapping_at(self.manifest, "spec")
 
     def is_below(self, folder: str) -> bool:
+        """Tell whether the file is below a folder."""
         return is_below(self.file, folder)
 
 
-def find(copy: Path) -> list[Entrypoint]:
-    """Return the entrypoints of the repository whose files are in `copy`, sorted by path."""
-    search = _Search(copy=copy, documents=[*_documents(copy)])
+def find(copy: Path, documents: Sequence[Document]) -> list[Entrypoint]:
+    """Return the entrypoints of a repository by path; its files are in `copy`."""
+    search = _Search(copy=copy, documents=documents)
     found: dict[str, Entrypoint] = {}
     for entrypoint in [*search.syncs(), *search.instances()]:
         found.setdefault(entrypoint.path, entrypoint)
@@ -123,7 +128,18 @@ def is_below(path: str, folder: str) -> bool:
     return folder == "." or path == folder or path.startswith(f"{folder}/")
 
 
-def _documents(copy: Path) -> Iterator[_Document]:
+def declared_sources(documents: Iterable[Document]) -> dict[SourceName, Manifest]:
+    """Return the sources that files have, by name, whether Flux applies them or not."""
+    found: dict[SourceName, Manifest] = {}
+    for document in documents:
+        key = object_id(document.manifest)
+        if key.group == SOURCES and key.kind in SOURCE_KINDS:
+            found[SourceName(key.kind, key.namespace, key.name)] = document.manifest
+    return found
+
+
+def read(copy: Path) -> Iterator[Document]:
+    """Yield the documents in the files of a repository that may lead to a cluster."""
     for file in sorted(copy.rglob("*.y*ml")):
         name = file.relative_to(copy).as_posix()
         if file.suffix not in (".yaml", ".yml") or _is_hidden(name) or not file.is_file():
@@ -136,7 +152,7 @@ def _documents(copy: Path) -> Iterator[_Document]:
         except ValueError:
             # A template is no manifest. What is one and is broken, the build says.
             continue
-        yield from (_Document(file=name, manifest=item) for item in found if isinstance(item, dict))
+        yield from (Document(file=name, manifest=item) for item in found if isinstance(item, dict))
 
 
 def _is_hidden(name: str) -> bool:
@@ -146,10 +162,10 @@ def _is_hidden(name: str) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class _Search:
     copy: Path
-    documents: Sequence[_Document]
+    documents: Sequence[Document]
 
     @cached_property
-    def _kustomizations(self) -> list[tuple[_Document, str | None]]:
+    def _kustomizations(self) -> list[tuple[Document, str | None]]:
         """Return the Flux Kustomizations, each with the folder that it may apply, if any.
 
         One without a source is only a patch.
@@ -161,7 +177,7 @@ class _Search:
             and mapping_at(document.spec, "sourceRef").get("kind")
         ]
 
-    def _applied(self, document: _Document) -> str | None:
+    def _applied(self, document: Document) -> str | None:
         """Return the folder of the repository that a Flux Kustomization applies, None if unknown.
 
         Its source may be another repository, in which only the usual name tells a sync.
@@ -211,7 +227,7 @@ class _Search:
                 declared=found,
             )
 
-    def _is_brought(self, document: _Document, folder: str) -> bool:
+    def _is_brought(self, document: Document, folder: str) -> bool:
         """Tell whether a Kustomization outside a folder applies a document in it."""
         return any(
             target is not None and document.is_below(target) and not other.is_below(folder)

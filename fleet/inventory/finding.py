@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleet.printable import printable
@@ -38,15 +38,6 @@ def listed(names: Sequence[str]) -> str:
     """Return names as a list; of many, only the first ones."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
-
-
-def shared(findings: Mapping[str, Iterable[Finding]]) -> Mapping[Finding, str]:
-    """Return findings by cluster the other way round: each with the names of its clusters."""
-    clusters: dict[Finding, list[str]] = {}
-    for name, found in findings.items():
-        for finding in dict.fromkeys(found):
-            clusters.setdefault(finding, []).append(name)
-    return {finding: listed(names) for finding, names in clusters.items()}
 
 
 def _one_line(text: str) -> str:

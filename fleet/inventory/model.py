@@ -16,9 +16,10 @@ from fleet.config import load, stack_files
 from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.inventory import build, entrypoints, remote_resources
-from fleet.inventory.build import ClusterBuild, Repository
+from fleet.inventory.build import ClusterBuild, Outside, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.entrypoints import Entrypoint
+from fleet.inventory.finding import listed
 from fleet.kube import artifact
 
 Progress = Callable[[str], None]
@@ -144,13 +145,17 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
     if not root.is_dir():
         raise FleetError(f"{root}: is no folder; name a checkout")
     repository = build.pack(root, folder / "repository", left_out="")
-    found = entrypoints.by_name(entrypoints.find(repository.copy))
+    documents = list(entrypoints.read(repository.copy))
+    found = entrypoints.by_name(entrypoints.find(repository.copy, documents))
     if not found:
         raise FleetError(
             f"{root}: has no Pulumi.<stack>.yaml of fleet, and no Kustomization or FluxInstance of "
             "Flux; name a checkout that has one"
         )
-    remote = remote_resources.take_out(repository.copy)
+    outside = Outside(
+        remote=remote_resources.take_out(repository.copy),
+        declared_sources=entrypoints.declared_sources(documents),
+    )
     clusters: dict[str, Cluster] = {}
     for name, entrypoint in found.items():
         progress(f"building {entrypoint.path}")
@@ -158,7 +163,7 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
             name=name,
             environment=entrypoint.environment,
             path=entrypoint.path,
-            build=build.build_entrypoint(repository, entrypoint, remote),
+            build=build.build_entrypoint(repository, entrypoint, outside),
             entrypoint=entrypoint,
         )
     return Fleet(root=root, repository=repository, clusters=clusters)
@@ -166,7 +171,7 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
 
 def unknown(*fleets: Fleet) -> list[str]:
     """Return a line for each thing that brings objects which cannot be known from the files."""
-    return _lines(
+    return by_text(
         (cluster.name, text)
         for fleet in fleets
         for cluster in fleet.clusters.values()
@@ -176,23 +181,24 @@ def unknown(*fleets: Fleet) -> list[str]:
 
 def problems(fleet: Fleet) -> list[str]:
     """Return a line for each path that does not build, so that its objects are missing."""
-    return _lines(
+    return by_text(
         (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.problems
     )
 
 
 def doubts(fleet: Fleet) -> list[str]:
     """Return a line for each value of a HelmRelease that only the cluster has."""
-    return _lines(
+    return by_text(
         (cluster.name, text) for cluster in fleet.clusters.values() for text in cluster.doubts
     )
 
 
-def _lines(texts: Iterable[tuple[str, str]]) -> list[str]:
+def by_text(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a line for each text about clusters, which is given with the name of each."""
     names: dict[str, dict[str, None]] = {}
     for name, text in texts:
         names.setdefault(text, {})[name] = None
-    return [f"{', '.join(found)}: {text}" for text, found in names.items()]
+    return [f"{listed(list(found))}: {text}" for text, found in names.items()]
 
 
 def cluster_named(fleet: Fleet, name: str) -> Cluster:

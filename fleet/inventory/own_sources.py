@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fleet.inventory.artifact_generators import ArtifactGenerators
 from fleet.inventory.built_object import BuiltObject
-from fleet.inventory.entrypoints import SOURCE_KINDS, Entrypoint, content_of
+from fleet.inventory.entrypoints import SOURCE_KINDS, SOURCES, Entrypoint, content_of
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest, object_id
 from fleet.kube.namespaces import FLUX_NAMESPACE
@@ -23,7 +23,6 @@ from fleet.render.flux_paths import SourceName
 
 # What is known in a cluster: sources, and the generators of artifacts.
 Sources = Mapping[SourceName, Manifest]
-_SOURCES = "source.toolkit.fluxcd.io"
 _USUAL = (FLUX_NAMESPACE, flux.SYNC_NAME)
 
 
@@ -45,6 +44,8 @@ class OwnSources:
 
     copy: Path
     entrypoint: Entrypoint
+    # The sources that files have. One of them may be in the cluster though nothing applies it.
+    declared: Sources = field(default_factory=dict)
     _contents: set[str] = field(default_factory=set)
     _taken: set[SourceName] = field(default_factory=set)
 
@@ -83,12 +84,13 @@ class OwnSources:
         if source.kind not in SOURCE_KINDS:
             return False
         self._contents |= {_content(others.get(name)) for name in self._taken} - {""}
-        content = _content(others.get(source))
+        content = _content(others.get(source, self.declared.get(source)))
         if source in self._taken or content in self._contents:
             return True
-        if self.entrypoint.source is not None or (content and self._contents):
+        is_usual = source[1:] == _USUAL
+        if (content and self._contents) or (self.entrypoint.source is not None and not is_usual):
             return False
-        if source[1:] == _USUAL or (not self._taken and self._has(path)):
+        if is_usual or (not self._taken and self._has(path)):
             self._taken.add(source)
             return True
         return False
@@ -118,7 +120,7 @@ def known(objects: Iterable[BuiltObject]) -> Sources:
     """Return the sources among the objects of a cluster, and the generators of artifacts."""
     found: dict[SourceName, Manifest] = {}
     for built in objects:
-        if built.group == _SOURCES or built.kind == "ArtifactGenerator":
+        if built.group == SOURCES or built.kind == "ArtifactGenerator":
             key = object_id(built.manifest)
             found[SourceName(key.kind, key.namespace, key.name)] = built.manifest
     return found

@@ -43,9 +43,16 @@ class Releases:
 
         `own_sources` are those that stand for the repository, the usual one if None.
         """
-        releases = [built for built in objects if built.is_helm_release]
+        all_releases = [built for built in objects if built.is_helm_release]
+        elsewhere = {
+            built.applier_name: f"{built.display_name} is released into another cluster, which "
+            "spec.kubeConfig names"
+            for built in all_releases
+            if built.spec.get("kubeConfig")
+        }
+        releases = [built for built in all_releases if built.applier_name not in elsewhere]
         if not releases:
-            return Released()
+            return Released(unrendered=elsewhere)
         # A rendering can bring a CRD, and Helm asks for those that are there before.
         manifests = [built.manifest for built in objects]
         cluster = Cluster(manifests) if own_sources is None else Cluster(manifests, own_sources)
@@ -61,7 +68,8 @@ class Releases:
                 for built, rendering in found
                 for made in self._objects(built, rendering, known)
             ],
-            unrendered={
+            unrendered=elsewhere
+            | {
                 built.applier_name: f"{built.display_name} is not rendered: {rendering.problem}"
                 for built, rendering in found
                 if rendering.problem is not None

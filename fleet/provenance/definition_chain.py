@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class DefinitionChains:
         """Return the links to an object that a component of a Flux Kustomization adds."""
         for name in flux_build.components(self.repository.entries.folder(folder), spec):
             target = posixpath.normpath(f"{folder}/{name}")
-            if not (self.repository.copy / target).is_dir():
+            if not os.path.isdir(self.repository.copy / target):  # noqa: PTH112 - accepts any name
                 continue
             if found := levels.plain_of(applied, self._levels.objects(target), spec):
                 return self.links(target, found.manifest)

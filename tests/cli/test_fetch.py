@@ -10,7 +10,8 @@ import pytest
 from fleet.check import json_schemas
 from fleet.config import load
 from fleet.render import flux_release
-from tests.support import INSTALL_MANIFESTS, Ended, Run, with_manifests, write
+from tests.flux_support import BOOTSTRAPPED
+from tests.support import INSTALL_MANIFESTS, Ended, Run, helm_release, with_manifests, write
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +77,20 @@ def test_a_cache_that_cannot_be_written(
     ended = fleet("fetch", "--root", checkout)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.endswith("/install.yaml: cannot be written: Not a directory\n")
+
+
+def test_charts_of_a_flux_repository(tmp_path: Path, made_schemas: Path, fleet: Run) -> None:
+    release = helm_release("app", "apps", "  values: {}\n")
+    source = "url: oci://charts.example.com/chart, secretRef: {name: a}"
+    private = release.replace("url: oci://charts.example.com/chart", source)
+    write(tmp_path, {**BOOTSTRAPPED, "apps/base/app.yaml": private})
+    ended = fleet("fetch", "--root", tmp_path)
+    assert (ended.code, ended.out) == (0, f"JSON schemas: {made_schemas}\n")
+    assert "oci://charts.example.com/chart" in ended.err
+
+
+def test_a_root_without_any_flux(tmp_path: Path, fleet: Run) -> None:
+    write(tmp_path, {"a.yaml": "kind: HelmRelease\n"})
+    ended = fleet("fetch", "--root", tmp_path)
+    assert ended.code == 1
+    assert "has no Pulumi.<stack>.yaml of fleet, and no Kustomization" in ended.err

@@ -199,7 +199,7 @@ def test_objects_that_may_still_be_there_are_not_removed(root: Path, fleet: Run)
     commit(root, {"clusters/staging/apps.yaml": text})
     ended = fleet("impact", "HEAD~1..HEAD", "--root", root)
     assert "nothing is deleted" in ended.out
-    assert "Kustomization flux-system/apps: applies ./apps/staging of" in ended.err
+    assert "Kustomization flux-system/apps: applies ./apps/staging of" in ended.out
 
 
 def test_check(root: Path, fleet: Run) -> None:
@@ -266,3 +266,31 @@ def test_tenants_are_only_in_stack_files(root: Path, fleet: Run) -> None:
     ended = fleet("check", "--tenants", root, "--root", root)
     assert ended.code == 1
     assert ended.err.endswith("has no stack files; leave it out\n")
+
+
+def test_impact_of_a_kustomization_that_goes(tmp_path: Path, fleet: Run) -> None:
+    own = "{kind: OCIRepository, name: flux-system}"
+    spoke = "  kubeConfig: {secretRef: {name: spoke}}\n"
+    write(
+        tmp_path,
+        {
+            "clusters/dev/flux.yaml": instance("clusters/dev"),
+            "clusters/dev/apps.yaml": flux_kustomization("apps", "./apps", own),
+            "clusters/dev/spoke.yaml": flux_kustomization("spoke", "./apps", own, spoke),
+            "apps/app.yaml": config_map("app", "apps"),
+        },
+    )
+    commit(tmp_path)
+    for name in ("apps", "spoke"):
+        (tmp_path / f"clusters/dev/{name}.yaml").unlink()
+    found = json.loads(fleet("impact", "--json", "--root", tmp_path).out)
+    (dev,) = found["clusters"]
+    notes = {
+        change["object"]["name"]: [note["text"] for note in change["notes"]]
+        for change in dev["changes"]
+    }
+    assert notes["apps"] == ["Flux deletes it", "takes 1 objects with it: ConfigMap apps/app"]
+    assert notes["spoke"] == [
+        "Flux deletes it",
+        "all that it applied to another cluster, which spec.kubeConfig names, goes there",
+    ]

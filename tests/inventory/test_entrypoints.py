@@ -106,7 +106,9 @@ SHAPES: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
 def found_in(root: Path, files: Mapping[str, str]) -> Mapping[str, Entrypoint]:
     """Return the entrypoints of a repository with these files, by the names of their clusters."""
     write(root, files)
-    return entrypoints.by_name(entrypoints.find(root.resolve()))
+    return entrypoints.by_name(
+        entrypoints.find(root.resolve(), [*entrypoints.read(root.resolve())])
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -79,6 +79,12 @@ def test_a_source_that_another_path_brings(tmp_path: Path) -> None:
         assert (names(cluster), unknown(cluster)) == (["ConfigMap apps/app"], [])
 
 
+def test_a_source_in_a_file_that_nothing_applies(tmp_path: Path) -> None:
+    files = {**cluster_with("", OTHER), "bootstrap/source.yaml": source("other", URL)}
+    with cluster_of(tmp_path, files) as cluster:
+        assert (names(cluster), unknown(cluster)) == (["ConfigMap apps/app"], [])
+
+
 def test_the_usual_source_without_a_sync(tmp_path: Path) -> None:
     files = {**APP, "clusters/a/apps.yaml": flux_kustomization("apps", "./apps")}
     with cluster_of(tmp_path, files) as cluster:
@@ -129,6 +135,15 @@ def test_another_cluster_and_a_path_that_only_the_cluster_knows(tmp_path: Path) 
             "Kustomization flux-system/inner: has a path or a source that only the cluster knows",
             "Kustomization flux-system/spoke: is applied to another cluster, which "
             "spec.kubeConfig names",
+        ]
+
+
+def test_a_release_into_another_cluster(tmp_path: Path) -> None:
+    spec = "spec: {chartRef: {kind: OCIRepository, name: a}, kubeConfig: {secretRef: {name: b}}}\n"
+    release = manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", "app", "apps", spec)
+    with cluster_of(tmp_path, {**CLUSTER, "clusters/a/app.yaml": release}) as cluster:
+        assert list(cluster.unknown) == [
+            "HelmRelease apps/app is released into another cluster, which spec.kubeConfig names"
         ]
 
 
