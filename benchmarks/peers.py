@@ -1,4 +1,4 @@
-"""What fleet is measured against: the usual shell loop, and flate if it is at hand."""
+"""The peers of fleet in a measurement: the usual shell loop, and flate if it is at hand."""
 
 from __future__ import annotations
 

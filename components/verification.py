@@ -84,12 +84,12 @@ class Verification:
 
     @property
     def is_reached(self) -> bool:
-        """Whether the cluster has answered."""
+        """Tell whether the cluster has answered."""
         return isinstance(self.reality.cluster, Cluster)
 
     @property
     def takes_over(self) -> bool:
-        """Whether this run takes over a Flux that another tool installed or that was elsewhere."""
+        """Tell whether this run takes over a Flux of another tool or of another place."""
         return judge.takes_over(self.reality, self.stack)
 
     def compare_definitions(self, root: Path) -> None:

@@ -23,7 +23,7 @@ from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.model import Cluster, Fleet, near_names
 from fleet.inventory.object_set import Comparison, ObjectSet
 from fleet.kube.fields import mapping_at
-from fleet.kube.manifest import ObjectId
+from fleet.kube.manifest import ObjectId, object_id
 
 # Flux's install manifests have this label.
 _OF_FLUX = ("app.kubernetes.io/part-of", "flux")
@@ -56,10 +56,16 @@ class ClusterImpact:
     environment: str
     branch: str
     is_rendered: bool
+    # The file that stands for the cluster: its stack file, or the one that has its entrypoint.
+    file: str
+    # Without a stack, fleet did not make the cluster.
+    has_stack: bool = True
     is_new: bool = False
     is_removed: bool = False
     changes: tuple[Change, ...] = ()
     problems: tuple[str, ...] = ()
+    # Objects that bring others which are in no file here; a change can only be one of themselves.
+    unknown: tuple[str, ...] = ()
 
     @property
     def is_reached(self) -> bool:
@@ -90,7 +96,7 @@ class Impact:
 
     clusters: tuple[ClusterImpact, ...]
     files: tuple[SharedFile, ...]
-    # The HelmReleases whose objects are not compared, one line for each.
+    # What brings objects that cannot be known, so that they are not compared, one line for each.
     unknown: tuple[str, ...] = ()
 
     @property
@@ -131,7 +137,7 @@ def impact(before: Fleet, after: Fleet, changed: Mapping[str, ChangedFile]) -> I
     return Impact(
         clusters=clusters,
         files=tuple(_shared_files(comparing.sources, clusters)),
-        unknown=tuple(model.unrendered(after, before)),
+        unknown=tuple(model.unknown(after, before)),
     )
 
 
@@ -149,7 +155,9 @@ class _Comparing:
             return dataclasses.replace(_impact_of(old), is_removed=True)
         if old is None:
             nothing = dataclasses.replace(new.build, objects=[], findings=[])
-            changes = self._changes(Moment.UP, (nothing, new.build), new)
+            # Without a stack there is no `up`: Flux applies what is merged.
+            moment = Moment.MERGE if new.stack is None else Moment.UP
+            changes = self._changes(moment, (nothing, new.build), new)
             return dataclasses.replace(
                 _impact_of(new), is_new=True, changes=tuple(changes), problems=_problems(new.build)
             )
@@ -172,8 +180,10 @@ class _Comparing:
 
     def _states(self, old: Cluster, new: Cluster) -> _States | None:
         """Return the states of a cluster, None if they are quickly known to be the same."""
+        if old.stack is None or new.stack is None:
+            return _states_of_flux(old, new)
         trees = [
-            committed.texts(fleet, cluster.stack.path)
+            committed.texts(fleet, cluster.path)
             for fleet, cluster in ((self.before, old), (self.after, new))
         ]
         is_complete = old.build.is_complete and new.build.is_complete
@@ -187,7 +197,7 @@ class _Comparing:
         elif trees[0] is not None:
             merged = now
             problems = (
-                f"{old.stack.path} is removed by this change: its Flux finds nothing to apply, and "
+                f"{old.path} is removed by this change: its Flux finds nothing to apply, and "
                 "fails until `pulumi up` commits the tree",
             )
         elif old.stack.is_rendered:
@@ -196,7 +206,7 @@ class _Comparing:
         elif old.stack == new.stack:
             merged = new.build
         else:
-            merged = build.rebuild(self.after.repository, old.stack.path, old.build)
+            merged = build.rebuild(self.after.repository, old.path, old.build)
         return _States(
             now=now,
             merged=merged,
@@ -232,20 +242,35 @@ class _Comparing:
         both = before.objects_with(after), after.objects_with(before)
         if self.comparison.are_same(*both):
             return []
-        without_flux = None in [built.components for built in builds]
+        without_flux = cluster.stack is not None and None in [built.components for built in builds]
         sets = [
             ObjectSet(_without_flux(objects) if without_flux else objects, self.comparison)
             for objects in both
         ]
         is_complete = builds[1].is_complete
         former = self.before.clusters.get(cluster.name)
-        stacks = [found.stack for found in (former, cluster) if found is not None]
+        stacks = [found.stack for found in (former, cluster) if found and found.stack]
         return [
             Change(moment=moment, found=found, sources=self.sources.of(stacks, pair, moment.value))
             for found, pair in object_changes.changes(*sets)
             # An object that is not built may only be unknown.
-            if is_complete or found.kind not in (Kind.REMOVED, Kind.RECREATED)
+            if (is_complete and not _is_unknown(builds[1], pair.before))
+            or found.kind not in (Kind.REMOVED, Kind.RECREATED)
         ]
+
+
+def _states_of_flux(old: Cluster, new: Cluster) -> _States:
+    """Return the states of a cluster in which Flux applies everything that is merged."""
+    return _States(now=old.build, merged=new.build, planned_before=old.build, planned=new.build)
+
+
+def _is_unknown(build: ClusterBuild, former: BuiltObject | None) -> bool:
+    """Tell whether an object may still be there, since what has brought it brings unknown ones."""
+    if former is None:
+        return False
+    makers = [f"Kustomization {former.applied_by}"]
+    makers += [str(object_id(former.made_by))] if former.made_by else []
+    return any(finding.object in makers for finding in build.unknown)
 
 
 def _without_flux(objects: Iterable[BuiltObject]) -> list[BuiltObject]:
@@ -257,8 +282,11 @@ def _impact_of(cluster: Cluster) -> ClusterImpact:
     return ClusterImpact(
         name=cluster.name,
         environment=cluster.environment,
-        branch=cluster.stack.config.repository.branch,
-        is_rendered=cluster.stack.is_rendered,
+        branch=cluster.stack.config.repository.branch if cluster.stack else "",
+        is_rendered=cluster.stack is not None and cluster.stack.is_rendered,
+        file=cluster.file,
+        has_stack=cluster.stack is not None,
+        unknown=tuple(cluster.unknown),
     )
 
 

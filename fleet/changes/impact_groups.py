@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from fleet.changes.impact import Change, ClusterImpact, Impact, Moment
 from fleet.changes.object_changes import Kind
-
-# More clusters than these are counted, and not named.
-_NAMED = 10
+from fleet.inventory.finding import listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +37,9 @@ def groups(found: Impact) -> list[Group]:
     """Return all reached clusters in groups, in the order of their names."""
     by_changes: dict[object, list[ClusterImpact]] = {}
     for cluster in found.reached:
-        key = dataclasses.replace(cluster, name="", environment="")
+        key = dataclasses.replace(cluster, name="", environment="", file="", unknown=())
         by_changes.setdefault(key, []).append(cluster)
     return [Group(clusters) for clusters in by_changes.values()]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names as a list; of many, only the first ones."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def counted(changes: Iterable[Change]) -> str:

@@ -20,7 +20,7 @@ from fleet.inventory.model import Fleet
 from fleet.kube import flux_build, yaml_lines, yaml_reader
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import ObjectId, object_id
-from fleet.render import entry_lists, stages
+from fleet.render import entry_lists, flux_paths, stages
 from fleet.render.definition_build import TREES
 
 
@@ -42,6 +42,8 @@ class Sources:
         self._ids: dict[tuple[int, str], frozenset[ObjectId]] = {}
         self._of_objects: dict[tuple[int, int, str], tuple[Pair, tuple[Source, ...]]] = {}
         self._files: dict[tuple[int, str], _File] = {}
+        clusters = [cluster for fleet in self._fleets for cluster in fleet.clusters.values()]
+        self._stack_files = {cluster.stack.file for cluster in clusters if cluster.stack}
 
     @cached_property
     def shared(self) -> frozenset[str]:
@@ -49,14 +51,15 @@ class Sources:
         return frozenset(
             path
             for path in self._changed
-            if not path.startswith(f"{TREES}/") and not self._is_stack_file(path)
+            if not self._is_in_tree(path) and not self._is_stack_file(path)
         )
 
     def _is_stack_file(self, path: str) -> bool:
-        files = {
-            cluster.stack.file for fleet in self._fleets for cluster in fleet.clusters.values()
-        }
-        return path == PROJECT_FILE or path in files
+        return bool(self._stack_files) and path in (PROJECT_FILE, *self._stack_files)
+
+    def _is_in_tree(self, path: str) -> bool:
+        """Tell whether a path is in a tree that fleet generated."""
+        return bool(self._stack_files) and path.startswith(f"{TREES}/")
 
     def line(self, path: str) -> int:
         """Return the first changed line of a file."""
@@ -70,8 +73,8 @@ class Sources:
                 for fleet in self._fleets
                 for cluster in fleet.clusters.values()
                 for folder in (
-                    *_entries([cluster.stack]),
-                    *(built.path for built in cluster.objects if not _is_in_tree(built)),
+                    *_entries([cluster.stack] if cluster.stack else []),
+                    *(item.path for item in cluster.objects if not self._is_in_tree(item.path)),
                 )
             }
         )
@@ -105,10 +108,12 @@ class Sources:
             return tuple(self._of_list(stacks, folders))
         known = (*key, moment)
         if known not in self._of_objects:
-            found = tuple(self._of_folders(folders, pair, stacks[-1]))
+            found = tuple(self._of_folders(folders, pair, stacks))
             self._of_objects[known] = (pair, found)
         found = self._of_objects[known][1]
-        return found or tuple(self._of_cluster(stacks, moment))
+        if found or not stacks:
+            return found or tuple(self._of_applier(pair.any))
+        return tuple(self._of_cluster(stacks, moment))
 
     def _folders(self, stacks: Sequence[Stack], pair: Pair) -> list[str]:
         """Return the shared folders that an object comes from."""
@@ -116,7 +121,7 @@ class Sources:
         for number, built in enumerate((pair.before, pair.after)):
             if built is None:
                 continue
-            if not _is_in_tree(built):
+            if not self._is_in_tree(built.path):
                 found[built.path] = None
                 continue
             wanted = object_id(built.manifest)
@@ -155,11 +160,14 @@ class Sources:
             yield Source(path=stack.file, line=line or first)
             return
 
-    def _of_folders(self, folders: Iterable[str], pair: Pair, stack: Stack) -> Iterator[Source]:
+    def _of_folders(
+        self, folders: Iterable[str], pair: Pair, stacks: Sequence[Stack]
+    ) -> Iterator[Source]:
         files = sorted({path for folder in folders for path in self._files_of(folder)})
         files += self._of_charts(pair)
-        if not files and stack.is_rendered:
-            # What another object of a rendered tree applies is known by its name alone.
+        if not files and (not stacks or stacks[-1].is_rendered):
+            # What another object of a rendered tree applies, or a cluster without a stack, is known
+            # by its name alone.
             files = [path for path in sorted(self.shared) if self._has(path, pair)]
         with_object = [path for path in files if self._has(path, pair)]
         # A file that is gone has no line that a reader could look at.
@@ -184,6 +192,17 @@ class Sources:
         own = [path for path in (stack.file, PROJECT_FILE) if path in self._changed]
         for path in in_tree if moment == "merge" else own or in_tree:
             yield Source(path=path, line=self.line(path))
+
+    def _of_applier(self, built: BuiltObject) -> Iterator[Source]:
+        """Yield the changed lines of the Flux Kustomization that applies an object."""
+        namespace, _, name = built.applied_by.partition("/")
+        metadata = {"namespace": namespace, "name": name}
+        manifest = {"apiVersion": f"{flux_paths.GROUP}/v1", "kind": "Kustomization"}
+        applier = BuiltObject(path=built.path, manifest={**manifest, "metadata": metadata})
+        pair = Pair(applier, applier)
+        for path in sorted(self.shared):
+            if self._has(path, pair):
+                yield Source(path=path, line=self._line_in(path, pair))
 
     def _line_in(self, path: str, pair: Pair) -> int:
         """Return the first changed line in the document of an object, or else in the file."""
@@ -239,10 +258,6 @@ def _text(file: Path) -> str:
     except OSError:
         # The file is new, or it is gone.
         return ""
-
-
-def _is_in_tree(built: BuiltObject) -> bool:
-    return built.path.startswith(f"{TREES}/")
 
 
 def _entries(stacks: Iterable[Stack]) -> list[str]:

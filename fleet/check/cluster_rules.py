@@ -46,7 +46,7 @@ def findings(
 
     `definition_folders` has, by namespace, the folder of the shared definition that creates it.
     """
-    yield from duplicate_objects(stack, objects)
+    yield from duplicates(_paths_in_order(stack), objects)
     yield from objects_without_namespace(objects, scopes)
     yield from missing_namespaces(stack, objects, definition_folders)
     yield from encrypted_objects(objects)
@@ -54,12 +54,11 @@ def findings(
     yield from too_long_durations(objects)
 
 
-def duplicate_objects(stack: Stack, objects: Sequence[BuiltObject]) -> Iterator[Finding]:
-    """Rule: no object is applied from two Flux paths."""
+def duplicates(order: Sequence[str], objects: Sequence[BuiltObject]) -> Iterator[Finding]:
+    """Rule: no object is applied from two Flux paths; `order` has the first ones."""
     if len({(built.group, built.display_name) for built in objects}) == len(objects):
         return
     paths: dict[str, str] = {}
-    order = _paths_in_order(stack)
     for built in sorted(objects, key=lambda built: _position(order, built.path)):
         first = paths.setdefault(f"{built.group} {built.display_name}", built.path)
         if first != built.path:

@@ -26,7 +26,7 @@ class Report:
     clusters: int = 0
     # None says that the tenants' repositories were not to be checked.
     tenants: int | None = None
-    # One line for each tenant without a clone.
+    # One line for each tenant without a clone, and for what is in no file of the repository.
     not_checked: list[str] = field(default_factory=list)
     objects: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -52,10 +52,11 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of `fleet check --json`."""
-        tenants = {"teams": self.tenants, "notChecked": self.not_checked}
+        has_tenants = self.tenants is not None
         return {
             "clusters": self.clusters,
-            **({} if self.tenants is None else tenants),
+            **({"teams": self.tenants} if has_tenants else {}),
+            **({"notChecked": self.not_checked} if has_tenants or self.not_checked else {}),
             "objects": self.objects,
             "findings": [vars(finding) for finding in self.findings],
             "behind": self.behind,

@@ -122,7 +122,9 @@ def _text(built: BuiltObject) -> str:
     """Return the text that kubeconform reads."""
     # SOPS adds its own key, which Flux removes again.
     content = {key: built.manifest[key] for key in built.manifest if key != "sops"}
-    return json.dumps(content if built.is_encrypted else built.manifest, default=str)
+    found = content if built.is_encrypted else built.manifest
+    # kubeconform reads YAML, which has no pairs of escapes for one character.
+    return json.dumps(found, default=str, ensure_ascii=False)
 
 
 def _results(

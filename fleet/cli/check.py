@@ -7,10 +7,11 @@ import json
 import sys
 from pathlib import Path
 
+from fleet.check import flux_repository
 from fleet.check.findings import Report
 from fleet.check.run import Options, check_stacks
 from fleet.cli import install_manifests, options, progress
-from fleet.config import load
+from fleet.config import load, stack_files
 from fleet.errors import FleetError
 from fleet.inventory.finding import Finding
 
@@ -61,6 +62,12 @@ def _check(args: argparse.Namespace) -> Report:
         raise FleetError(
             f"--tenants {args.tenants}: is not a folder; name the folder with the tenants' clones"
         )
+    if not stack_files.are_in(args.root):
+        if args.tenants is not None:
+            raise FleetError(
+                f"--tenants {args.tenants}: {args.root} has no stack files; leave it out"
+            )
+        return flux_repository.check(args.root, args.schemas, progress.show)
     stacks = load.stacks(args.root)
     manifests = install_manifests.by_stack(stacks, args.root)
     return check_stacks(

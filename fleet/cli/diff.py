@@ -33,13 +33,8 @@ examples:
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "diff",
-        help="compare two clusters, or one cluster at two revisions, object by object",
-        description="Compare two clusters, or one cluster at two revisions, object by object.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    text = "compare two clusters, or one cluster at two revisions, object by object"
+    parser = options.add_command(commands, "diff", text, _HELP)
     parser.add_argument("a", metavar="A", help="a cluster, or a cluster with revisions")
     parser.add_argument("b", metavar="B", nargs="?", help="the other cluster")
     options.add_root(parser)

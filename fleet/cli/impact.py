@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 from fleet.changes import impact, revisions
 from fleet.changes.impact import Impact
-from fleet.changes.impact_groups import listed
 from fleet.changes.revisions import Range
 from fleet.cli import (
     fleets,
@@ -20,6 +19,7 @@ from fleet.cli import (
     options,
     progress,
 )
+from fleet.inventory.finding import listed
 
 # argparse ends with 2, and any error with 1.
 _EXCEEDED = 3
@@ -46,12 +46,8 @@ examples:
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "impact",
-        help="show what a change does to each cluster, and when",
-        description="Show what a change does to each cluster, and when.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = options.add_command(
+        commands, "impact", "show what a change does to each cluster, and when", _HELP
     )
     parser.add_argument(
         "range",

@@ -35,6 +35,7 @@ def _cluster(cluster: ClusterImpact) -> dict[str, Any]:
         "deletions": len(cluster.deletions),
         "changes": [_change(change) for change in cluster.changes],
         "problems": list(cluster.problems),
+        "unknown": list(cluster.unknown),
     }
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 from fleet.changes.change_notes import Rule
-from fleet.changes.impact import Change, ClusterImpact, Impact
-from fleet.changes.impact_groups import groups, listed
+from fleet.changes.impact import Change, Impact
+from fleet.changes.impact_groups import groups
 from fleet.changes.object_changes import Kind
 from fleet.changes.sources import Source
 from fleet.cli.impact_text import when
-from fleet.config import stack_files
+from fleet.inventory.finding import listed
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _MAX_FIELDS = 5
@@ -53,7 +53,7 @@ def _changes(found: Impact) -> Iterator[dict[str, Any]]:
     for group in groups(found):
         for change in group.first.changes:
             # Without a source, the result is at the stack file of one cluster.
-            key = (change, "" if change.sources else _file(group.first))
+            key = (change, "" if change.sources else group.first.file)
             names = clusters.setdefault(key, [])
             names += [cluster.name for cluster in group.clusters]
     moments = {
@@ -74,12 +74,8 @@ def _changes(found: Impact) -> Iterator[dict[str, Any]]:
 def _problems(found: Impact) -> Iterator[dict[str, Any]]:
     for cluster in found.clusters:
         for problem in cluster.problems:
-            source = Source(path=_file(cluster), line=1)
+            source = Source(path=cluster.file, line=1)
             yield _result("not-compared", "error", f"{cluster.name}: {problem}", (source,))
-
-
-def _file(cluster: ClusterImpact) -> str:
-    return stack_files.own_file(cluster.name)
 
 
 def _rule(change: Change) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.changes.impact import Change, ClusterImpact, Impact, Moment, SharedFile
-from fleet.changes.impact_groups import Group, at, groups, listed, summary
+from fleet.changes.impact_groups import Group, at, groups, summary
 from fleet.changes.object_changes import Kind
 from fleet.cli.colours import Colour, coloured
+from fleet.inventory.finding import listed
 
 MARKS = {
     Kind.ADDED: "+", Kind.CHANGED: "~", Kind.MOVED: ">", Kind.REMOVED: "-", Kind.RECREATED: "!",
@@ -52,13 +53,16 @@ def heading(group: Group) -> str:
     first = group.first
     definitions = "rendered" if first.is_rendered else "referenced"
     state = ", new" if first.is_new else ", removed" if first.is_removed else ""
-    return f"{group.names} ({group.environments}; {definitions}, follows {first.branch}{state})"
+    how = f"; {definitions}, follows {first.branch}" if first.has_stack else ""
+    return f"{group.names} ({group.environments}{how}{state})"
 
 
 def group_lines(group: Group) -> Iterator[str]:
     """Yield all changes of a group."""
     first = group.first
-    if first.is_removed:
+    if first.is_removed and not first.has_stack:
+        yield "! its entrypoint is removed: its Flux finds nothing to apply, and fails"
+    elif first.is_removed:
         yield (
             "! its stack file is removed: nothing changes in the cluster before `pulumi destroy`, "
             "and no `pulumi up` can run"

@@ -19,11 +19,12 @@ from fleet.questions.things import Things, ThingType
 _HELP = """\
 A cell has what differs between clusters, such as replicas, images and the action of a policy. Two
 cells of a row are equal only if the objects are. What one entry brings to every cluster is below
-that entry. When the table is wider than the terminal, its columns are environments.
+that entry. When the table is wider than the terminal, its columns are environments. With --by, they
+are the values of facts.
 
 examples:
-  fleet matrix
   fleet matrix --kind Deployment
+  fleet matrix --by environment --by region
 """
 _PLURALS = {
     ThingType.APP: "apps",
@@ -37,14 +38,17 @@ _PLURALS = {
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "matrix",
-        help="show apps, controllers, policies, namespaces and tenants by cluster",
-        description="Show what runs where: clusters across, things down.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    text = "show what runs where: clusters across, things down"
+    parser = options.add_command(commands, "matrix", text, _HELP)
     parser.add_argument("--kind", metavar="KIND", help="show all objects of this kind instead")
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="FACT",
+        help="a column for all clusters with the same value of this fact, or of `environment` "
+        "(repeatable)",
+    )
     options.add_root(parser)
     options.add_json(parser)
     parser.set_defaults(run=_run)
@@ -58,19 +62,26 @@ def _run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(_as_dict(fleet, rows), indent=2))
             return 0
-        for line in _lines(fleet, rows):
+        for line in _lines(fleet, rows, args.by):
             print(line)
     return 0
 
 
-def _lines(fleet: Fleet, rows: Sequence[Row]) -> Iterator[str]:
-    table = _table(rows, list(fleet.clusters), lambda row: row.texts)
-    if tables.total_width(table) > tables.terminal_width():
-        environments = matrix.environments(fleet)
-        heads = [f"{name} ({len(clusters)})" for name, clusters in environments.items()]
-        grouped = _table(rows, heads, lambda row: matrix.by_environment(row, environments, heads))
-        table = min(table, grouped, key=tables.total_width)
+def _lines(fleet: Fleet, rows: Sequence[Row], keys: Sequence[str]) -> Iterator[str]:
+    if keys:
+        table = _grouped(fleet, rows, keys)
+    else:
+        table = _table(rows, list(fleet.clusters), lambda row: row.texts)
+        if tables.total_width(table) > tables.terminal_width():
+            grouped = _grouped(fleet, rows, [matrix.ENVIRONMENT])
+            table = min(table, grouped, key=tables.total_width)
     yield from tables.lines(table, [_colour(line) for line in table])
+
+
+def _grouped(fleet: Fleet, rows: Sequence[Row], keys: Sequence[str]) -> list[list[str]]:
+    columns = matrix.columns(fleet, keys)
+    heads = [f"{title} ({len(clusters)})" for title, clusters in columns.items()]
+    return _table(rows, heads, lambda row: matrix.by_column(row, columns.values(), heads))
 
 
 def _table(
@@ -91,7 +102,7 @@ def _title(group: Group) -> str:
     title = _PLURALS[group.type].upper()
     if group.common is None:
         return title
-    return f"{title} of the common set {group.common.partition('/')[2]}"
+    return f"{title} of the common set {group.common.partition('/')[2] or group.common}"
 
 
 def _extent(row: Row) -> str:

@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+def add_command(commands: Commands, name: str, text: str, details: str) -> argparse.ArgumentParser:
+    """Add a command and return its parser; its help begins with a text and ends with details."""
+    return commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_root(parser: argparse.ArgumentParser) -> None:
     """Add --root, the checkout that the command reads."""
     parser.add_argument(
@@ -18,7 +29,7 @@ def add_root(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar="DIR",
-        help="the checkout with Pulumi.yaml (default: this folder)",
+        help="the checkout of fleet, or of another Flux repository (default: this folder)",
     )
 
 

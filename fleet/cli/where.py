@@ -28,14 +28,8 @@ examples:
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "where",
-        help="show the clusters that have an app, a namespace, an image or any object",
-        description="Show the clusters that have a thing, what differs between them, and the line "
-        "that puts it there.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    text = "show the clusters that have a thing, and the line that puts it there"
+    parser = options.add_command(commands, "where", text, _HELP)
     parser.add_argument("name", metavar="NAME", help="the thing")
     options.add_root(parser)
     options.add_json(parser)

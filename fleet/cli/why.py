@@ -31,14 +31,9 @@ examples:
 
 def register(commands: options.Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "why",
-        help="show the files and lines that bring a thing into a cluster",
-        description="Show the files and lines that bring a thing into a cluster.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("cluster", metavar="CLUSTER", help="the name of the cluster's stack")
+    text = "show the files and lines that bring a thing into a cluster"
+    parser = options.add_command(commands, "why", text, _HELP)
+    parser.add_argument("cluster", metavar="CLUSTER", help="the name of the cluster")
     parser.add_argument("name", metavar="NAME", help="the thing")
     options.add_root(parser)
     options.add_json(parser)

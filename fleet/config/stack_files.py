@@ -49,6 +49,16 @@ def names(root: Path) -> list[str]:
     return sorted({match["stack"] for match in matches if match})
 
 
+def are_in(root: Path) -> bool:
+    """Tell whether files in `root` set something below `fleet:`, well or not.
+
+    Other programs of Pulumi have files of the same names.
+    """
+    files = [PROJECT_FILE, *(own_file(name) for name in names(root))]
+    found = [root / file for file in files if (root / file).is_file()]
+    return any(f"{PROJECT}:".encode() in file.read_bytes() for file in found)
+
+
 def own_file(stack: str) -> str:
     """Return the name of a stack's own file."""
     return f"Pulumi.{stack}.yaml"

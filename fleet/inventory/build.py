@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -14,19 +14,23 @@ from pathlib import Path, PurePath
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
 from fleet.helm.renderer import Renderer
-from fleet.inventory import variables
+from fleet.inventory import built_object, own_sources, resource_sets, variables
 from fleet.inventory.built_object import Build, BuiltObject
 from fleet.inventory.entries import Entries, ReferencesError
+from fleet.inventory.entrypoints import Entrypoint
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
+from fleet.inventory.own_sources import OwnSources
 from fleet.inventory.releases import Released, Releases
+from fleet.inventory.remote_resources import Remote
 from fleet.inventory.variables import VariableUse
-from fleet.kube import artifact, schema_sources, substitution
+from fleet.kube import artifact, flux_build, schema_sources, substitution
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.substitution import Values
+from fleet.kube.yaml_writer import to_yaml
 from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree, tree_file
 from fleet.render.definition_build import TREES, Definitions
 from fleet.render.header import with_header
@@ -56,11 +60,14 @@ class Repository:
         return Releases(renderer=Renderer(self.root, self.copy, version))
 
 
-def pack(root: Path, copy: Path) -> Repository:
-    """Copy the files of a checkout that Flux fetches for every cluster to the new folder `copy`."""
-    artifact.pack(root, copy, left_out=TREES)
+def pack(root: Path, copy: Path, left_out: str = TREES) -> Repository:
+    """Copy the files of a checkout that Flux fetches for every cluster to the new folder `copy`.
+
+    Files below the folder `left_out`, in which each cluster has a tree of its own, are not copied.
+    """
+    artifact.pack(root, copy, left_out=left_out)
     definitions = Definitions(root=root, copy=copy.with_name(f"{copy.name}-definitions"))
-    entries = Entries(root=root, copy=copy.resolve())
+    entries = Entries(root=root, copy=copy.resolve(), left_out=left_out)
     return Repository(root=root, copy=copy.resolve(), definitions=definitions, entries=entries)
 
 
@@ -79,10 +86,15 @@ class _Step:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def takes_variables(self) -> bool:
+        """Tell whether objects have values for variables, which other steps may bring."""
+        return bool(mapping_at(self.spec, "postBuild").get("substituteFrom"))
+
+    @property
     def key(self) -> str:
         """A text that is equal for steps that build the same objects."""
         fields = {name: self.spec[name] for name in _BUILD_FIELDS if name in self.spec}
-        return json.dumps([self.path, self.namespace, fields], default=str)
+        return json.dumps([self.path, self.namespace, self.name, fields], default=str)
 
 
 @dataclass(kw_only=True)
@@ -90,15 +102,21 @@ class ClusterBuild:
     """The build of one cluster. It is complete if each of its paths builds.
 
     `tree` has its files by path, without Flux's install manifests; it is empty if its definitions
-    cannot be rendered. `components` are these manifests, None if they are missing.
+    cannot be rendered. `components` are these manifests, None if they are missing. A cluster of a
+    repository that fleet did not make has `sources` and no tree.
     """
 
     repository: Repository
+    sources: OwnSources | None = None
+    # The remote resources that the copy of the repository does not have.
+    remote: Remote = field(default_factory=dict)
     tree: Mapping[str, TreeFile] = field(default_factory=dict)
     components: str | None = None
     # What Flux applies; helm adds the objects of HelmReleases to it.
     objects: list[BuiltObject] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    # What else brings objects, which cannot be known from the files of the repository.
+    unknown: list[Finding] = field(default_factory=list)
     # The variables of each object that has some.
     uses: list[VariableUse] = field(default_factory=list)
     is_complete: bool = True
@@ -111,13 +129,23 @@ class ClusterBuild:
 
     @cached_property
     def released(self) -> Released:
-        """What the cluster's HelmReleases bring. Helm runs when somebody asks for it first."""
-        return self.repository.releases.of_cluster(self.objects)
+        """The objects of the cluster's HelmReleases. Helm runs when they are asked for first."""
+        return self.release(self.objects)
+
+    def release(self, objects: Sequence[BuiltObject]) -> Released:
+        """Return what HelmReleases would bring if the cluster had these objects."""
+        own = self.sources.names if self.sources else None
+        return self.repository.releases.of_cluster(objects, own)
 
     @cached_property
     def all_objects(self) -> Sequence[BuiltObject]:
         """The objects that Flux applies, and those that its HelmReleases bring."""
         return [*self.objects, *self.released.objects]
+
+    @cached_property
+    def appliers(self) -> Mapping[str, BuiltObject]:
+        """The Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+        return built_object.appliers(self.all_objects)
 
     def objects_with(self, other: ClusterBuild) -> Sequence[BuiltObject]:
         """Return all objects but those of HelmReleases that are not rendered here or in another."""
@@ -144,22 +172,52 @@ class ClusterBuild:
 
     def _run(self, step: _Step) -> None:
         todo, seen = [step], {step.key}
+        waiting: list[BuiltObject] = []
         for _ in range(_MAX_DEPTH):
-            built_now = self._build_all(todo)
-            steps = [found for built in built_now if (found := self._next_step(built))]
+            waiting += self._build_all(todo)
+            steps, waiting = self._next_steps(waiting)
             todo = list({step.key: step for step in steps if step.key not in seen}.values())
             seen.update(step.key for step in todo)
         for step in todo:
             problem = f"is below {_MAX_DEPTH} other paths of Flux; apply it from a path above"
             self.findings.append(Finding(file=step.path, object="", problem=problem))
+        self.unknown.extend(self._unknown_places(waiting))
 
-    def _build_all(self, steps: Iterable[_Step]) -> list[BuiltObject]:
-        built = [self._build(step) for step in steps]
-        objects = [found for build in built for found in build.objects]
-        self.objects.extend(objects)
-        self.findings.extend(found for build in built for found in build.findings)
-        self.is_complete &= not any(build.findings for build in built)
+    def _build_all(self, steps: Sequence[_Step]) -> list[BuiltObject]:
+        if self.sources is not None:
+            steps = sorted(steps, key=lambda step: step.takes_variables)
+            for step in steps:
+                self.repository.entries.start(step.path, step.spec)
+        objects: list[BuiltObject] = []
+        for step in steps:
+            build = self._with_templates(self._build(step))
+            self.unknown += self._remote_resources(step)
+            self.objects.extend(build.objects)
+            objects += build.objects
+            self.findings.extend(build.findings)
+            self.is_complete &= not build.findings
         return objects
+
+    def _remote_resources(self, step: _Step) -> Iterator[Finding]:
+        """Yield a finding for each remote resource that the build of a path would fetch."""
+        folder = self.repository.entries.folder(step.path)
+        if not self.remote or flux_build.reference_problems(folder, step.spec):
+            return
+        for file in flux_build.inputs(folder, flux_build.components(folder, step.spec)).files:
+            for text in self.remote.get(file, ()):
+                yield Finding(file=file, object=text, problem="is remote, so it is not known here")
+
+    def _with_templates(self, build: Build) -> Build:
+        """Return a build with what the ResourceSets in it make."""
+        if self.sources is None:
+            return build
+        objects = [*build.objects]
+        for built in objects:
+            made, unknown = resource_sets.made_by(built)
+            # A ResourceSet may make more of them, so the list grows while it is read.
+            objects += made
+            self.unknown += unknown
+        return Build(objects, build.findings)
 
     def _build(self, step: _Step) -> Build:
         is_plain = not any(name in step.spec for name in CHANGING_FIELDS)
@@ -208,8 +266,9 @@ class ClusterBuild:
         )
 
     def _remove_tree(self) -> None:
-        shutil.rmtree(self.repository.copy / TREES, ignore_errors=True)
-        self.is_written = False
+        if self.is_written:
+            shutil.rmtree(self.repository.copy / TREES, ignore_errors=True)
+            self.is_written = False
 
     def _write_tree(self) -> None:
         """Write the tree to the copy, unless it is there."""
@@ -228,11 +287,37 @@ class ClusterBuild:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
 
-    def _next_step(self, built: BuiltObject) -> _Step | None:
-        """Return the path of this repository that an object makes Flux apply, if any."""
-        path = flux_paths.applied_path(built.manifest) if built.is_flux_kustomization else None
-        if path is None:
-            return None
+    def _next_steps(self, objects: Iterable[BuiltObject]) -> tuple[list[_Step], list[BuiltObject]]:
+        """Return the steps of this repository that objects make Flux apply.
+
+        The second value are the Kustomizations whose paths are not known (yet).
+        """
+        if self.sources is None:
+            paths = [
+                (built, flux_paths.applied_path(built.manifest))
+                for built in objects
+                if built.is_flux_kustomization
+            ]
+            found = (self._step(built, path) for built, path in paths if path is not None)
+            return [step for step in found if step is not None], []
+        known = own_sources.known(self.objects)
+        places = [
+            (built, self.sources.place(built, known))
+            for built in objects
+            if built.is_flux_kustomization
+        ]
+        found = (self._step(built, place.path) for built, place in places if not place.reason)
+        waiting = [built for built, place in places if place.reason]
+        return [step for step in found if step is not None], waiting
+
+    def _unknown_places(self, waiting: Iterable[BuiltObject]) -> Iterator[Finding]:
+        """Yield a finding for each Kustomization whose path is not known at the end."""
+        if self.sources is not None:
+            known = own_sources.known(self.objects)
+            for built in waiting:
+                yield built.finding(self.sources.place(built, known).reason)
+
+    def _step(self, built: BuiltObject, path: str) -> _Step | None:
         is_folder = path in self._folders or os.path.isdir(self.repository.copy / path)  # noqa: PTH112 - accepts any name
         if not is_folder:
             self.findings.append(_missing_path(built))
@@ -263,6 +348,52 @@ def build_in(repository: Repository, stack: Stack, install_manifests: str | None
 
 def _with_header(stack: Stack, file: TreeFile) -> TreeFile:
     return dataclasses.replace(file, write=lambda: with_header(stack.file, file.write()))
+
+
+def build_entrypoint(
+    repository: Repository, entrypoint: Entrypoint, remote: Remote
+) -> ClusterBuild:
+    """Build all paths that the Flux of a cluster applies that fleet did not make."""
+    entrypoint = _with_patches(repository, entrypoint)
+    cluster = _built_from(repository, entrypoint, remote, entrypoint.spec)
+    # Its own folder may patch the Kustomization that applies it.
+    wanted = (entrypoint.namespace, entrypoint.name)
+    for built in cluster.objects:
+        if built.is_flux_kustomization and (built.namespace, built.name) == wanted:
+            step = _first_step(entrypoint, built.spec)
+            if step.key != _first_step(entrypoint, entrypoint.spec).key:
+                return _built_from(repository, entrypoint, remote, built.spec)
+    return cluster
+
+
+def _with_patches(repository: Repository, entrypoint: Entrypoint) -> Entrypoint:
+    """Return an entrypoint whose Kustomization has the patches of its instance."""
+    patches = [patch for patch in entrypoint.patches if mapping_at(patch, "target")]
+    sync = {
+        "apiVersion": f"{flux_paths.GROUP}/v1",
+        "kind": "Kustomization",
+        "metadata": {"namespace": entrypoint.namespace, "name": entrypoint.name},
+        "spec": entrypoint.spec,
+    }
+    built = repository.entries.patched(to_yaml(sync), patches) if patches else None
+    if built is None or len(built.manifests) != 1:
+        return entrypoint
+    return dataclasses.replace(entrypoint, spec=mapping_at(built.manifests[0], "spec"))
+
+
+def _built_from(
+    repository: Repository, entrypoint: Entrypoint, remote: Remote, spec: Fields
+) -> ClusterBuild:
+    sources = OwnSources(copy=repository.copy, entrypoint=entrypoint)
+    cluster = ClusterBuild(repository=repository, sources=sources, remote=remote)
+    cluster.run(_first_step(entrypoint, spec))
+    return cluster
+
+
+def _first_step(entrypoint: Entrypoint, spec: Fields) -> _Step:
+    return _Step(
+        path=entrypoint.path, spec=spec, namespace=entrypoint.namespace, name=entrypoint.name
+    )
 
 
 def build_tree(repository: Repository, path: str, texts: Mapping[str, str]) -> ClusterBuild:

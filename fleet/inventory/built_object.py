@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,6 +59,8 @@ class BuiltObject:
     is_decrypted: bool = False
     # The object before Flux replaced variables in it, None if it replaced none.
     before_variables: Manifest | None = None
+    # The ResourceSet that makes the object, None if Flux applies it from a file.
+    made_by: Manifest | None = None
     # Some variables in the object get their values only in the cluster.
     has_unknown_variables: bool = False
     # The HelmRelease for which helm renders the object, None if kustomize builds it.
@@ -166,6 +169,11 @@ class BuiltObject:
     def finding(self, problem: str) -> Finding:
         """Return a finding about this object."""
         return Finding(file=self.path, object=self.display_name, problem=problem)
+
+
+def appliers(objects: Iterable[BuiltObject]) -> dict[str, BuiltObject]:
+    """Return the Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+    return {built.applier_name: built for built in objects if built.is_flux_applier}
 
 
 class Build(NamedTuple):

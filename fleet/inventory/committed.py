@@ -25,12 +25,12 @@ def texts(fleet: Fleet, path: str) -> Mapping[str, str] | None:
 
 def live(fleet: Fleet, cluster: Cluster, tree: Mapping[str, str]) -> ClusterBuild:
     """Return the build of a cluster's committed tree with the definitions of the fleet."""
-    components = tree.get(f"{cluster.stack.path}/{layout.COMPONENTS_FILE}")
+    components = tree.get(f"{cluster.path}/{layout.COMPONENTS_FILE}")
     is_known = cluster.build.components in (None, components and header.body(components))
     is_current = all(tree.get(path) == text for path, text in cluster.build.files.items())
     if is_known and is_current:
         return cluster.build
-    return build.build_tree(fleet.repository, cluster.stack.path, tree)
+    return build.build_tree(fleet.repository, cluster.path, tree)
 
 
 def edited(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> list[str]:

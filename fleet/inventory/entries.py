@@ -46,11 +46,12 @@ class ReferencesError(Exception):
 class Entries:
     """The builds of shared folders, and of the files of trees that are equal but for their header.
 
-    `copy` has the files that Flux fetches from the checkout `root`.
+    `copy` has the files that Flux fetches from the checkout `root`, without those below `left_out`.
     """
 
     root: Path
     copy: Path
+    left_out: str = TREES
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WORKERS))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _entries: dict[object, Future[Entry | None]] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Entries:
     def folder(self, path: str) -> ArtifactFolder:
         """Return a folder of the copy."""
         return ArtifactFolder(
-            repository=self.root, copy=self.copy, path=path, file=path, left_out=TREES
+            repository=self.root, copy=self.copy, path=path, file=path, left_out=self.left_out
         )
 
     def together(self, paths: tuple[str, ...]) -> Entry | None:
@@ -76,12 +77,16 @@ class Entries:
 
         Raises CommandError and ReferencesError.
         """
+        return self.start(path, spec).result()
+
+    def start(self, path: str, spec: Fields) -> Future[Sequence[Manifest]]:
+        """Start to build the same, if nothing has started it."""
         fields = {name: spec[name] for name in CHANGING_FIELDS if name in spec}
         key = json.dumps([path, fields], default=str)
         with self._lock:
             if key not in self._applied:
                 self._applied[key] = self._pool.submit(self.build, path, spec)
-        return self._applied[key].result()
+            return self._applied[key]
 
     def build(self, path: str, spec: Fields) -> Sequence[Manifest]:
         """Do the same for any folder, each time. Raises CommandError and ReferencesError."""

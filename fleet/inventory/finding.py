@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+# More clusters than these are counted, and not named.
+_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -28,6 +32,21 @@ class Finding:
         return "".join(
             c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _one_line(text)
         )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list; of many, only the first ones."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def shared(findings: Mapping[str, Iterable[Finding]]) -> Mapping[Finding, str]:
+    """Return findings by cluster the other way round: each with the names of its clusters."""
+    clusters: dict[Finding, list[str]] = {}
+    for name, found in findings.items():
+        for finding in dict.fromkeys(found):
+            clusters.setdefault(finding, []).append(name)
+    return {finding: listed(names) for finding, names in clusters.items()}
 
 
 def _one_line(text: str) -> str:

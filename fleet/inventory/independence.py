@@ -26,7 +26,7 @@ _GENERATORS = ("configmapgenerator", "secretgenerator")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What kustomize builds from one entry of a list.
+    """The objects that kustomize builds from one entry of a list.
 
     In a whole build kustomize would replace the names in `renamed` in other entries, where they
     are among the `texts`. An entry that is a list, built whole, goes together with no other.

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.config import load
+from fleet.config import load, stack_files
 from fleet.config.models import Stack
 from fleet.errors import FleetError
-from fleet.inventory import build
+from fleet.inventory import build, entrypoints, remote_resources
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.entrypoints import Entrypoint
 from fleet.kube import artifact
 
 Progress = Callable[[str], None]
@@ -27,20 +28,36 @@ InstallManifests = Callable[[Sequence[Stack], Path], Mapping[str, str | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A cluster, and how its tree is built."""
+    """A cluster, the folder that its Flux applies first, and how that is built.
 
-    stack: Stack
+    It has a stack, or in a repository that fleet did not make an entrypoint.
+    """
+
+    name: str
+    environment: str
+    path: str
     build: ClusterBuild
+    stack: Stack | None = None
+    entrypoint: Entrypoint | None = None
 
     @property
-    def name(self) -> str:
-        """The name of the cluster, which is that of its stack."""
-        return self.stack.name
+    def file(self) -> str:
+        """The file that decides what the cluster is, or its folder if there is no such file."""
+        if self.stack is not None:
+            return self.stack.file
+        return (self.entrypoint and self.entrypoint.file) or self.path
 
     @property
-    def environment(self) -> str:
-        """The environment of the cluster."""
-        return self.stack.environment
+    def own_stack(self) -> Stack:
+        """The stack of a cluster that fleet made. Raises ValueError if it did not."""
+        if self.stack is None:
+            raise ValueError(f"{self.name} has no stack")
+        return self.stack
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """The facts of the cluster, by name."""
+        return self.stack.config.facts if self.stack else {}
 
     @property
     def objects(self) -> Sequence[BuiltObject]:
@@ -49,12 +66,13 @@ class Cluster:
 
     @property
     def problems(self) -> Sequence[str]:
-        """A line for each path that does not build and each HelmRelease that is not rendered.
+        """The reasons why objects are missing here: a line for each path that does not build."""
+        return [*map(str, self.build.findings), *self.unknown]
 
-        Their objects are missing here.
-        """
-        findings = (str(finding) for finding in self.build.findings)
-        return [*findings, *self.build.released.unrendered.values()]
+    @property
+    def unknown(self) -> Sequence[str]:
+        """A line for each thing that brings objects which cannot be known from the files."""
+        return [*map(str, self.build.unknown), *self.build.released.unrendered.values()]
 
     @property
     def doubts(self) -> Sequence[str]:
@@ -98,24 +116,56 @@ def of_commit(
 def _read(
     root: Path, folder: Path, install_manifests: InstallManifests, progress: Progress
 ) -> Fleet:
+    if not stack_files.are_in(root):
+        return _of_flux(root, folder, progress)
     stacks = load.stacks(root)
     manifests = install_manifests(stacks, root)
     repository = build.pack(root, folder / "repository")
     clusters: dict[str, Cluster] = {}
     for stack in stacks:
         progress(f"building {stack.path}")
-        built = build.build_in(repository, stack, manifests[stack.name])
-        clusters[stack.name] = Cluster(stack=stack, build=built)
+        clusters[stack.name] = Cluster(
+            name=stack.name,
+            environment=stack.environment,
+            path=stack.path,
+            build=build.build_in(repository, stack, manifests[stack.name]),
+            stack=stack,
+        )
     return Fleet(root=root, repository=repository, clusters=clusters)
 
 
-def unrendered(*fleets: Fleet) -> list[str]:
-    """Return a line for each HelmRelease that is not rendered, with the clusters that have it."""
+def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
+    """Return the fleet of a repository that fleet did not make. Raises FleetError."""
+    if not root.is_dir():
+        raise FleetError(f"{root}: is no folder; name a checkout")
+    repository = build.pack(root, folder / "repository", left_out="")
+    found = entrypoints.by_name(entrypoints.find(repository.copy))
+    if not found:
+        raise FleetError(
+            f"{root}: has no Pulumi.<stack>.yaml of fleet, and no Kustomization or FluxInstance of "
+            "Flux; name a checkout that has one"
+        )
+    remote = remote_resources.take_out(repository.copy)
+    clusters: dict[str, Cluster] = {}
+    for name, entrypoint in found.items():
+        progress(f"building {entrypoint.path}")
+        clusters[name] = Cluster(
+            name=name,
+            environment=entrypoint.environment,
+            path=entrypoint.path,
+            build=build.build_entrypoint(repository, entrypoint, remote),
+            entrypoint=entrypoint,
+        )
+    return Fleet(root=root, repository=repository, clusters=clusters)
+
+
+def unknown(*fleets: Fleet) -> list[str]:
+    """Return a line for each thing that brings objects which cannot be known from the files."""
     return _lines(
         (cluster.name, text)
         for fleet in fleets
         for cluster in fleet.clusters.values()
-        for text in cluster.build.released.unrendered.values()
+        for text in cluster.unknown
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from fleet.inventory import field_diff
+from fleet.inventory import built_object, field_diff
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.field_diff import FieldDifference
 from fleet.kube.manifest import Manifest, ObjectId
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What is known about manifests that many clusters share: each pair is compared once."""
+    """A memory of manifests that many clusters share: each pair is compared once."""
 
     _same: dict[tuple[int, int], tuple[Manifest, Manifest, bool]] = field(default_factory=dict)
     _fields: dict[tuple[int, int], tuple[Manifest, Manifest, tuple[FieldDifference, ...]]] = field(
@@ -85,8 +85,8 @@ class ObjectSet:
 
     @cached_property
     def appliers(self) -> dict[str, BuiltObject]:
-        """Return the Flux Kustomizations and HelmReleases by the name that `applied_by` has."""
-        return {built.applier_name: built for built in self.objects if built.is_flux_applier}
+        """The Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
+        return built_object.appliers(self.objects)
 
     @cached_property
     def kustomizations(self) -> dict[str, BuiltObject]:

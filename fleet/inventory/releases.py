@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fleet.helm.charts import Cluster
+from fleet.helm.charts import Cluster, Key
 from fleet.helm.renderer import Renderer, Rendering
 from fleet.inventory.built_object import BuiltObject
 from fleet.kube import scopes
@@ -33,13 +33,19 @@ class Releases:
     renderer: Renderer
     _placed: dict[tuple[int, str, bool], tuple[Manifest, Manifest]] = field(default_factory=dict)
 
-    def of_cluster(self, objects: Sequence[BuiltObject]) -> Released:
-        """Return what the HelmReleases among the objects of a cluster bring."""
+    def of_cluster(
+        self, objects: Sequence[BuiltObject], own_sources: frozenset[Key] | None = None
+    ) -> Released:
+        """Return what the HelmReleases among the objects of a cluster bring.
+
+        `own_sources` are those that stand for the repository, the usual one if None.
+        """
         releases = [built for built in objects if built.is_helm_release]
         if not releases:
             return Released()
         # A rendering can bring a CRD, and Helm asks for those that are there before.
-        cluster = Cluster([built.manifest for built in objects])
+        manifests = [built.manifest for built in objects]
+        cluster = Cluster(manifests) if own_sources is None else Cluster(manifests, own_sources)
         found = [(built, self.renderer.render(built.manifest, cluster)) for built in releases]
         known = scopes.of_crds(
             manifest

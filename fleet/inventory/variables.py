@@ -80,9 +80,9 @@ def use_of(path: str, spec: Fields, manifest: Manifest, values: Values | None) -
 
 
 def data_of(objects: Iterable[BuiltObject], namespace: str, name: str) -> Fields | None:
-    """Return the data of a ConfigMap of the cluster, None without it."""
+    """Return the data of a ConfigMap of the cluster, None if it is not there or encrypted."""
     wanted = ("v1", "ConfigMap", namespace, name)
     for built in objects:
         if (built.api_version, built.kind, built.namespace, built.name) == wanted:
-            return mapping_at(built.manifest, "data")
+            return None if built.is_encrypted else mapping_at(built.manifest, "data")
     return None

@@ -52,6 +52,8 @@ _PLUGIN_KINDS = (
 _ENCRYPTED = b"ENC[AES256_GCM,"
 # References at these keys name no inputs of generators or patches.
 _NO_INPUTS = ("resources", "bases", "components", "crds", "configurations", *_PLUGIN_LISTS)
+# kustomize builds what it fetches at these keys.
+_FETCHED = ("resources", "bases", "components")
 _UNCHECKED = "cannot be checked here"
 
 
@@ -206,6 +208,15 @@ def targets(folder: Path) -> list[Path]:
     """
     found = _references(folder, "")
     return [item.target for item in found if not item.is_remote and not _is_content(item)]
+
+
+def remote_resources(folder: Path) -> list[str]:
+    """Return the resources and components of a folder that kustomize takes from the network.
+
+    Raises CommandError for a kustomization that programs could read in different ways.
+    """
+    found = _references(folder, "")
+    return [item.text for item in found if item.key in _FETCHED and item.is_remote]
 
 
 def _plugin_problems(

@@ -50,6 +50,16 @@ class DefinitionChains:
         found = levels.traced_like(wanted, self._levels.objects(folder))
         return tuple(self._below(folder, found)) if found else ()
 
+    def component_links(self, folder: str, spec: Fields, applied: Manifest) -> tuple[Link, ...]:
+        """Return the links to an object that a component of a Flux Kustomization adds."""
+        for name in flux_build.components(self.repository.entries.folder(folder), spec):
+            target = posixpath.normpath(f"{folder}/{name}")
+            if not (self.repository.copy / target).is_dir():
+                continue
+            if found := levels.plain_of(applied, self._levels.objects(target), spec):
+                return self.links(target, found.manifest)
+        return ()
+
     def flux_changes(
         self, folder: str, spec: Fields, applied: Manifest
     ) -> tuple[Manifest, tuple[FieldDifference, ...]]:

@@ -12,6 +12,7 @@ class LinkKind(str, Enum):
     """The kinds of links; their names are part of the JSON that programs read."""
 
     STACK = "stack"
+    ENTRYPOINT = "entrypoint"
     LIST = "list"
     KUSTOMIZATION = "kustomization"
     CHANGE = "change"

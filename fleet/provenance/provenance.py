@@ -1,4 +1,7 @@
-"""The chain that brings an object into a cluster, from the stack file to the object's own file."""
+"""The chain that brings an object into a cluster, from the stack file to the object's own file.
+
+Without a stack, it begins with what makes Flux apply the first folder.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.manifest import Manifest, ObjectId
 from fleet.kube.once import id_of
 from fleet.provenance import release_values
-from fleet.provenance.definition_chain import DefinitionChains
+from fleet.provenance.definition_chain import DefinitionChains, object_line
+from fleet.provenance.entrypoint_link import entrypoint_link
 from fleet.provenance.link import Link, LinkKind
 from fleet.provenance.stack_lines import StackLines
 from fleet.provenance.tree_chain import TreeChain
@@ -40,7 +44,7 @@ class Provenance:
 
     fleet: Fleet
     _trees: dict[str, TreeChain] = field(default_factory=dict)
-    _appliers_by_name: dict[str, dict[str, BuiltObject]] = field(default_factory=dict)
+    _links: dict[tuple[str, int], Link] = field(default_factory=dict)
     # The entries of each stage of a cluster.
     _entries: dict[str, dict[str, _Entries]] = field(default_factory=dict)
     _by_entries: dict[_Entries, Mapping[ObjectId, tuple[str, str]]] = field(default_factory=dict)
@@ -56,22 +60,38 @@ class Provenance:
         return StackLines(root=self.fleet.root)
 
     def entry(self, cluster: Cluster, built: BuiltObject) -> Link:
-        """Return the line of a stack file that puts an object into a cluster."""
+        """Return the line that puts an object into a cluster.
+
+        It is that of a stack file, or of the nearest Flux Kustomization.
+        """
+        if cluster.stack is None:
+            return self._applier_link(cluster, built)
         return self._stack_link(cluster, self._applied_by_flux(cluster, built))
 
     def definition(self, cluster: Cluster, built: BuiltObject) -> str | None:
-        """Return the folder of the entry that brings an object, None if no entry does."""
+        """Return the folder of the entry that brings an object, None if no entry does.
+
+        In a cluster without a stack it is the folder that a Flux Kustomization applies.
+        """
+        if cluster.stack is None:
+            return None if built.path == cluster.path else built.path
         for item in self._applied_by_flux(cluster, built):
-            stage = item.path.removeprefix(f"{cluster.stack.path}/")
+            stage = item.path.removeprefix(f"{cluster.path}/")
             if found := self._entry_of(cluster, stage, item):
                 return "/".join(found)
         return None
 
     def chain(self, cluster: Cluster, built: BuiltObject) -> tuple[Link, ...]:
-        """Return all links from the stack file to an object."""
+        """Return all links from the stack file, or from the entrypoint, to an object."""
         appliers = self._appliers(cluster, built)
-        links = [self._stack_link(cluster, self._applied_by_flux(cluster, built))]
-        if appliers:
+        first = appliers[0] if appliers else built
+        links: list[Link] = []
+        if cluster.entrypoint is None:
+            links.append(self._stack_link(cluster, self._applied_by_flux(cluster, built)))
+        elif first.applied_by != f"{first.namespace}/{first.name}":
+            links.append(entrypoint_link(self.fleet.root, cluster.entrypoint))
+            links += self._location(cluster, first, None)
+        if first.applied_by == f"{first.namespace}/{first.name}" or cluster.stack is not None:
             # Flux starts with the sync, so no list has to lead to it.
             links += list(self._location(cluster, appliers[0], None))[-1:]
         for applier, item in zip(appliers, [*appliers[1:], built], strict=False):
@@ -87,11 +107,7 @@ class Provenance:
 
     def _appliers(self, cluster: Cluster, built: BuiltObject) -> list[BuiltObject]:
         """Return what applies an object, and what applies that, the first one first."""
-        if cluster.name not in self._appliers_by_name:
-            self._appliers_by_name[cluster.name] = {
-                item.applier_name: item for item in cluster.objects if item.is_flux_applier
-            }
-        by_name = self._appliers_by_name[cluster.name]
+        by_name = cluster.build.appliers
         found: list[BuiltObject] = []
         item = by_name.get(built.applied_by)
         while item is not None and not any(item is other for other in found):
@@ -111,7 +127,7 @@ class Provenance:
         if applier and built.is_released:
             yield from self._rendering(cluster, applier, built)
             return
-        source = built.before_variables or built.manifest
+        source = built.made_by or built.before_variables or built.manifest
         found = self._tree(cluster).links(built.path, source)
         if found is None:
             spec = applier.spec if applier else {}
@@ -121,16 +137,47 @@ class Provenance:
             found = list(self.definitions.links(built.path, plain))
             if applier and not found:
                 yield self._of_applier(cluster, applier, "adds it by its own fields", ())
+                found = list(self.definitions.component_links(built.path, spec, source))
         if applier and built.before_variables is not None:
             changes = field_diff.differences(built.before_variables, built.manifest)
             if changes:
                 text = " ".join(["sets variables", *_variable_sources(applier.spec)])
                 yield self._of_applier(cluster, applier, text, changes)
                 yield from self._facts(cluster, applier, built.before_variables)
-        if built.is_flux_kustomization and found and found[-1].kind is LinkKind.OBJECT:
+        is_applier = built.is_flux_kustomization and built.made_by is None
+        if is_applier and found and found[-1].kind is LinkKind.OBJECT:
             text = f"{_name(built)} applies {built.spec.get('path')}"
             found[-1] = dataclasses.replace(found[-1], kind=LinkKind.KUSTOMIZATION, text=text)
         yield from found
+        if built.made_by is not None and found:
+            text = f"makes {built.display_name}"
+            yield dataclasses.replace(found[-1], kind=LinkKind.GENERATOR, text=text, changes=())
+
+    def _applier_link(self, cluster: Cluster, built: BuiltObject) -> Link:
+        """Return the line of the nearest Flux Kustomization, which may be the object itself."""
+        appliers = [
+            *self._appliers(cluster, built),
+            *([built] if built.is_flux_kustomization else []),
+        ]
+        applier = appliers[-1] if appliers else built
+        key = (cluster.name, id(applier))
+        if key not in self._links:
+            self._links[key] = self._own_link(applier)
+        return self._links[key]
+
+    def _own_link(self, built: BuiltObject) -> Link:
+        """Return the line on which an object begins."""
+        source = built.made_by or built.before_variables or built.manifest
+        file = self.definitions.file_of(built.path, source)
+        path = self.fleet.repository.copy / (file or "")
+        text = path.read_text("utf-8", "replace") if path.is_file() else ""
+        what = f" applies {built.spec.get('path') or '.'}" if built.is_flux_kustomization else ""
+        return Link(
+            kind=LinkKind.KUSTOMIZATION if what else LinkKind.OBJECT,
+            file=file or built.path,
+            line=object_line(text, id_of(source)),
+            text=f"{built.display_name}{what}",
+        )
 
     def _rendering(
         self, cluster: Cluster, release: BuiltObject, built: BuiltObject
@@ -158,7 +205,9 @@ class Provenance:
 
     def _facts(self, cluster: Cluster, applier: BuiltObject, before: Manifest) -> Iterator[Link]:
         """Yield the lines of the facts that an object takes."""
-        if f"from ConfigMap {facts.CONFIG_MAP}" not in _variable_sources(applier.spec):
+        if cluster.stack is None or f"from ConfigMap {facts.CONFIG_MAP}" not in _variable_sources(
+            applier.spec
+        ):
             return
         names = {expression.name for expression in substitution.template(before).expressions()}
         for name in sorted(names & set(cluster.stack.config.facts)):
@@ -183,13 +232,13 @@ class Provenance:
     def _stack_link(self, cluster: Cluster, sequence: Sequence[BuiltObject]) -> Link:
         """Return the line of a stack file that begins a chain of objects."""
         for built in sequence:
-            stage = built.path.removeprefix(f"{cluster.stack.path}/")
+            stage = built.path.removeprefix(f"{cluster.path}/")
             if found := self._entry_of(cluster, stage, built):
                 return self.stack_lines.entry(cluster, *found)
             if stage.startswith(f"{layout.TENANTS}/"):
                 return self.stack_lines.tenant(cluster, stage.split("/")[1])
         source = sequence[-1].before_variables or sequence[-1].manifest
-        file = self._tree(cluster).file_of(source).removeprefix(f"{cluster.stack.path}/")
+        file = self._tree(cluster).file_of(source).removeprefix(f"{cluster.path}/")
         if file.startswith(f"{layout.TENANTS}/"):
             name = file.split("/")[1].removesuffix(".yaml")
             return self.stack_lines.tenant(cluster, name)
@@ -205,7 +254,7 @@ class Provenance:
         if cluster.name not in self._entries:
             self._entries[cluster.name] = {
                 found.value: tuple((folder, entry.path) for folder, entry in pairs)
-                for found, pairs in stages.entries_by_stage(cluster.stack).items()
+                for found, pairs in stages.entries_by_stage(cluster.own_stack).items()
             }
         entries = self._entries[cluster.name].get(stage)
         return self._entry_by_id(entries).get(wanted) if entries else None

@@ -65,7 +65,7 @@ def _effect(cluster: Cluster, built: BuiltObject, path: Path) -> Effect | None:
     changed = dataclasses.replace(release, manifest=_without(release.manifest, ("spec", *path)))
     # Helm asks for the other objects of the cluster, too.
     objects = [changed if item is release else item for item in cluster.build.objects]
-    released = cluster.build.repository.releases.of_cluster(objects)
+    released = cluster.build.release(objects)
     wanted = object_id(built.manifest)
     same = (item for item in released.objects if item.applied_by == built.applied_by)
     found = next((item for item in same if object_id(item.manifest) == wanted), None)

@@ -32,7 +32,7 @@ class StackLines:
 
     def tenant(self, cluster: Cluster, name: str) -> Link:
         """Return the line of a tenant."""
-        names = [tenant.name for tenant in cluster.stack.config.tenants]
+        names = [tenant.name for tenant in cluster.own_stack.config.tenants]
         return self._link(
             cluster, ("fleet:tenants", names.index(name)), f"fleet:tenants has {name}"
         )
@@ -47,13 +47,13 @@ class StackLines:
 
     def flux(self, cluster: Cluster) -> Link:
         """Return the line of the release of Flux, which all clusters may share."""
-        text = f"fleet:flux is {cluster.stack.config.flux.version}"
+        text = f"fleet:flux is {cluster.own_stack.config.flux.version}"
         return self._link(cluster, ("fleet:flux",), text)
 
     def _link(self, cluster: Cluster, keys: tuple[str | int, ...], text: str) -> Link:
         key = (cluster.name, keys, text)
         if key not in self._links:
-            self._links[key] = self._found(cluster.stack.file, keys, text)
+            self._links[key] = self._found(cluster.own_stack.file, keys, text)
         return self._links[key]
 
     def _found(self, own: str, keys: tuple[str | int, ...], text: str) -> Link:
@@ -73,7 +73,7 @@ class StackLines:
 
 
 def _entries(cluster: Cluster) -> Mapping[str, list[str]]:
-    config = cluster.stack.config
+    config = cluster.own_stack.config
     return {
         "apps": [entry.path for entry in config.apps],
         "infrastructure": [entry.path for entry in config.infrastructure],

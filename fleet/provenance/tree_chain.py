@@ -88,8 +88,8 @@ class TreeChain:
     @cached_property
     def _components(self) -> Mapping[ObjectId, tuple[Manifest, int]]:
         """Flux's install manifests, each with its line."""
-        build, stack = self.cluster.build, self.cluster.stack
-        text = header.with_header(stack.file, build.components or "")
+        build = self.cluster.build
+        text = header.with_header(self.cluster.own_stack.file, build.components or "")
         lines = yaml_lines.document_lines(text)
         documents = yaml_reader.documents(text)
         return {
@@ -103,7 +103,7 @@ class TreeChain:
         if found not in self._components:
             return None
         plain, line = self._components[found]
-        file = f"{self.cluster.stack.path}/{layout.COMPONENTS_FILE}"
+        file = f"{self.cluster.path}/{layout.COMPONENTS_FILE}"
         patches = mappings_in(content.get("patches"))
         return [
             *self._patch_links(f"{folder}/{_FILE}", patches, plain),

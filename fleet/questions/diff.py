@@ -41,7 +41,7 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     comparison = Comparison()
     old = ObjectSet(before.build.objects_with(after.build), comparison)
     new = ObjectSet(after.build.objects_with(before.build), comparison)
-    paths = before.stack.path, after.stack.path
+    paths = before.path, after.path
     ids = list(dict.fromkeys([*old.by_id, *new.by_id]))
     found = [item for wanted in ids if (item := _of_object(wanted, (old, new), paths)) is not None]
     problems = dict.fromkeys(

@@ -28,6 +28,8 @@ _NOT_IN_CELLS = (Aspect.ENTRY, Aspect.NAMESPACE, Aspect.PATH, Aspect.COPIES)
 # These are shown where they are the same everywhere, too.
 _ALWAYS = (Aspect.ACTION, Aspect.REPLICAS, Aspect.VERSION)
 
+ENVIRONMENT = "environment"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -133,19 +135,28 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     ]
 
 
-def environments(fleet: Fleet) -> dict[str, list[str]]:
-    """Return the names of all clusters by environment."""
+def columns(fleet: Fleet, keys: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of the clusters that have the same values of all keys, by these values.
+
+    A key is `environment` or a fact. Raises FleetError for a fact that no cluster has.
+    """
+    facts = {name for cluster in fleet.clusters.values() for name in cluster.facts}
+    for key in keys:
+        if key not in (ENVIRONMENT, *facts):
+            known = [ENVIRONMENT, *sorted(facts)]
+            near = near_names(key, known) or ", ".join(known)
+            raise FleetError(f"--by {key}: no cluster has this fact; name one of: {near}")
     found: dict[str, list[str]] = {}
     for cluster in fleet.clusters.values():
-        found.setdefault(cluster.environment, []).append(cluster.name)
+        values = {**cluster.facts, ENVIRONMENT: cluster.environment}
+        title = " ".join(values.get(key, "-") for key in keys)
+        found.setdefault(title, []).append(cluster.name)
     return found
 
 
-def by_environment(
-    row: Row, clusters: Mapping[str, Sequence[str]], heads: Iterable[str]
-) -> dict[str, str]:
-    """Return one text for each environment, by the head of its column."""
-    texts = (_grouped([row.texts.get(name, "-") for name in names]) for names in clusters.values())
+def by_column(row: Row, clusters: Iterable[Sequence[str]], heads: Iterable[str]) -> dict[str, str]:
+    """Return one text for each group of clusters, by the head of its column."""
+    texts = (_grouped([row.texts.get(name, "-") for name in names]) for names in clusters)
     return dict(zip(heads, texts, strict=True))
 
 

@@ -15,12 +15,12 @@ from fleet.kube.manifest import Manifest, ObjectId
 from fleet.kube.once import id_of, once_for_each
 from fleet.provenance.link import Link
 from fleet.provenance.provenance import Provenance
-from fleet.questions import aspects
+from fleet.questions import aspects, flux_things
 from fleet.questions.aspects import Aspect, Aspects
+from fleet.questions.flux_things import FLUX
 from fleet.render import layout
 
 _CONTROLLERS = "controllers"
-FLUX = "flux"
 
 
 class ThingType(str, Enum):
@@ -102,7 +102,7 @@ class Things:
         if found is None:
             text = json.dumps(manifest, sort_keys=True, default=str)
             if built.is_flux_kustomization:
-                text = text.replace(f"./{cluster.stack.path}/", "./")
+                text = text.replace(f"./{cluster.path}/", "./")
             found = self._texts[id(manifest)] = (manifest, text)
         return found[1]
 
@@ -122,6 +122,8 @@ class _ClusterThings:
         return self._found[kind]
 
     def _things(self, kind: ThingType) -> Mapping[str, tuple[BuiltObject, ...]]:
+        if self.cluster.stack is None and kind in _WITHOUT_STACK:
+            return _WITHOUT_STACK[kind](self.cluster)
         if kind is ThingType.APP:
             return self._of_entries("apps", 0)
         if kind is ThingType.CONTROLLER:
@@ -152,17 +154,25 @@ class _ClusterThings:
     def _aspects(self, thing: Thing, objects: Sequence[BuiltObject]) -> Aspects:
         found = aspects.of_objects(objects)
         if thing.type is ThingType.TENANT:
-            (tenant,) = (item for item in tenants_of(self.cluster.stack) if item.name == thing.name)
+            (tenant,) = (
+                item for item in tenants_of(self.cluster.own_stack) if item.name == thing.name
+            )
             return {Aspect.NAMESPACE: (tenant.namespace,), Aspect.PATH: (tenant.path,)}
         if thing == Thing(type=ThingType.CONTROLLER, name=FLUX):
-            return {Aspect.VERSION: (self.cluster.stack.config.flux.version,)}
+            return {Aspect.VERSION: tuple(flux_things.versions(self.cluster, objects))}
         if thing.type is ThingType.IMAGE:
             return {key: found[key] for key in (Aspect.NAMESPACE, Aspect.IMAGE) if key in found}
         if thing.type is ThingType.POLICY:
             found[Aspect.COPIES] = tuple(self._copies(thing))
         else:
-            found[Aspect.ENTRY] = tuple(path for _, path in self._entries_of(thing))
+            found[Aspect.ENTRY] = self._entry_paths(thing, objects)
         return {aspect: found[aspect] for aspect in Aspect if found.get(aspect)}
+
+    def _entry_paths(self, thing: Thing, objects: Sequence[BuiltObject]) -> tuple[str, ...]:
+        """Return the entries of a thing, or the folders of an app in a cluster without a stack."""
+        if self.cluster.stack is None:
+            return flux_things.paths(objects) if thing.type is ThingType.APP else ()
+        return tuple(path for _, path in self._entries_of(thing))
 
     def _copies(self, thing: Thing) -> Iterator[str]:
         """Yield the other policies that are made from the same one, with their actions."""
@@ -186,6 +196,8 @@ class _ClusterThings:
 
     def _entries_of(self, thing: Thing) -> list[tuple[str, str]]:
         """Return the shared folder and the path of the entries that are a thing."""
+        if self.cluster.stack is None:
+            return []
         if thing.type is ThingType.APP:
             return [("apps", path) for path in self._paths("apps", 0, thing.name)]
         if thing.type is ThingType.CONTROLLER:
@@ -199,7 +211,7 @@ class _ClusterThings:
         entries = self._entries_of(thing)
         if thing.type is ThingType.TENANT:
             yield lines.tenant(self.cluster, thing.name)
-        elif thing == Thing(type=ThingType.CONTROLLER, name=FLUX):
+        elif self.cluster.stack and thing == Thing(type=ThingType.CONTROLLER, name=FLUX):
             yield lines.flux(self.cluster)
         elif entries:
             yield from (lines.entry(self.cluster, *entry) for entry in entries)
@@ -209,7 +221,7 @@ class _ClusterThings:
 
     def _paths(self, folder: str, position: int, name: str | None = None) -> list[str]:
         """Return the entries below a shared folder, maybe only those with a name at a position."""
-        entries = [entry.path for entry in getattr(self.cluster.stack.config, folder)]
+        entries = [entry.path for entry in getattr(self.cluster.own_stack.config, folder)]
         found = [path for path in entries if position == 0 or path.startswith(f"{_CONTROLLERS}/")]
         return [path for path in found if name in (None, path.split("/")[position])]
 
@@ -241,7 +253,7 @@ class _ClusterThings:
     def _in_stages(self) -> Mapping[ObjectId, list[BuiltObject]]:
         found: dict[ObjectId, list[BuiltObject]] = {}
         for built in self.cluster.objects:
-            if built.path.startswith(f"{self.cluster.stack.path}/"):
+            if built.path.startswith(f"{self.cluster.path}/"):
                 source = built.before_variables
                 key = id_of(built.manifest if source is None else source)
                 found.setdefault(key, []).append(built)
@@ -255,7 +267,7 @@ class _ClusterThings:
         return found
 
     def _flux(self) -> dict[str, tuple[BuiltObject, ...]]:
-        folder = self.cluster.stack.path
+        folder = self.cluster.path
         return {FLUX: tuple(built for built in self.cluster.objects if built.path == folder)}
 
     def _of_objects(
@@ -268,10 +280,10 @@ class _ClusterThings:
         return {name: tuple(objects) for name, objects in found.items()}
 
     def _tenants(self) -> dict[str, tuple[BuiltObject, ...]]:
-        folder = f"{self.cluster.stack.path}/{layout.TENANTS}"
+        folder = f"{self.cluster.path}/{layout.TENANTS}"
         return {
             tenant.name: tuple(self._by_path.get(f"{folder}/{tenant.name}", ()))
-            for tenant in self.cluster.stack.config.tenants
+            for tenant in self.cluster.own_stack.config.tenants
         }
 
     @cached_property
@@ -316,4 +328,10 @@ _NAMES: Mapping[ThingType, Callable[[Manifest], Sequence[str]]] = {
     ThingType.NAMESPACE: _namespace_names,
     ThingType.IMAGE: _images,
     ThingType.OBJECT: _object_names,
+}
+# The things of a cluster without a stack that stack files decide elsewhere.
+_WITHOUT_STACK: Mapping[ThingType, Callable[[Cluster], flux_things.Found]] = {
+    ThingType.APP: flux_things.apps,
+    ThingType.CONTROLLER: flux_things.controllers,
+    ThingType.TENANT: flux_things.tenants,
 }

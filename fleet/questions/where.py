@@ -12,7 +12,8 @@ from fleet.provenance.link import Link
 from fleet.questions import aspects
 from fleet.questions.aspects import Aspect
 from fleet.questions.diff import without_paths
-from fleet.questions.things import FLUX, Presence, Thing, Things, ThingType
+from fleet.questions.flux_things import FLUX
+from fleet.questions.things import Presence, Thing, Things, ThingType
 
 # These have objects that are different in every cluster by their names or paths, so only their
 # aspects are compared.
@@ -116,7 +117,7 @@ def _differences(reference: Presence, presence: Presence) -> Iterator[str]:
         {object_id(built.manifest): built.manifest for built in item.objects}
         for item in (reference, presence)
     )
-    paths = reference.cluster.stack.path, presence.cluster.stack.path
+    paths = reference.cluster.path, presence.cluster.path
     for wanted in dict.fromkeys([*before, *after]):
         if wanted not in before or wanted not in after:
             yield f"{wanted} is {'missing' if wanted in before else 'only here'}"

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import posixpath
+from typing import NamedTuple
 
 from fleet.kube.fields import Fields, mapping_at
 from fleet.kube.manifest import Manifest, object_id
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render import flux
 
-_GROUP = "kustomize.toolkit.fluxcd.io"
+GROUP = "kustomize.toolkit.fluxcd.io"
+
+
+class SourceName(NamedTuple):
+    """The kind, namespace and name of a source of Flux."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return the source as problems name it: `GitRepository apps/a`."""
+        return f"{self.kind} {'/'.join(part for part in self[1:] if part)}"
+
+
+def is_flux_kustomization(manifest: Manifest) -> bool:
+    """Tell whether an object is a Kustomization of Flux, not one of kustomize."""
+    found = object_id(manifest)
+    return (found.group, found.kind) == (GROUP, "Kustomization")
 
 
 def applied_path(manifest: Manifest) -> str | None:
@@ -17,10 +36,9 @@ def applied_path(manifest: Manifest) -> str | None:
 
     Any other object applies no path.
     """
-    found = object_id(manifest)
     spec = mapping_at(manifest, "spec")
     path = spec.get("path") or "."
-    if (found.group, found.kind) != (_GROUP, "Kustomization") or not isinstance(path, str):
+    if not is_flux_kustomization(manifest) or not isinstance(path, str):
         return None
     return resolved_path(path) if is_own_source(manifest, mapping_at(spec, "sourceRef")) else None
 
@@ -30,10 +48,10 @@ def is_own_source(manifest: Manifest, reference: Fields) -> bool:
     return source_name(manifest, reference) == ("GitRepository", FLUX_NAMESPACE, flux.SYNC_NAME)
 
 
-def source_name(manifest: Manifest, reference: Fields) -> tuple[str, str, str]:
-    """Return the kind, namespace and name of the source that an object refers to."""
+def source_name(manifest: Manifest, reference: Fields) -> SourceName:
+    """Return the source that an object refers to."""
     namespace = reference.get("namespace") or object_id(manifest).namespace
-    return str(reference.get("kind")), str(namespace), str(reference.get("name"))
+    return SourceName(str(reference.get("kind")), str(namespace), str(reference.get("name")))
 
 
 def resolved_path(path: str) -> str:

@@ -105,7 +105,7 @@ def test_an_entry_that_leaves_is_deleted_at_the_next_up(root: Path) -> None:
 
 
 def test_a_definition_and_a_list_that_change_together(root: Path) -> None:
-    """What the cluster lists is live at merge, and the new entry at the next `up`."""
+    """A listed entry is live at merge, and the new entry at the next `up`."""
     write(root, {"Pulumi.dev.yaml": stack_file("dev", infrastructure=WITH_TEAM), BASE: EDITED})
     assert reached(impact_of(root)) == {
         "dev": [f"merge changed {PODINFO}", "up added Namespace team"],

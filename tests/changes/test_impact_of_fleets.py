@@ -12,6 +12,7 @@ from fleet.kube import kustomize
 from tests.inventory.support import commit, impact_of, shown
 from tests.support import write
 
+pytestmark = pytest.mark.slow
 CLUSTERS = 30
 
 

@@ -153,6 +153,7 @@ def test_json(root: Path, fleet: Run) -> None:
         "isRemoved": False,
         "deletions": 1,
         "problems": [],
+        "unknown": [],
     }
     assert prod["changes"] == [
         {

@@ -28,7 +28,7 @@ def test_help_lists_every_command(fleet: Run) -> None:
         ("check", ["--root DIR", "--json", "--tenants DIR", "--schemas DIR", "--since COMMIT"]),
         ("where", ["--root DIR", "--json"]),
         ("why", ["--root DIR", "--json"]),
-        ("matrix", ["--kind KIND", "--root DIR", "--json"]),
+        ("matrix", ["--kind KIND", "--by FACT", "--root DIR", "--json"]),
         ("diff", ["--root DIR", "--json"]),
         (
             "impact",

@@ -12,7 +12,7 @@ from benchmarks import fleets
 from fleet.provenance.link import LinkKind
 from fleet.questions.aspects import Aspect
 from fleet.questions.things import ThingType
-from tests.support import REPOSITORY, Run, kustomization, with_manifests, write
+from tests.support import REPOSITORY, Run, kustomization, stack_file, with_manifests, write
 
 PAGE = (REPOSITORY / "docs/inventory.md").read_text()
 BROKEN = {"apps/podinfo/base/kustomization.yaml": kustomization("nothing.yaml")}
@@ -157,6 +157,25 @@ def test_a_table_wider_than_the_terminal(
     (row,) = (line for line in lines if line.startswith("  app-15") and "replicas" in line)
     assert " ".join(row.split()) == "app-15 replicas 1 replicas 3 replicas 2 every cluster"
     assert max(map(len, lines)) <= 100
+
+
+def test_columns_by_facts(root: Path, fleet: Run) -> None:
+    facts = {"dev": "{region: eu}", "prod": "{region: us, host: a}", "edge": "{region: us}"}
+    for name, values in facts.items():
+        environment = "dev" if name == "dev" else "prod"
+        app, more = f"podinfo/overlays/{environment}", f"  fleet:facts: {values}\n"
+        text = stack_file(name, "", app, more, f", environment: {environment}")
+        write(root, {f"Pulumi.{name}.yaml": text})
+    by = ("--by", "environment", "--by", "region")
+    lines = fleet("matrix", *by, "--root", root).out.splitlines()
+    assert lines[0].split() == ["dev", "eu", "(1)", "prod", "us", "(2)"]
+    lines = fleet("matrix", "--by", "host", "--root", root).out.splitlines()
+    assert lines[0].split() == ["-", "(2)", "a", "(1)"]
+    refused = fleet("matrix", "--by", "regoin", "--root", root)
+    assert (refused.code, refused.err) == (
+        1,
+        "--by regoin: no cluster has this fact; name one of: region\n",
+    )
 
 
 def test_colours_only_on_a_terminal(

@@ -46,6 +46,7 @@ from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox, Tenant
 from tests.e2e.support import eventually
 from tests.kube.test_yaml_reader import aliases
 
+pytestmark = pytest.mark.long
 CLUSTERS = [CLUSTER]
 SIDE_BY_SIDE = len(ATTACKS_WITH_FLUX_KINDS)
 REMOTE_BASE, BY_HTTP = "a remote base", "a file by http"

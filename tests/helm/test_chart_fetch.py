@@ -107,7 +107,7 @@ def locked(version: str, resolved: str | None = None) -> Locked:
     [("1.0.0", "1.0.0"), ("1.x", "1.2.0"), (">=1.3.0-0 <2", "1.3.0-rc.1"), ("*", "2.0.0+b")],
 )
 def test_a_version_of_a_chart_repository(internet: Internet, wanted: str, resolved: str) -> None:
-    """Of versions that differ in build metadata only, the latest one is taken."""
+    """The latest one of versions that differ in build metadata only is taken."""
     internet.write_index()
     wanted_chart = of_helm(wanted)
     fetched = internet.fetch(wanted_chart)

@@ -72,7 +72,7 @@ def test_an_object_that_flux_could_delete(kubectl: Kubectl) -> None:
 
 @pytest.mark.parametrize("other", ["team-x", "teams"])
 def test_an_object_that_stays(kubectl: Kubectl, other: str) -> None:
-    """Of two objects that move, only one has the annotation in the cluster."""
+    """Two objects move, and only one has the annotation in the cluster."""
     annotations = {"kustomize.toolkit.fluxcd.io/prune": "disabled", "other": "x"}
     kubectl.answer(ALL, {"items": [kustomization("infra", TEAM, f"_{other}__Namespace")]})
     kubectl.answer("Namespace.v1. team", {"metadata": {"annotations": annotations}})

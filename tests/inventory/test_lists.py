@@ -109,6 +109,7 @@ def random_entries(chance: random.Random) -> tuple[list[str], Files]:
     return paths, files
 
 
+@pytest.mark.slow
 def test_random_lists(tmp_path: Path) -> None:
     """A list that builds gives the same objects, and one that does not build gives nothing."""
     apart = built = 0

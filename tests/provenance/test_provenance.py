@@ -280,7 +280,12 @@ def test_an_object_of_a_component_that_flux_adds(checkout: Path) -> None:
     write(checkout, definition("apps/podinfo/base", f"{own}  components: [../more]\n"))
     found = shown(chain(checkout, "dev", "Service/added"))
     flux = "apps/podinfo/base/resource.yaml:1 Kustomization flux-system/inner"
-    assert found[-2:] == [f"{flux} applies ./apps/inner", f"{flux} adds it by its own fields"]
+    assert found[-4:] == [
+        f"{flux} applies ./apps/inner",
+        f"{flux} adds it by its own fields",
+        "apps/more/kustomization.yaml:4 lists added.yaml",
+        "apps/more/added.yaml:1 Service common/added",
+    ]
 
 
 def test_the_content_of_a_patch_is_not_shown(checkout: Path) -> None:

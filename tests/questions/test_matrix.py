@@ -81,7 +81,7 @@ def test_a_fleet_of_thirty_clusters(tmp_path: Path) -> None:
     with things_of(tmp_path / "fleet") as things:
         apps = [r for r in matrix.rows(things, None) if r.thing.type is ThingType.APP]
         rows = {row.thing.name: row for row in apps}
-        environments = matrix.environments(things.fleet)
+        environments = matrix.columns(things.fleet, [matrix.ENVIRONMENT])
         heads = list(environments)
         (app,) = [t for t in names.fitting(things, "app-15") if t.type is ThingType.APP]
         found = where.where(things, app)
@@ -90,14 +90,14 @@ def test_a_fleet_of_thirty_clusters(tmp_path: Path) -> None:
         "prod": 10,
         "test": 10,
     }
-    shared = matrix.by_environment(rows["app-01"], environments, heads)
+    shared = matrix.by_column(rows["app-01"], environments.values(), heads)
     assert shared == dict.fromkeys(heads, "replicas 1")
-    own = matrix.by_environment(rows["app-15"], environments, heads)
+    own = matrix.by_column(rows["app-15"], environments.values(), heads)
     assert own == {"dev": "replicas 1", "test": "replicas 2", "prod": "replicas 3"}
     assert len(found.places) == 30
 
 
 def test_an_environment_whose_clusters_differ(checkout: Path) -> None:
     row = rows_of(checkout)["app podinfo"]
-    found = matrix.by_environment(row, {"all": ["dev", "prod", "other"]}, ["all (3)"])
+    found = matrix.by_column(row, [["dev", "prod", "other"]], ["all (3)"])
     assert found == {"all (3)": "2: yes; 1: -"}
