@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fleet.config.models import Stack
@@ -214,13 +215,20 @@ def _platform_kustomization(
 @functools.cache
 def components(install_manifests: str) -> str:
     """Return Flux's install manifests and the kustomize-controller for tenants, as YAML."""
-    for manifest in _objects(install_manifests):
+    for manifest in _objects_with(install_manifests, "Deployment", KUSTOMIZE_CONTROLLER):
         if (
             manifest["kind"] == "Deployment"
             and manifest["metadata"]["name"] == KUSTOMIZE_CONTROLLER
         ):
             return f"{install_manifests.rstrip()}\n---\n{to_yaml(_for_tenants(manifest))}"
     return install_manifests
+
+
+def _objects_with(install_manifests: str, *words: str) -> Iterator[Manifest]:
+    """Yield the objects in whose text all of the words are; the others take long to read."""
+    for text in re.split(r"^(?=---(?:\s|$))", install_manifests, flags=re.MULTILINE):
+        if all(word in text for word in words):
+            yield from _objects(text)
 
 
 def _for_tenants(controller: Manifest) -> Manifest:
