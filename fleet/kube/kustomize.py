@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from fleet.kube.manifest import Manifest, object_id
 BUILD_TIMEOUT = 60
 # Flux's kustomize-controller has a limit of 1 Gi for all of its builds together.
 BUILD_MEMORY = 1024
+# kustomize ends these messages with values, which may be those of a Secret.
+_VALUES = re.compile(r"(literal sources?|node contents:)\s.*", re.DOTALL)
 # The names that kustomize accepts for a folder's kustomization, most common first.
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
@@ -42,7 +45,7 @@ def build(root: Path, path: str, *options: str) -> str:
         )
     except CommandError as error:
         text = str(error).replace(f"{root.resolve()}/", "")
-        raise type(error)(_without_content(text)) from None
+        raise type(error)(_without_content(_VALUES.sub(r"\1 ...", text))) from None
 
 
 def _without_content(message: str) -> str:
