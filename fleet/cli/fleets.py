@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,13 +14,26 @@ from fleet.inventory import model
 from fleet.inventory.model import Fleet
 from fleet.printable import printable
 
+_FETCH = "run `fleet fetch`"
+# With more releases than these, one line stands for all that wait for their charts.
+_MAX_TO_FETCH = 5
+
 
 def show_problems(fleet: Fleet) -> None:
     """Print a line for each thing that cannot be known here."""
-    for line in model.problems(fleet):
+    for line in shortened(model.problems(fleet)):
         print(printable(f"! {line}; its objects are missing here"), file=sys.stderr)
     for line in model.doubts(fleet):
         print(printable(f"! {line}; its objects may differ in the cluster"), file=sys.stderr)
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return lines with one for all that `fleet fetch` mends, if these are many."""
+    to_fetch = [line for line in lines if line.endswith(_FETCH)]
+    if len(to_fetch) <= _MAX_TO_FETCH:
+        return list(lines)
+    others = [line for line in lines if not line.endswith(_FETCH)]
+    return [*others, f"{len(to_fetch)} HelmReleases are not rendered; {_FETCH}"]
 
 
 def problems(fleet: Fleet) -> list[str]:

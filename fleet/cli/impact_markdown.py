@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.changes.impact import Impact, Moment
 from fleet.changes.impact_groups import Group, at, counted, groups, summary
+from fleet.cli.fleets import shortened
 from fleet.cli.impact_text import group_lines, heading, shared_file, when
 from fleet.printable import printable
 
@@ -83,9 +84,10 @@ def _files(found: Impact) -> Iterator[str]:
 
 
 def _unknown(found: Impact) -> Iterator[str]:
-    yield from (f"- not compared: {_plain(line)}" for line in found.unknown[:_MAX_ROWS])
-    if len(found.unknown) > _MAX_ROWS:
-        yield f"- not compared: {len(found.unknown) - _MAX_ROWS} more"
+    lines = shortened(found.unknown)
+    yield from (f"- not compared: {_plain(line)}" for line in lines[:_MAX_ROWS])
+    if len(lines) > _MAX_ROWS:
+        yield f"- not compared: {len(lines) - _MAX_ROWS} more"
 
 
 def _fitting(head: str) -> str:

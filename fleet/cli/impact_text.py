@@ -8,6 +8,7 @@ from fleet.changes.impact import Change, ClusterImpact, Impact, Moment, SharedFi
 from fleet.changes.impact_groups import Group, at, groups, summary
 from fleet.changes.object_changes import Kind
 from fleet.cli.colours import Colour, coloured
+from fleet.cli.fleets import shortened
 from fleet.inventory.finding import listed
 
 MARKS = {
@@ -30,7 +31,7 @@ def lines(found: Impact, title: str) -> Iterator[str]:
     if found.unknown:
         yield ""
         yield "Not compared:"
-        yield from (coloured(f"  {line}", None) for line in found.unknown)
+        yield from (coloured(f"  {line}", None) for line in shortened(found.unknown))
     for group in groups(found):
         yield ""
         yield coloured(heading(group), Colour.BOLD)
