@@ -17,6 +17,10 @@ class ConfigError(FleetError):
         self.problems = tuple(problems)
 
 
+class NoClustersError(ConfigError):
+    """A checkout or a commit has no cluster."""
+
+
 class CommandError(FleetError):
     """A program failed, took too long or is missing."""
 

@@ -29,7 +29,7 @@ from fleet.config.models import Stack
 from fleet.config.outlines import StackOutline
 from fleet.config.problem import problem
 from fleet.config.stack_files import FileValues
-from fleet.errors import ConfigError
+from fleet.errors import ConfigError, NoClustersError
 
 
 def stack(root: Path, name: str) -> Stack:
@@ -41,7 +41,7 @@ def stacks(root: Path) -> list[Stack]:
     """Read and validate all stacks in `root`. Raises ConfigError with all problems of all."""
     checkout = _checkout(root)
     if not checkout.own:
-        raise ConfigError([f"{root}: no Pulumi.<stack>.yaml here; add one for each cluster"])
+        raise NoClustersError([f"{root}: no Pulumi.<stack>.yaml here; add one for each cluster"])
     stacks: list[Stack] = []
     problems: list[str] = []
     for name in checkout.own:

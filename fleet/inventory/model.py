@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fleet.config import load, stack_files
 from fleet.config.models import Stack
-from fleet.errors import FleetError
+from fleet.errors import FleetError, NoClustersError
 from fleet.inventory import build, entrypoints, remote_resources
 from fleet.inventory.build import ClusterBuild, Outside, Repository
 from fleet.inventory.built_object import BuiltObject
@@ -106,13 +106,19 @@ def of_checkout(
 def of_commit(
     root: Path, commit: str, install_manifests: InstallManifests, progress: Progress
 ) -> Iterator[Fleet]:
-    """Yield the fleet of a commit of a checkout. Raises FleetError, also for a wrong commit."""
+    """Yield the fleet of a commit of a checkout. Raises FleetError, also for a wrong commit.
+
+    A commit may be older than the first cluster, so it may have none.
+    """
     with tempfile.TemporaryDirectory(prefix="fleet-model-") as folder:
         files = Path(folder) / "commit"
         if not artifact.extract(root, commit, files):
             raise FleetError(f"{commit}: is no commit of {root}; name one that it has")
         try:
             fleet = _read(files, Path(folder), install_manifests, progress)
+        except NoClustersError:
+            repository = build.pack(files, Path(folder) / "no-clusters")
+            fleet = Fleet(root=files, repository=repository, clusters={})
         except FleetError as error:
             # The folder has another name in each run.
             raise FleetError(str(error).replace(f"{files}: ", "")) from None
@@ -148,10 +154,11 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
     documents = list(entrypoints.read(repository.copy))
     found = entrypoints.by_name(entrypoints.find(repository.copy, documents))
     if not found:
-        raise FleetError(
+        problem = (
             f"{root}: has no Pulumi.<stack>.yaml of fleet, and no Kustomization or FluxInstance of "
             "Flux; name a checkout that has one"
         )
+        raise NoClustersError([problem])
     outside = Outside(
         remote=remote_resources.take_out(repository.copy),
         declared_sources=entrypoints.declared_sources(documents),
@@ -206,7 +213,7 @@ def cluster_named(fleet: Fleet, name: str) -> Cluster:
     if name in fleet.clusters:
         return fleet.clusters[name]
     near = near_names(name, fleet.clusters)
-    hint = f"near names: {near}" if near else f"clusters here: {', '.join(fleet.clusters)}"
+    hint = f"near names: {near}" if near else f"clusters here: {', '.join(fleet.clusters) or 'none'}"
     raise FleetError(f"{name}: is no cluster here; {hint}")
 
 

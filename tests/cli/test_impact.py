@@ -116,8 +116,11 @@ def test_a_commit_without_stack_files(root: Path, fleet: Run) -> None:
     commit(root)
     commit(root, {"Pulumi.dev.yaml": stack_file("dev")})
     ended = fleet("impact", "HEAD~1..HEAD", "--root", root)
-    text = "HEAD~1: no Pulumi.<stack>.yaml here; add one for each cluster\n"
-    assert (ended.code, ended.err) == (1, text)
+    assert ended.code == 0
+    assert ended.out.startswith("HEAD~1..HEAD reaches 1 of 1 clusters: ")
+    assert "dev (dev; referenced, follows main, new)" in ended.out
+    refused = fleet("diff", "dev@HEAD~1..HEAD", "--root", root)
+    assert (refused.code, refused.err) == (1, "dev: is no cluster here; clusters here: none\n")
 
 
 def test_a_commit_that_is_not_valid_is_named(root: Path, fleet: Run) -> None:
