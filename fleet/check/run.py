@@ -29,7 +29,7 @@ from fleet.check.findings import Report
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
-from fleet.inventory import build
+from fleet.inventory import build, model
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.finding import Finding
 from fleet.kube.manifest import Manifest
@@ -83,6 +83,7 @@ def check_stacks(
             objects += tenants.objects
             report.findings += tenants.findings
             report.tenants, report.not_checked = tenants.checked, tenants.not_checked
+        report.not_checked += _elsewhere(builds)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
@@ -104,6 +105,12 @@ def check_stacks(
         *_unused_facts(root, builds),
     ]
     return report
+
+
+def _elsewhere(builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[str]:
+    """Return a line for each Flux Kustomization whose objects are in another cluster."""
+    found = ((stack.name, str(item)) for stack, cluster in builds for item in cluster.unknown)
+    return [f"{line}; its objects are not checked" for line in model.by_text(found)]
 
 
 def _unused_facts(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> Iterator[str]:

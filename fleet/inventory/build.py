@@ -294,11 +294,14 @@ class ClusterBuild:
         """
         if self.sources is None:
             paths = [
-                (built, flux_paths.applied_path(built.manifest))
+                (built, path)
                 for built in objects
                 if built.is_flux_kustomization
+                and (path := flux_paths.applied_path(built.manifest)) is not None
             ]
-            found = (self._step(built, path) for built, path in paths if path is not None)
+            elsewhere = [built for built, _ in paths if built.spec.get("kubeConfig")]
+            self.unknown += [built.finding(own_sources.ELSEWHERE) for built in elsewhere]
+            found = (self._step(built, path) for built, path in paths if built not in elsewhere)
             return [step for step in found if step is not None], []
         known = own_sources.known(self.objects)
         places = [

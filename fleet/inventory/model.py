@@ -213,7 +213,9 @@ def cluster_named(fleet: Fleet, name: str) -> Cluster:
     if name in fleet.clusters:
         return fleet.clusters[name]
     near = near_names(name, fleet.clusters)
-    hint = f"near names: {near}" if near else f"clusters here: {', '.join(fleet.clusters) or 'none'}"
+    hint = (
+        f"near names: {near}" if near else f"clusters here: {', '.join(fleet.clusters) or 'none'}"
+    )
     raise FleetError(f"{name}: is no cluster here; {hint}")
 
 

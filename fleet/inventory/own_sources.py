@@ -23,6 +23,7 @@ from fleet.render.flux_paths import SourceName
 
 # What is known in a cluster: sources, and the generators of artifacts.
 Sources = Mapping[SourceName, Manifest]
+ELSEWHERE = "is applied to another cluster, which spec.kubeConfig names"
 _USUAL = (FLUX_NAMESPACE, flux.SYNC_NAME)
 
 
@@ -66,7 +67,7 @@ class OwnSources:
         `others` are the sources, and what makes sources, that are known in the cluster.
         """
         if built.spec.get("kubeConfig"):
-            return Place(reason="is applied to another cluster, which spec.kubeConfig names")
+            return Place(reason=ELSEWHERE)
         reference = mapping_at(built.spec, "sourceRef")
         source = flux_paths.source_name(built.manifest, reference)
         path = built.spec.get("path") or "."

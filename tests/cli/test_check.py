@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.check.support import flux_kustomization
 from tests.support import Run, config_map, contents, definition, stack_file, with_manifests, write
 
 
@@ -28,6 +29,22 @@ def test_prints_findings_and_exits_with_1(checkout: Path, fleet: Run) -> None:
     finding, summary = ended.out.splitlines()
     assert finding.startswith("clusters/dev/apps: ConfigMap foo/foo: namespace foo is not")
     assert summary.endswith(" 1 findings")
+
+
+def test_a_path_that_goes_to_another_cluster(checkout: Path, fleet: Run) -> None:
+    with_manifests(checkout)
+    spoke = flux_kustomization("spoke", "  kubeConfig: {secretRef: {name: spoke}}\n", "./apps/b")
+    write(checkout, {**definition("apps/a", spoke), **definition("apps/b", config_map("b", "b"))})
+    write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="a")})
+    ended = fleet("check", "--root", checkout)
+    assert (ended.code, ended.err) == (
+        0,
+        "dev: clusters/dev/apps: Kustomization flux-system/spoke: is applied to another cluster, "
+        "which spec.kubeConfig names; its objects are not checked\n",
+    )
+    ended = fleet("where", "ConfigMap/b", "--root", checkout)
+    assert ended.code == 1
+    assert "is applied to another cluster, which spec.kubeConfig names" in ended.err
 
 
 def test_prints_json(checkout: Path, fleet: Run) -> None:
