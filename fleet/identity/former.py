@@ -9,7 +9,7 @@ from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
 from fleet.identity.reality import Branch, Cluster, Reality
-from fleet.render import header, layout, place, place_moves
+from fleet.render import facts, header, layout, place, place_moves
 from fleet.render.place import Place
 
 _KEY = key_at(("cluster", "movesFrom"))
@@ -84,6 +84,8 @@ def changes(reality: Reality, stack: Stack, files: Mapping[str, str]) -> Iterato
         for path, text in there.texts.items()
         if text.startswith(generated)
     }
+    # The name of a cluster is a fact, so a move to another stack name changes this one.
+    before = facts.of_cluster(before, f"{stack.path}/{layout.FACTS_FILE}", stack.name)
     after = {path: header.body(text) for path, text in files.items()}
     changed = {path for path in before | after if before.get(path) != after.get(path)} - left_out
     if changed:

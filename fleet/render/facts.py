@@ -63,6 +63,21 @@ def texts_to_commit(stack: Stack, former: str | None, new: str) -> list[str]:
     return [header.with_header(stack.file, to_yaml(config_map(kept))), new]
 
 
+def of_cluster(texts: Mapping[str, str], file: str, name: str) -> dict[str, str]:
+    """Return the texts of a tree's files, without their headers, for a cluster of another name.
+
+    `file` is the one with the facts.
+    """
+    former = _data(texts.get(file))
+    if not former:
+        return dict(texts)
+    new = {**former, "cluster": name}
+    sums = checksum(former), checksum(new)
+    return {path: text.replace(*sums) for path, text in texts.items()} | {
+        file: to_yaml(config_map(new))
+    }
+
+
 def _data(text: str | None) -> dict[str, str]:
     try:
         found = yaml_reader.documents(text or "")
