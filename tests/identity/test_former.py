@@ -24,9 +24,9 @@ SYNC = "clusters/{}/flux-system/gotk-sync.yaml"
 KEY = "Pulumi.dev.yaml: fleet:cluster.movesFrom: "
 
 
-def moving(checkout: Path, key: str) -> Stack:
+def moving(checkout: Path, key: str, more: str = "") -> Stack:
     cluster = f", environment: dev, movesFrom: {{{key}}}"
-    write(checkout, {"Pulumi.dev.yaml": stack_file("dev", cluster=cluster)})
+    write(checkout, {"Pulumi.dev.yaml": stack_file("dev", more=more, cluster=cluster)})
     return load.stack(checkout, "dev")
 
 
@@ -114,9 +114,12 @@ def test_a_move_ends_when_flux_has_applied_the_new_place(
     assert found == (None if arrived else expected)
 
 
+@pytest.mark.parametrize("facts", ["", "  fleet:facts: {domain: a.test}\n"])
 @pytest.mark.parametrize("key", ["stack: old", "branch: release"])
-def test_a_tree_does_not_change_while_its_cluster_moves(key: str, checkout: Path) -> None:
-    stack = moving(checkout, key)
+def test_a_tree_does_not_change_while_its_cluster_moves(
+    key: str, facts: str, checkout: Path
+) -> None:
+    stack = moving(checkout, key, facts)
     before = place_moves.former_stack(stack)
     assert before is not None
     files = tree.render(stack, None)
@@ -133,6 +136,10 @@ def test_a_tree_does_not_change_while_its_cluster_moves(key: str, checkout: Path
         return [*former.changes(reality, stack, files)]
 
     assert judged_with(texts) == []
+    for path, text in texts.items():
+        if "a.test" in text:
+            other = header.body(text).replace("a.test", "b.test")
+            assert judged_with({**texts, path: header.with_header(before.file, other)}) != []
     changed = {**texts, apps: header.with_header(before.file, "resources: []\n")}
     expected = (
         f"{KEY}clusters/dev/apps/kustomization.yaml differs from the tree that the cluster "
