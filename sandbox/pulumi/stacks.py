@@ -83,7 +83,9 @@ class Running:
         if not starts:
             return " ".join(line.strip() for line in lines[-3:])
         # The first line of a provider's error only counts the errors; those below name them.
-        last = [line.strip() for line in lines[starts[-1] :]]
+        # The engine says so of a plugin that ends while it stops after another error.
+        causes = [index for index in starts if "exited prematurely" not in lines[index]] or starts
+        last = [line.strip() for line in lines[causes[-1] :]]
         named = itertools.takewhile(lambda line: line.startswith("*"), last[2:])
         return " ".join([*last[:2], *named])
 
