@@ -42,6 +42,11 @@ def validated(key: str) -> Path:
     return directory() / "validated" / f"{key}.json"
 
 
+def texts(key: str) -> Path:
+    """Return the file with the YAML texts that a run has written for a checkout."""
+    return directory() / "texts" / f"{key}.json"
+
+
 def helm_release(key: str) -> Path:
     """Return the path of the objects that Helm made from the inputs with this key."""
     return directory() / "helm-releases" / f"{key}.json"

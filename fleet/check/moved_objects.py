@@ -36,13 +36,14 @@ class FormerTrees:
     def objects(self, stack: Stack, cluster: ClusterBuild) -> list[BuiltObject]:
         """Return all objects of a stack's tree that can be built.
 
-        There are none if it is the same as `cluster`, with the same definitions, or is new.
+        There are none if it is new, or the same as `cluster` with definitions that have the same
+        objects.
         """
         if not self._trees.get(stack.path):
             return []
         if not self._is_same_tree(stack, cluster):
             return build.build_tree(self._repository, stack.path, self._files(stack)).objects
-        if self._has_same_definitions:
+        if self._has_same_definitions or (not cluster.has_own_builds and self._has_same_names):
             return []
         return build.rebuild(self._repository, stack.path, cluster).objects
 
@@ -68,6 +69,10 @@ class FormerTrees:
     @cached_property
     def _has_same_definitions(self) -> bool:
         return artifact.has_files_of(self.now.root, self.blobs, TREES)
+
+    @cached_property
+    def _has_same_names(self) -> bool:
+        return self.now.entries.have_same_names_in(self._repository.entries)
 
     @cached_property
     def _repository(self) -> Repository:

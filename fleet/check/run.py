@@ -32,6 +32,7 @@ from fleet.config.models import Stack
 from fleet.inventory import build, model
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.finding import Finding
+from fleet.kube import kept_texts
 from fleet.kube.manifest import Manifest
 from fleet.render import rendered_moves
 
@@ -64,7 +65,10 @@ def check_stacks(
     locations = schemas.locations(options.schema_locations)
     of_checkout = [stack for stack, _ in stacks]
     report.findings += cluster_rules.folders_without_stack(root, of_checkout)
-    with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
+    with (
+        kept_texts.of_checkout(root),
+        tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
+    ):
         repository = build.pack(root, Path(folder) / "repository")
         builds = []
         for stack, components in stacks:

@@ -12,6 +12,7 @@ from fleet.cli import install_manifests, progress
 from fleet.errors import FleetError
 from fleet.inventory import model
 from fleet.inventory.model import Fleet
+from fleet.kube import kept_texts
 from fleet.printable import printable
 
 _FETCH = "run `fleet fetch`"
@@ -45,6 +46,7 @@ def problems(fleet: Fleet) -> list[str]:
 def of_range(root: Path, revisions: Range) -> Iterator[tuple[Fleet, Fleet]]:
     """Yield the fleets at both ends of a range. Raises FleetError."""
     with ExitStack() as stack:
+        stack.enter_context(kept_texts.of_checkout(root))
         try:
             before = stack.enter_context(_of_commit(root, revisions.base))
         except FleetError as error:

@@ -121,6 +121,8 @@ class ClusterBuild:
     uses: list[VariableUse] = field(default_factory=list)
     is_complete: bool = True
     is_written: bool = False
+    # Folders of the tree are built by kustomize itself, so their builds are shared with no cluster.
+    has_own_builds: bool = False
 
     @cached_property
     def _lists(self) -> Lists:
@@ -236,6 +238,7 @@ class ClusterBuild:
         entries = self.repository.entries
         if step.path not in self._folders:
             return entries.applied(step.path, step.spec)
+        self.has_own_builds = True
         self._write_tree()
         return entries.build(step.path, step.spec)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.errors import CommandError
-from fleet.inventory import independence
+from fleet.inventory import independence, variables
 from fleet.inventory.independence import Entry
 from fleet.kube import builds, flux_build, references
 from fleet.kube.artifact import ArtifactFolder
@@ -21,9 +21,11 @@ from fleet.kube.builds import Inputs
 from fleet.kube.fields import Fields
 from fleet.kube.flux_build import CHANGING_FIELDS
 from fleet.kube.kustomize import KUSTOMIZATION_FILES, kustomization_file
-from fleet.kube.manifest import Manifest
+from fleet.kube.manifest import Manifest, ObjectId
+from fleet.kube.once import id_of
 from fleet.kube.references import ReferenceProblem
 from fleet.kube.yaml_writer import to_yaml
+from fleet.render import flux_paths
 from fleet.render.definition_build import TREES
 
 # A program on each processor, and one more that reads or writes files in the meantime.
@@ -57,6 +59,7 @@ class Entries:
     _entries: dict[object, Future[Entry | None]] = field(default_factory=dict)
     _together: dict[tuple[str, ...], Entry | None] = field(default_factory=dict)
     _applied: dict[str, Future[Sequence[Manifest]]] = field(default_factory=dict)
+    _specs: dict[str, tuple[str, Fields]] = field(default_factory=dict)
 
     def folder(self, path: str) -> ArtifactFolder:
         """Return a folder of the copy."""
@@ -85,8 +88,26 @@ class Entries:
         key = json.dumps([path, fields], default=str)
         with self._lock:
             if key not in self._applied:
+                self._specs[key] = (path, spec)
                 self._applied[key] = self._pool.submit(self.build, path, spec)
             return self._applied[key]
+
+    def have_same_names_in(self, former: Entries) -> bool:
+        """Tell whether everything that was built here has the same objects in a former state.
+
+        Their fields may differ, except in a Kustomization of Flux, which brings further objects.
+        """
+        for paths, entry in self._together.items():
+            was = former.together(paths)
+            if not entry or not was or not _have_same_names(entry.manifests, was.manifests):
+                return False
+        try:
+            return all(
+                _have_same_names(self._applied[key].result(), former.applied(path, spec))
+                for key, (path, spec) in self._specs.items()
+            )
+        except (CommandError, ReferencesError):
+            return False
 
     def build(self, path: str, spec: Fields) -> Sequence[Manifest]:
         """Do the same for any folder, each time. Raises CommandError and ReferencesError."""
@@ -147,6 +168,20 @@ def put_together(entries: Sequence[Entry | None]) -> Entry | None:
     manifests: tuple[Manifest, ...] = tuple(item for entry in found for item in entry.manifests)
     renamed = frozenset(name for entry in found for name in entry.renamed)
     return Entry(manifests=manifests, renamed=renamed)
+
+
+def _have_same_names(manifests: Sequence[Manifest], former: Sequence[Manifest]) -> bool:
+    now, was = ([_fixed_part(item) for item in found] for found in (manifests, former))
+    return now == was and None not in now
+
+
+def _fixed_part(manifest: Manifest) -> tuple[ObjectId, Manifest | None] | None:
+    """Return what decides where Flux applies an object, None if variables may decide it."""
+    identity = id_of(manifest)
+    is_applier = flux_paths.is_flux_kustomization(manifest)
+    if any("$" in part for part in identity) or (is_applier and variables.are_in(manifest)):
+        return None
+    return identity, manifest if is_applier else None
 
 
 def _patched(text: str, patches: Sequence[Fields]) -> Entry | None:

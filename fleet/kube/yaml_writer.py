@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from fleet.kube import kept_texts
 from fleet.kube.manifest import Manifest
+
+# Later formats of marshal tell a text that Python shares from an equal one that it does not.
+_PLAIN_FORMAT = 2
 
 
 def to_yaml(*manifests: Manifest) -> str:
     """Return manifests as one YAML text, their keys in the order that they have."""
-    return "---\n".join(
-        yaml.dump(manifest, Dumper=_Dumper, sort_keys=False) for manifest in manifests
-    )
+    return "---\n".join(_text(manifest) for manifest in manifests)
+
+
+def _text(manifest: Manifest) -> str:
+    """Return one manifest as YAML; most trees of a fleet have equal ones."""
+    plain: Any = manifest
+    try:
+        content = marshal.dumps(plain, _PLAIN_FORMAT)
+    except ValueError:
+        # A manifest may have a date, for example.
+        return _write(manifest)
+    digest = hashlib.sha256(content).hexdigest()
+    return kept_texts.text(digest, lambda: _write(manifest))
+
+
+def _write(manifest: Manifest) -> str:
+    text: str = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False)
+    return text
 
 
 def comment(text: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from fleet.check.run import Options, check_stacks
 from fleet.config import load
 from fleet.errors import FleetError
+from fleet.inventory import build
 from fleet.process import run as run_program
 from fleet.render import definition_build, rendered_cluster, tree
 from tests.check.support import APPS, INFRA, flux_kustomization
@@ -102,6 +103,36 @@ def test_a_namespace_that_moves_in_the_definitions_alone(root: Path) -> None:
     write(root, definition("apps/team", both))
     write(root, definition("infrastructure/namespaces/team", config_map("other", "common")))
     assert check(root) == [f"{APPS}: Namespace team: {MOVED}"]
+
+
+def named_by_variable(values: str) -> dict[str, str]:
+    """Return an app whose two Kustomizations each have an object that a ConfigMap names."""
+    names = manifest("v1", "ConfigMap", "names", "flux-system", f"data: {values}\n")
+    spec = "  postBuild: {substituteFrom: [{kind: ConfigMap, name: names}]}\n"
+    parts = [flux_kustomization(name, spec, f"./apps/{name}") for name in ("one", "two")]
+    return {
+        **definition("apps/team", "---\n".join([config_map("app", "team"), names, *parts])),
+        **definition("apps/one", config_map("${one}", "team")),
+        **definition("apps/two", config_map("${two}", "team")),
+    }
+
+
+def test_an_object_whose_name_changes_by_a_variable_alone(root: Path) -> None:
+    commit(root, named_by_variable("{one: a, two: b}"))
+    write(root, named_by_variable("{one: b, two: a}"))
+    assert [finding.partition(", so")[0] for finding in check(root)] == [
+        "apps/one: ConfigMap team/b: moves from Flux Kustomization flux-system/two to "
+        "flux-system/one",
+        "apps/two: ConfigMap team/a: moves from Flux Kustomization flux-system/one to "
+        "flux-system/two",
+    ]
+
+
+def test_a_changed_field_moves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a large fleet most changes are such ones, so former trees are not built for them."""
+    write(root, definition("apps/team", config_map("app", "team") + "data: {changed: yes}\n"))
+    monkeypatch.setattr(build, "rebuild", None)
+    assert [finding for finding in check(root) if "moves" in finding] == []
 
 
 def test_a_move_that_is_committed_is_found_since_another_commit(root: Path) -> None:
