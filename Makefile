@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A file of end-to-end tests waits more than it computes, so there are more workers than cores.
 TEST_WORKERS ?= 3
+# The quick tests make and remove many small folders. In memory that takes a tenth of the time.
+UNIT_TMPDIR := $(firstword $(wildcard /dev/shm) $(TMPDIR) /tmp)
 # The sizes of fleets to measure, and options such as --flate; all sizes without any.
 SIZES ?=
 SOURCES := __main__.py fleet components sandbox tests benchmarks
@@ -38,8 +40,9 @@ test-long: $(VENV)/installed ## run the tests that take too long for `make test`
 	@$(BIN)/python -m sandbox tools --tests
 	$(BIN)/python -m pytest -m long -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-unit: check-tools ## run the quick tests, which need no sandbox
-	$(BIN)/python -m pytest tests --ignore=tests/e2e -n auto -m "not slow and not long"
+test-unit: check-tools ## run the quick tests, which run no programs or servers
+	TMPDIR=$(UNIT_TMPDIR) $(BIN)/python -m pytest tests --ignore=tests/e2e -n auto \
+		-m "not slow and not long" -o tmp_path_retention_policy=failed
 
 lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
 	$(BIN)/ruff format --check $(SOURCES)

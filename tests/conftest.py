@@ -46,6 +46,8 @@ def isolated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
+    # Git copies some files to each new repository, which most tests make and remove.
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", "")
     for variable in ("GITHUB_OWNER", "GITHUB_ORGANIZATION", "GITHUB_TOKEN", "KUBECONFIG"):
         monkeypatch.delenv(variable, raising=False)
 

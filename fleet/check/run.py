@@ -32,7 +32,7 @@ from fleet.config.models import Stack
 from fleet.inventory import build, model
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.finding import Finding
-from fleet.kube import kept_texts
+from fleet.kube import yaml_writer
 from fleet.kube.manifest import Manifest
 from fleet.render import rendered_moves
 
@@ -66,7 +66,7 @@ def check_stacks(
     of_checkout = [stack for stack, _ in stacks]
     report.findings += cluster_rules.folders_without_stack(root, of_checkout)
     with (
-        kept_texts.of_checkout(root),
+        yaml_writer.texts_kept_for(root),
         tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
     ):
         repository = build.pack(root, Path(folder) / "repository")

@@ -12,7 +12,7 @@ from fleet.cli import install_manifests, progress
 from fleet.errors import FleetError
 from fleet.inventory import model
 from fleet.inventory.model import Fleet
-from fleet.kube import kept_texts
+from fleet.kube import yaml_writer
 from fleet.printable import printable
 
 _FETCH = "run `fleet fetch`"
@@ -46,7 +46,7 @@ def problems(fleet: Fleet) -> list[str]:
 def of_range(root: Path, revisions: Range) -> Iterator[tuple[Fleet, Fleet]]:
     """Yield the fleets at both ends of a range. Raises FleetError."""
     with ExitStack() as stack:
-        stack.enter_context(kept_texts.of_checkout(root))
+        stack.enter_context(yaml_writer.texts_kept_for(root))
         try:
             before = stack.enter_context(_of_commit(root, revisions.base))
         except FleetError as error:

@@ -28,7 +28,7 @@ def fetch(url: str, version: str, helm: Helm | None) -> tuple[str, bytes]:
     key, _, value = version.partition(" ")
     with tempfile.TemporaryDirectory(prefix="fleet-git-") as name:
         folder = Path(name)
-        _git(folder, "init", "--quiet")
+        _git(folder, "init", "--quiet", "--template=")
         if key == "semver":
             value = _tag_in_range(folder, url, value, helm)
         reference = {

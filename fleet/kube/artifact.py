@@ -136,7 +136,7 @@ def _remove_ignored(copy: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="fleet-git-") as folder:
         git_dir, defaults = Path(folder) / "git", Path(folder) / "patterns"
         defaults.write_text("\n".join(patterns), encoding="utf-8")
-        git(copy, "init", "--quiet", "--bare", str(git_dir))
+        git(copy, "init", "--quiet", "--bare", "--template=", str(git_dir))
         options = ("--others", "--ignored", f"--exclude-per-directory={_IGNORE_FILE}")
         for name in _list_files(git_dir, copy, *options, f"--exclude-from={defaults}"):
             (copy / name).unlink()

@@ -5,15 +5,12 @@ PyYAML needs more time for the trees of a large fleet than all of the rest of `f
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
-from fleet import cache, files
+from fleet import files
 
 # A program that runs for long, such as the tests, would keep all texts for ever.
 _MAX_KEPT = 2**16
@@ -35,9 +32,8 @@ def text(digest: str, write: Callable[[], str]) -> str:
 
 
 @contextmanager
-def of_checkout(root: Path) -> Iterator[None]:
-    """Use the texts of the run before for a checkout, and keep those of this one at its end."""
-    file = _file(root)
+def kept(file: Path) -> Iterator[None]:
+    """Use the texts that a file has, and replace them at the end by those of this run."""
     _texts.clear()
     _earlier.clear()
     _earlier.update(_read(file))
@@ -45,13 +41,6 @@ def of_checkout(root: Path) -> Iterator[None]:
     # Only what this run has used is kept, so that the file does not grow for ever.
     if len(_texts) >= MIN_KEPT and _texts.keys() != _earlier.keys():
         files.write(file, json.dumps(_texts).encode(), mode=0o600)
-
-
-def _file(root: Path) -> Path:
-    """Return the file of a checkout. Its name changes with PyYAML and the code that uses it."""
-    writer = Path(__file__).with_name("yaml_writer.py").read_bytes()
-    parts = f"{root.resolve()}\n{yaml.__version__}\n".encode() + writer
-    return cache.texts(hashlib.sha256(parts).hexdigest())
 
 
 def _read(file: Path) -> dict[str, str]:

@@ -6,10 +6,13 @@ import hashlib
 import marshal
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fleet import cache
 from fleet.kube import kept_texts
 from fleet.kube.manifest import Manifest
 
@@ -37,6 +40,13 @@ def _text(manifest: Manifest) -> str:
 def _write(manifest: Manifest) -> str:
     text: str = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False)
     return text
+
+
+def texts_kept_for(root: Path) -> AbstractContextManager[None]:
+    """Return a context whose texts are kept for the next run that has the same checkout."""
+    # Another PyYAML, or another version of this file, may write other texts.
+    version = f"{root.resolve()}\n{yaml.__version__}\n".encode() + Path(__file__).read_bytes()
+    return kept_texts.kept(cache.texts(hashlib.sha256(version).hexdigest()))
 
 
 def comment(text: str) -> str:

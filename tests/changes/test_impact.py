@@ -22,6 +22,9 @@ from tests.inventory.support import (
 )
 from tests.support import config_map, definition, kustomization, namespace, stack_file, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 PODINFO = "ConfigMap common/podinfo"
 EDITED = config_map("podinfo", "common").replace("value", "other")
 BASE = "apps/podinfo/base/resource.yaml"

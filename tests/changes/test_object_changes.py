@@ -21,6 +21,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 TEAM = "infrastructure/namespaces/team"
 APP = "apps/team"
 NESTED = "apps/nested"

@@ -10,6 +10,9 @@ from fleet.changes import revisions
 from fleet.changes.revisions import Range
 from tests.inventory.support import commit, git
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:

@@ -10,6 +10,9 @@ import pytest
 from fleet.check.accepted import FILE, Acceptance
 from tests.support import Run, config_map, definition, stack_file, with_manifests, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 LINE = (
     "clusters/dev/apps: ConfigMap nowhere/a: namespace nowhere is not created in this cluster; "
     "add its folder to fleet:infrastructure in Pulumi.dev.yaml (no shared definition has it yet)"

@@ -10,6 +10,9 @@ import pytest
 
 from tests.support import Run, config_map, definition, stack_file, with_manifests, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 DEFINITIONS = "  fleet:definitions: rendered\n"
 
 

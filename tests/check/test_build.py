@@ -24,6 +24,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 class TestFluxPaths:
     def test_a_flux_path_in_a_definition_is_built_too(self, checkout: Path) -> None:

@@ -13,6 +13,9 @@ from tests.check.end_to_end import healthy_files
 from tests.check.tenant_support import FILE, WHERE, clone, folder, register, thing
 from tests.support import Run, config_map, manifest, with_manifests
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def registered(checkout: Path) -> None:

@@ -9,6 +9,9 @@ import pytest
 from tests.check.support import APPS, INFRA, check, flux_kustomization
 from tests.support import config_map, definition, helm_release, manifest, namespace
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 class TestNamespaces:
     def test_the_first_promotion_without_its_namespace(self, checkout: Path) -> None:

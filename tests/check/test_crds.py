@@ -14,6 +14,9 @@ from fleet.config import load
 from tests.check.support import APPS, CRD, check
 from tests.support import definition, manifest, stack_file, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 GOOD = manifest("example.com/v1", "Widget", "a", "common", "spec: {size: 1}\n")
 BAD = GOOD.replace("size: 1", "size: big")
 PROBLEM = f"{APPS}: Widget common/a: spec.size: got string, want integer"

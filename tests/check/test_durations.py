@@ -9,6 +9,9 @@ import pytest
 from tests.check.support import APPS, check, flux_kustomization
 from tests.support import definition, helm_release
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 TOO_LONG = ["2562048h", "9999999h", "153722880m", "9223372037s", f"{'9' * 5000}h", "2562047h60m"]
 
 

@@ -12,6 +12,9 @@ from fleet.inventory.built_object import BuiltObject
 from tests.check.support import APPS, check, flux_kustomization
 from tests.support import config_map, definition, kustomization, manifest, stack_file, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 DEPLOYMENT = manifest(
     "apps/v1",
     "Deployment",

@@ -9,6 +9,9 @@ import pytest
 from tests.check.support import APPS, CRD, INFRA, check, flux_kustomization
 from tests.support import config_map, definition, helm_release, kustomization, manifest, namespace
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 ACTION = "which this cluster does not have; add it or correct the name"
 
 

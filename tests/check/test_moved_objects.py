@@ -24,6 +24,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 Check = Callable[[Mapping[str, str]], list[str]]
 ANNOTATED = (
     "apiVersion: v1\nkind: Namespace\n"

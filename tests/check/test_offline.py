@@ -13,9 +13,13 @@ from tests.check import offline_support
 from tests.check.support import flux_kustomization
 from tests.support import REPOSITORY, config_map, definition, stack_file, write
 
-pytestmark = pytest.mark.skipif(
-    not offline_support.is_allowed(), reason="this kernel forbids a network namespace of one's own"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not offline_support.is_allowed(),
+        reason="this kernel forbids a network namespace of one's own",
+    ),
+]
 
 REMOTE = "is remote, and Flux builds from the repository alone; copy it into the repository"
 # An address needs no resolver, which may be another program with another network.

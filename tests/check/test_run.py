@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from fleet.check.run import check_stacks
 from fleet.config import load
 from tests.check.support import check
 from tests.support import REPOSITORY, kustomization, manifest, namespace, write
+
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
 
 
 def test_nothing_is_wrong_with_the_shipped_stacks() -> None:

@@ -17,6 +17,9 @@ from fleet.kube import kustomize
 from tests.check.support import APPS, check, flux_kustomization
 from tests.support import definition, manifest, stack_file, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 class TestObjects:
     @staticmethod

@@ -12,6 +12,9 @@ from tests.check.end_to_end import ATTACKS, FOLDER, HOSTILE, Attack, hostile_fil
 from tests.check.tenant_support import write_clone
 from tests.support import stack_file, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_is_found_and_nothing_else(

@@ -13,7 +13,7 @@ from tests.kube.test_yaml_reader import aliases
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 MANY = "\n---\n".join(f"{HEAD[:-2]}{index}}}" for index in range(2001))
 DEEP = f"{HEAD}data: {'[' * 100_000}"
-pytestmark = pytest.mark.usefixtures("no_builds")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_builds")]
 TOO_MANY_VALUES = "has more than 1000000 values, with its aliases; use fewer"
 
 

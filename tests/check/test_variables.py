@@ -12,6 +12,9 @@ from fleet.config import load
 from tests.check.support import flux_kustomization
 from tests.support import definition, manifest, stack_file, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 OFF = "annotate the object with kustomize.toolkit.fluxcd.io/substitute: disabled"
 SCRIPT = "data:\n  run.sh: |\n    #!/bin/sh\n    echo {}\n"
 

@@ -10,6 +10,9 @@ import pytest
 from tests.inventory.support import commit
 from tests.support import Run, config_map, definition, namespace, stack_file, with_manifests, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 BASE = "apps/podinfo/base/resource.yaml"
 EDITED = config_map("podinfo", "common").replace("value", "other")
 

@@ -12,6 +12,9 @@ from tests.flux_support import BOOTSTRAPPED, flux_kustomization, instance, sourc
 from tests.inventory.support import commit
 from tests.support import Run, config_map, kustomization, manifest, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 RESOURCE_SET = manifest(
     "fluxcd.controlplane.io/v1",
     "ResourceSet",

@@ -21,6 +21,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 BASE = "apps/podinfo/base/resource.yaml"
 EDITED = config_map("podinfo", "common").replace("value", "other")
 WITH_TEAM = "namespaces/common namespaces/team"

@@ -14,6 +14,9 @@ from fleet.questions.aspects import Aspect
 from fleet.questions.things import ThingType
 from tests.support import REPOSITORY, Run, kustomization, stack_file, with_manifests, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 PAGE = (REPOSITORY / "docs/inventory.md").read_text()
 BROKEN = {"apps/podinfo/base/kustomization.yaml": kustomization("nothing.yaml")}
 

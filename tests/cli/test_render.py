@@ -23,6 +23,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 def test_prints_every_file(checkout: Path, fleet: Run) -> None:
     """The listing has every line of every file, so that two listings can be compared."""

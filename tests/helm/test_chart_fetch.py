@@ -43,6 +43,9 @@ from tests.helm.support import (
 )
 from tests.support import Run, definition, with_manifests, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 HELM_URL = f"https://{CHARTS}/stable"
 OCI_URL = f"oci://{REGISTRY}/acme/demo"
 GIT_URL = f"https://{GIT}/acme/charts"

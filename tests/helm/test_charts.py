@@ -22,6 +22,9 @@ from tests.helm.support import (
     source,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 PIN = Pin(source=HOST, chart="demo", version="1.x")
 DIGEST = f"sha256:{'0123456789ab' * 5}cdef"
 REGISTRY = "oci://registry.example.com/demo"

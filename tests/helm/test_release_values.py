@@ -15,6 +15,9 @@ from fleet.helm import release_values
 from fleet.kube.manifest import Manifest
 from tests.helm.support import Repository, chart, held, release
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 KEYS = st.sampled_from("abc")
 VALUES = st.recursive(st.integers(), lambda inner: st.dictionaries(KEYS, inner), max_leaves=6)
 MAPPINGS = st.dictionaries(KEYS, VALUES)

@@ -24,6 +24,9 @@ from tests.helm.support import (
     release,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 LABELS = {"helm.toolkit.fluxcd.io/name": "demo", "helm.toolkit.fluxcd.io/namespace": "apps"}
 HOOK = """\
 apiVersion: v1

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.helm import versions
 from fleet.helm.program import Helm
 from fleet.process import find_program
+
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
 
 NUMBERS = st.lists(st.integers(0, 11).map(str), min_size=3, max_size=3).map(".".join)
 BEFORE = st.sampled_from(["", "-1", "-2", "-10", "-a", "-a.1", "-a.b", "-rc", "-rc.1"])

@@ -20,6 +20,9 @@ from tests.sandbox.github_client import READ, Client
 from tests.sandbox.server_support import serving
 from tests.support import PROJECT, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 UID = "aaaaaaaa-0000-4000-8000-000000000001"
 
 

@@ -18,6 +18,9 @@ from fleet.render import tree
 from tests.check.random_repository import JSON_PATCH, PATCH, kustomization
 from tests.support import INSTALL_MANIFESTS, REPOSITORY, TENANCY, manifest, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 COMPONENT = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
 NAMES = ("a", "b", "g")
 Files = dict[str, str]

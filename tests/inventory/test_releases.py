@@ -27,6 +27,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fleet.kube import kept_texts, yaml_writer
-from fleet.kube.yaml_writer import to_yaml
+from fleet.kube.yaml_writer import texts_kept_for, to_yaml
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def written(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) -> list[Any]:
 
 
 def test_an_equal_object_is_written_once(written: list[Any], tmp_path: Path) -> None:
-    with kept_texts.of_checkout(tmp_path):
+    with texts_kept_for(tmp_path):
         assert to_yaml({"a": [1]}, {"a": [1]}) == "a:\n  - 1\n---\na:\n  - 1\n"
     assert written == [{"a": [1]}]
 
@@ -39,23 +39,26 @@ def test_a_later_run_finds_the_texts_of_its_own_checkout(
     written: list[Any], tmp_path: Path
 ) -> None:
     for root in (tmp_path, tmp_path, tmp_path / "other"):
-        with kept_texts.of_checkout(root):
+        with texts_kept_for(root):
             to_yaml({"a": "b"})
     assert written == [{"a": "b"}] * 2
 
 
 def test_texts_that_a_run_does_not_use_are_forgotten(written: list[Any], tmp_path: Path) -> None:
     for content in ("a", "b", "a"):
-        with kept_texts.of_checkout(tmp_path):
+        with texts_kept_for(tmp_path):
             to_yaml({"a": content})
     assert written == [{"a": "a"}, {"a": "b"}, {"a": "a"}]
 
 
-def test_a_damaged_file_is_written_again(written: list[Any], tmp_path: Path) -> None:
+def test_a_damaged_file_is_written_again(
+    written: list[Any], empty_cache: Path, tmp_path: Path
+) -> None:
     for content in ("{", '{"a": 1}', "[]"):
-        with kept_texts.of_checkout(tmp_path):
+        with texts_kept_for(tmp_path):
             to_yaml({"a": "b"})
-        kept_texts._file(tmp_path).write_text(content)
+        (file,) = (empty_cache / "texts").iterdir()
+        file.write_text(content)
     assert len(written) == 3
 
 
@@ -75,7 +78,7 @@ def test_contents_that_are_alike_have_texts_of_their_own(
     first: object, second: object, tmp_path: Path
 ) -> None:
     values: list[Any] = [first, second]
-    with kept_texts.of_checkout(tmp_path):
+    with texts_kept_for(tmp_path):
         for value in values:
             assert yaml.safe_load(to_yaml({"a": value})) == {"a": value}
             assert yaml.safe_load(to_yaml({value: "a"})) == {value: "a"}

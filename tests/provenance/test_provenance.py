@@ -21,6 +21,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 OVERLAY = "apps/podinfo/overlays/dev/kustomization.yaml"
 DEPLOYMENT = manifest(
     "apps/v1",

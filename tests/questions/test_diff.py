@@ -14,6 +14,9 @@ from fleet.questions.diff import Difference
 from tests.inventory.support import commit, fleets
 from tests.support import config_map, definition, kustomization, namespace, stack_file, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(checkout: Path) -> Path:

@@ -14,6 +14,9 @@ from fleet.questions.things import ThingType
 from tests.questions.support import things_of
 from tests.support import REPOSITORY, definition, kustomization, manifest, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 def rows_of(root: Path, kind: str | None = None) -> dict[str, Row]:
     """Return the rows by type and name."""

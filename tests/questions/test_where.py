@@ -20,6 +20,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 def of(root: Path, name: str) -> Where:
     """Return what the only thing of a name is."""

@@ -24,6 +24,9 @@ from tests.support import (
     write,
 )
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 RENDERED = FIXTURES / "rendered"
 GENERATED = (
     "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: common\n"

@@ -9,6 +9,9 @@ import pytest
 from tests.render.rendered_support import refusals, rendered_tree
 from tests.support import config_map, definition, git_repository, kustomization, manifest
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 INSTEAD = ", or set fleet:definitions: referenced"
 OWN_CHART = (
     "its chart is in this repository, and a change of it would reach the cluster past `pulumi up`; "

@@ -15,6 +15,9 @@ from fleet.kube import schema_sources
 from tests.sandbox.fetch_support import GITHUB, INSTALL, RAW, FaultyServer, internet
 from tests.support import INSTALL_MANIFESTS, Ended, Run, write
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 CRD = """\
 kind: CustomResourceDefinition

@@ -10,6 +10,9 @@ from sandbox.github.bare_repository import BareRepository
 from sandbox.github.repositories import Repositories
 from tests.sandbox.github_client import REPO, Client
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 def test_a_branch_is_created_read_renamed_and_deleted(client: Client) -> None:
     head = client.call("GET", f"{REPO}/git/ref/heads/main").document["object"]["sha"]

@@ -8,6 +8,9 @@ import pytest
 
 from tests.sandbox.github_client import REPO, Client
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_is_created_updated_and_deleted(client: Client) -> None:
     created = client.put("clusters/dev/a b.yaml", "one: ü\r\n", branch="main")

@@ -13,6 +13,9 @@ from sandbox.host.checkout import CHECKOUT
 from sandbox.platform_repository import MAKES_REPOSITORIES, READS_THE_TREE, WRITES_THE_TREE
 from tests.sandbox.github_client import REPO, Client
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 TOKEN = "fine-grained"  # noqa: S105 - a token of the tests
 REFUSAL = {"message": "Resource not accessible by personal access token", "status": "403"}
 FILE = {"message": "Write", "content": base64.b64encode(b"1").decode()}

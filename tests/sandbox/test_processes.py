@@ -24,6 +24,9 @@ from sandbox.kubernetes.access import Access, kubeconfig, write_kubeconfig
 from sandbox.sandbox import Sandbox
 from sandbox.sandbox_error import SandboxError
 
+# These tests run programs or servers.
+pytestmark = pytest.mark.slow
+
 
 def python(program: str) -> Command:
     return Command([sys.executable, "-uc", program], CLEAN_ENVIRONMENT)
