@@ -41,6 +41,8 @@ class Scope(enum.Enum):
     # A cluster's own file is the only place, so that no cluster receives anything by accident.
     CLUSTER = "Pulumi.<stack>.yaml"
     SHARED = "Pulumi.yaml, or Pulumi.<stack>.yaml to override it"
+    # It is about all clusters together, so no cluster can have a value of its own.
+    PROJECT = "Pulumi.yaml"
     SECRET = "Pulumi.<stack>.yaml, by `pulumi config set --secret`"  # noqa: S105 - no secret itself
 
 

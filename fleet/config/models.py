@@ -97,6 +97,11 @@ ClusterUid = Annotated[
 ]
 
 
+ClusterOrEnvironment = Annotated[
+    str, Matches(f"^{DNS_LABEL}$", "must be the name of an environment or a cluster, such as prod")
+]
+
+
 class Cluster(Strict):
     """The connection to exactly one cluster, its environment, and decisions about its identity."""
 
@@ -228,6 +233,12 @@ class StackConfig(Strict):
         default="referenced",
         description="referenced: a change of a shared definition reaches the cluster when it is "
         "merged; rendered: only by `pulumi up`, which commits what kustomize makes of it",
+    )
+    promotion_order: Annotated[tuple[ClusterOrEnvironment, ...], Scope.PROJECT] = Field(
+        default=(),
+        strict=False,
+        description="environments or clusters in the order in which `fleet promote` brings things "
+        "to them",
     )
     tenants: Annotated[tuple[TenantConfig, ...], Scope.CLUSTER] = Field(
         default=(), strict=False, description="tenants, each with a repository of its own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ PROJECT = keys.PROJECT
 PROJECT_FILE = "Pulumi.yaml"
 CLUSTER_KEYS = keys.keys_of(Scope.CLUSTER)
 SHARED_KEYS = keys.keys_of(Scope.SHARED)
+PROJECT_KEYS = keys.keys_of(Scope.PROJECT)
 SECRET_KEYS = keys.keys_of(Scope.SECRET)
 # A stack file has the same keys with their namespace, such as fleet:pullToken.
 SECRETS = tuple(keys.key_at((key,)) for key in SECRET_KEYS)
@@ -94,7 +96,13 @@ def _shared_problem(name: str) -> str:
 
 def own(root: Path, file: str) -> FileValues:
     """Read what a stack's own file sets."""
-    return _read(root / file, ("config", *ENGINE_KEYS))
+    found = _read(root / file, ("config", *ENGINE_KEYS))
+    if not {*PROJECT_KEYS} & {*(found.values or {})}:
+        return found
+    text = f"is about all clusters; set it in {PROJECT_FILE}, with the list below `value:`"
+    values = {key: value for key, value in (found.values or {}).items() if key not in PROJECT_KEYS}
+    wrong = [problem(file, keys.key_at((key,)), text) for key in PROJECT_KEYS]
+    return dataclasses.replace(found, values=values, problems=(*found.problems, *wrong))
 
 
 def merged_by_engine(root: Path, file: str) -> dict[str, Any]:

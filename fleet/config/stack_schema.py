@@ -8,7 +8,7 @@ from typing import Any
 
 from fleet.config import keys
 from fleet.config.models import StackConfig
-from fleet.config.stack_files import CLUSTER_KEYS, ENGINE_KEYS, PROJECT
+from fleet.config.stack_files import CLUSTER_KEYS, ENGINE_KEYS, PROJECT, PROJECT_KEYS
 
 FILE = "stack.schema.json"
 
@@ -18,7 +18,11 @@ def generate() -> str:
     model = StackConfig.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = model["$defs"]
     _encrypt_secrets(model, definitions)
-    config = {f"{PROJECT}:{key}": value for key, value in model["properties"].items()}
+    config = {
+        f"{PROJECT}:{key}": value
+        for key, value in model["properties"].items()
+        if key not in PROJECT_KEYS
+    }
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "The configuration of one cluster: Pulumi.<stack>.yaml",

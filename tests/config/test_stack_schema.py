@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.config import stack_schema
 from fleet.config.models import StackConfig
-from fleet.config.stack_files import CLUSTER_KEYS, SECRET_KEYS, SHARED_KEYS
+from fleet.config.stack_files import CLUSTER_KEYS, PROJECT_KEYS, SECRET_KEYS, SHARED_KEYS
 from tests.support import REPOSITORY
 
 
@@ -24,8 +24,9 @@ def test_it_is_current() -> None:
 def test_it_has_every_key_of_the_model_and_no_other() -> None:
     config = committed()["properties"]["config"]
     names = {field.alias or name for name, field in StackConfig.model_fields.items()}
-    assert set(config["properties"]) == {f"fleet:{name}" for name in names}
-    assert names == {*CLUSTER_KEYS, *SHARED_KEYS, *SECRET_KEYS}
+    in_stack_files = {*CLUSTER_KEYS, *SHARED_KEYS, *SECRET_KEYS}
+    assert set(config["properties"]) == {f"fleet:{name}" for name in in_stack_files}
+    assert names == {*in_stack_files, *PROJECT_KEYS}
     # A cluster may have no tenants, but its own folders must be listed.
     optional = ("tenants", "escSecrets")
     assert config["required"] == [f"fleet:{key}" for key in CLUSTER_KEYS if key not in optional]
