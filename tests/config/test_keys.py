@@ -18,6 +18,7 @@ from tests.support import write
 DECLARED = dict(keys.all_declared())
 # Every place with a fixed set of keys: the models, and mappings with named keys.
 WITH_KEYS = [location for location, declaration in DECLARED.items() if declaration.keys]
+PROJECT_KEYS = keys.keys_of(Scope.PROJECT)
 SECRET_KEYS = keys.keys_of(Scope.SECRET)
 SECRETS = [location for location, declaration in DECLARED.items() if declaration.secret]
 
