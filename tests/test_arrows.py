@@ -15,7 +15,8 @@ from tests.support import REPOSITORY
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("check", "promote", "status", "questions", "changes"),
+    ("promote",),
+    ("check", "status", "questions", "changes"),
     ("provenance",),
     ("inventory", "identity"),
     ("helm",),

@@ -13,7 +13,18 @@ from fleet.errors import FleetError
 from fleet.printable import printable
 
 # Each is a module beside this one. The order is that of `fleet --help`.
-_COMMANDS = ("where", "why", "matrix", "diff", "impact", "render", "check", "fetch", "schema")
+_COMMANDS = (
+    "where",
+    "why",
+    "matrix",
+    "diff",
+    "impact",
+    "promote",
+    "render",
+    "check",
+    "fetch",
+    "schema",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
