@@ -120,6 +120,9 @@ def _add_to_set(draft: Draft, home: Home, stack: Stack, name: str) -> None:
     folder, entry = f"{FOLDER}/{name}", f"namespaces/{name}"
     if "/" in name or name == home.namespace or name.endswith(_ONLY) or name == "common":
         raise FleetError(f"--set {name}: is no name of a named set; choose one such as internal")
+    if home.namespace in draft.namespaces(folder):
+        draft.add_entry(stack, INFRASTRUCTURE, entry)
+        return
     for other in draft.importers(INFRASTRUCTURE, entry):
         if home.namespace in draft.checkout.namespaces[other.name]:
             raise FleetError(
