@@ -40,6 +40,7 @@ def test_without_the_option_nothing_is_different(checkout: Path, fleet: Run) -> 
         "findings",
         "accepted",
         "behind",
+        "notes",
         "withoutSchema",
     }
 
