@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,8 @@ class Report:
     behind: list[str] = field(default_factory=list)
     # One line for each acceptance that no finding needs, and each key that has done its work.
     unused: list[str] = field(default_factory=list)
+    # One line for each thing that is no mistake, but that somebody may want to know.
+    notes: list[str] = field(default_factory=list)
     # The number of objects by apiVersion and kind.
     without_schema: Counter[str] = field(default_factory=Counter)
 
@@ -58,8 +61,9 @@ class Report:
             **({"teams": self.tenants} if has_tenants else {}),
             **({"notChecked": self.not_checked} if has_tenants or self.not_checked else {}),
             "objects": self.objects,
-            "findings": [vars(finding) for finding in self.findings],
+            "findings": [dataclasses.asdict(finding) for finding in self.findings],
             "behind": self.behind,
-            "accepted": [vars(finding) for finding in self.accepted],
+            "notes": self.notes,
+            "accepted": [dataclasses.asdict(finding) for finding in self.accepted],
             "withoutSchema": dict(sorted(self.without_schema.items())),
         }

@@ -11,9 +11,18 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fleet.check import accepted, cluster_rules, crds, flux_rules, json_schemas, schemas
+from fleet.check import (
+    accepted,
+    cluster_rules,
+    crds,
+    flux_rules,
+    json_schemas,
+    places,
+    schemas,
+)
 from fleet.check.durations import too_long_durations
 from fleet.check.findings import Report
+from fleet.check.rules import Rule, finds, of_rule
 from fleet.check.scopes import Scopes
 from fleet.inventory import model
 from fleet.inventory.built_object import BuiltObject
@@ -52,14 +61,14 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         judged = [_as_of_operator(built) for built in objects]
         validation = schemas.Validation(work=Path(folder), locations=locations)
         findings, report.without_schema = schemas.validate(judged, validation)
-        report.findings += findings
+        report.findings += of_rule(Rule.SCHEMA, findings)
+        report.findings = places.of_fleet(fleet, sorted(set(report.findings)))
         report.not_checked = model.by_text(
             (cluster.name, f"{found}; its objects are not checked")
             for cluster in clusters
             for found in cluster.build.unknown
         )
         report.clusters, report.objects = len(clusters), len(objects)
-    report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
     return report
 
@@ -75,7 +84,7 @@ def _as_of_operator(built: BuiltObject) -> BuiltObject:
 
 
 def _findings(cluster: Cluster, scopes: Scopes) -> Iterator[Finding]:
-    yield from cluster.build.findings
+    yield from of_rule(Rule.BUILD, cluster.build.findings)
     for use in cluster.build.uses:
         yield from _variables(cluster, use)
     objects = cluster.build.objects
@@ -84,10 +93,12 @@ def _findings(cluster: Cluster, scopes: Scopes) -> Iterator[Finding]:
         yield from cluster_rules.objects_without_namespace(objects, scopes)
     yield from cluster_rules.encrypted_objects(objects)
     yield from too_long_durations(objects)
+    yield from flux_rules.dependency_cycles(objects)
     if not cluster.build.findings and not cluster.build.unknown:
         yield from flux_rules.missing_dependencies(objects)
 
 
+@finds(Rule.VARIABLE)
 def _variables(cluster: Cluster, use: VariableUse) -> Iterator[Finding]:
     """Yield a finding for each variable that Flux cannot read, or has no value for."""
     if not use.is_replaced:

@@ -146,8 +146,7 @@ class BuiltObject:
 
         It is namespace/name for a Kustomization, and `HelmRelease namespace/name`.
         """
-        name = f"{self.namespace}/{self.name}"
-        return f"{moves.RELEASE}{name}" if self.is_helm_release else name
+        return applier_name(self, self.namespace, self.name)
 
     @property
     def is_flux_applier(self) -> bool:
@@ -170,6 +169,12 @@ class BuiltObject:
     def finding(self, problem: str) -> Finding:
         """Return a finding about this object."""
         return Finding(file=self.path, object=self.display_name, problem=problem)
+
+
+def applier_name(built: BuiltObject, namespace: str | None, name: str) -> str:
+    """Return the `applier_name` of an object with the same kind and another name."""
+    plain = f"{namespace}/{name}"
+    return f"{moves.RELEASE}{plain}" if built.is_helm_release else plain
 
 
 def appliers(objects: Iterable[BuiltObject]) -> dict[str, BuiltObject]:
