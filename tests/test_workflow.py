@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,9 @@ def test_the_impact_and_the_findings_are_the_comment(
     code, output = run_step(workflow, "Check and impact", root, BASE="main")
     comment = (root / "report/comment.md").read_text()
     assert code == 0, output
-    assert comment.startswith("### Impact\n\n`origin/main...HEAD` reaches 3 of 3 clusters")
+    assert re.match(
+        r"### Impact\n\n`[0-9a-f]{40}\.\.HEAD` reaches 3 of 3 clusters: 3 changed", comment
+    )
     assert comment.endswith(" 0 findings\n```\n")
     assert (root / "summary.md").read_text() == comment
     assert '"version": "2.1.0"' in (root / "report/fleet.sarif").read_text()
