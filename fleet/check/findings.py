@@ -35,6 +35,8 @@ class Report:
     behind: list[str] = field(default_factory=list)
     # One line for each acceptance that no finding needs, and each key that has done its work.
     unused: list[str] = field(default_factory=list)
+    # What policies would only report, None if nobody asked for it.
+    audit: list[Finding] | None = None
     # The number of objects by apiVersion and kind.
     without_schema: Counter[str] = field(default_factory=Counter)
 
@@ -45,6 +47,8 @@ class Report:
         text += f"{len(self.findings)} findings"
         if self.accepted:
             text += f", {len(self.accepted)} accepted"
+        if self.audit is not None:
+            text += f", {len(self.audit)} reports of policies"
         if self.without_schema:
             kinds = ", ".join(sorted(self.without_schema))
             text += f"; no schema for {sum(self.without_schema.values())} objects ({kinds})"
@@ -61,5 +65,6 @@ class Report:
             "findings": [vars(finding) for finding in self.findings],
             "behind": self.behind,
             "accepted": [vars(finding) for finding in self.accepted],
+            **({} if self.audit is None else {"audit": [vars(found) for found in self.audit]}),
             "withoutSchema": dict(sorted(self.without_schema.items())),
         }

@@ -11,7 +11,15 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fleet.check import accepted, cluster_rules, crds, flux_rules, json_schemas, schemas
+from fleet.check import (
+    accepted,
+    cluster_rules,
+    crds,
+    flux_rules,
+    json_schemas,
+    policy_findings,
+    schemas,
+)
 from fleet.check.durations import too_long_durations
 from fleet.check.findings import Report
 from fleet.check.scopes import Scopes
@@ -29,7 +37,9 @@ _OPERATOR_KINDS = ("FluxInstance", "FluxReport", "ResourceSet", "ResourceSetInpu
 _LITERAL = f"annotate the object with {': '.join(*SWITCHED_OFF.items())} if it is meant as a text"
 
 
-def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Report:
+def check(
+    root: Path, schema_locations: Iterable[str], progress: Progress, *, with_audit: bool = False
+) -> Report:
     """Check all clusters of a repository. Raises FleetError."""
     acceptances = accepted.read(root)
     schemas.require_programs()
@@ -45,6 +55,8 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         scopes = Scopes(known_crds, json_schemas.folder())
         for cluster in clusters:
             report.findings += _findings(cluster, scopes)
+        builds = {cluster.name: cluster.build for cluster in clusters}
+        policy_findings.add(report, builds, progress, with_audit=with_audit)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
@@ -53,7 +65,7 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         validation = schemas.Validation(work=Path(folder), locations=locations)
         findings, report.without_schema = schemas.validate(judged, validation)
         report.findings += findings
-        report.not_checked = model.by_text(
+        report.not_checked += model.by_text(
             (cluster.name, f"{found}; its objects are not checked")
             for cluster in clusters
             for found in cluster.build.unknown

@@ -10,7 +10,7 @@ from pathlib import Path
 from fleet.check import flux_repository
 from fleet.check.findings import Report
 from fleet.check.run import Options, check_stacks
-from fleet.cli import install_manifests, options, progress
+from fleet.cli import fleets, install_manifests, options, progress
 from fleet.config import load, stack_files
 from fleet.errors import FleetError
 from fleet.inventory.finding import Finding
@@ -43,6 +43,11 @@ def register(commands: options.Commands) -> None:
         help="find objects that move between Flux Kustomizations since this commit, not the last "
         "one; in a pull request, name the branch that it goes to",
     )
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="also list what the policies of a cluster would report without refusing it",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -67,23 +72,30 @@ def _check(args: argparse.Namespace) -> Report:
             raise FleetError(
                 f"--tenants {args.tenants}: {args.root} has no stack files; leave it out"
             )
-        return flux_repository.check(args.root, args.schemas, progress.show)
+        return flux_repository.check(args.root, args.schemas, progress.show, with_audit=args.audit)
     stacks = load.stacks(args.root)
     manifests = install_manifests.by_stack(stacks, args.root)
     return check_stacks(
         args.root,
         [(stack, manifests[stack.name]) for stack in stacks],
         progress.show,
-        Options(clones=args.tenants, schema_locations=args.schemas, since=args.since),
+        Options(
+            clones=args.tenants,
+            schema_locations=args.schemas,
+            since=args.since,
+            audit=args.audit,
+        ),
     )
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
-    for line in (*report.not_checked, *report.behind, *report.unused):
+    for line in (*fleets.shortened(report.not_checked), *report.behind, *report.unused):
         print(line, file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))
         return
     for finding in (*report.findings, *report.accepted):
         print(finding)
+    for found in report.audit or ():
+        print(f"audit: {found}")
     print(report.summary())
