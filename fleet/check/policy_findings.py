@@ -21,5 +21,6 @@ def add(
     by_name = dict(zip(clusters, judged, strict=True))
     report.findings += refusals.findings(by_name)
     report.not_checked += refusals.not_judged(by_name.items())
+    report.not_checked += refusals.unrendered(by_name.items())
     if with_audit:
         report.audit = sorted(refusals.reports(by_name))

@@ -11,7 +11,7 @@ from fleet.changes.impact import Change, Impact
 from fleet.changes.impact_groups import groups
 from fleet.changes.object_changes import Kind
 from fleet.changes.sources import Source
-from fleet.cli.impact_text import when
+from fleet.cli.impact_text import refusal_lines, when
 from fleet.inventory.finding import listed
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -27,6 +27,7 @@ _TEXTS = {
     Rule.PRUNE.value: "Flux deletes other objects than before",
     Rule.STAYS.value: "An object stays in the cluster when it leaves the tree",
     Rule.MOVED.value: "An object moves to another Flux Kustomization",
+    "policy-refusal": "A policy of a cluster refuses an object",
     "not-compared": "A part of a cluster could not be compared",
 }
 
@@ -34,7 +35,7 @@ _TEXTS = {
 def as_dict(found: Impact) -> dict[str, Any]:
     """Return the log. A change that several clusters have is one result."""
     rules = list(_TEXTS)
-    results = [*_changes(found), *_problems(found)]
+    results = [*_changes(found), *_refusals(found), *_problems(found)]
     for result in results:
         result["ruleIndex"] = rules.index(result["ruleId"])
     driver = {
@@ -69,6 +70,13 @@ def _changes(found: Impact) -> Iterator[dict[str, Any]]:
         message = f"{text}{moments[change]}" + (f": {'; '.join(details)}" if details else "")
         sources = change.sources or (Source(path=file, line=1),)
         yield _result(rule, _level(change), message, sources)
+
+
+def _refusals(found: Impact) -> Iterator[dict[str, Any]]:
+    for cluster in found.clusters:
+        for line in refusal_lines(cluster):
+            source = Source(path=cluster.file, line=1)
+            yield _result("policy-refusal", "error", f"{cluster.name}: {line}", (source,))
 
 
 def _problems(found: Impact) -> Iterator[dict[str, Any]]:

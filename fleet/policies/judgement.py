@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import listed
+from fleet.inventory.model import Progress
 from fleet.kube.fields import mapping_at
 from fleet.policies import batches, known_outcomes, obstacles, own_policies, program, subject
 from fleet.policies.outcome import ERROR, FAIL, UNREAD, WARN, Outcome
@@ -47,12 +48,14 @@ class Verdict:
 class Judgement:
     """The objects of a cluster that policies refuse, those that they report, and what is not known.
 
-    `not_judged` has a line for each policy, or part of one, that cannot be judged here.
+    `not_judged` has a line for each policy, or part of one, that cannot be judged here, and
+    `unrendered` one for each HelmRelease whose objects policies should judge too.
     """
 
     refused: Sequence[Verdict] = ()
     reported: Sequence[Verdict] = ()
     not_judged: Sequence[str] = ()
+    unrendered: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,7 @@ _Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
 
 
 def judge(
-    clusters: Sequence[ClusterBuild], progress: Callable[[str], None], *, with_audit: bool = False
+    clusters: Sequence[ClusterBuild], progress: Progress, *, with_audit: bool = False
 ) -> list[Judgement]:
     """Return the judgement of each cluster. Without `with_audit`, only what refuses is judged.
 
@@ -125,9 +128,7 @@ def _is_judged(policy: Policy) -> bool:
     return policy.is_judged and (not policy.is_about_images or program.can_hide_network())
 
 
-def _outcomes_of(
-    kyverno: Kyverno, pairs: Iterable[_Pair], progress: Callable[[str], None]
-) -> _Outcomes:
+def _outcomes_of(kyverno: Kyverno, pairs: Iterable[_Pair], progress: Progress) -> _Outcomes:
     """Return the outcomes of all pairs: those of earlier runs, and the others from Kyverno."""
     policies: dict[str, Policy] = {}
     subjects: dict[str, dict[str, Subject]] = {}
@@ -168,7 +169,7 @@ class _Unknown:
 
 
 def _run(
-    kyverno: Kyverno, unknown: _Unknown, progress: Callable[[str], None]
+    kyverno: Kyverno, unknown: _Unknown, progress: Progress
 ) -> dict[str, dict[str, Sequence[Outcome]]]:
     """Return the outcomes of new pairs, by the key of the policy and then of the subject."""
     if not unknown.subjects:
@@ -202,7 +203,10 @@ class _Judging:
         for pair in pairs:
             self._read(pair)
         return Judgement(
-            refused=self.refused, reported=self.reported, not_judged=[*self._not_judged()]
+            refused=self.refused,
+            reported=self.reported,
+            not_judged=[*self._not_judged()],
+            unrendered=[*self.cluster.released.unrendered.values()] if self.wanted else (),
         )
 
     def _read(self, pair: _Pair) -> None:
@@ -230,7 +234,7 @@ class _Judging:
             policy=pair.own.built,
             object=built,
             rule=outcome.rule,
-            message=_HIDDEN if is_secret else outcome.message,
+            message=_HIDDEN if is_secret else outcome.message.removesuffix("."),
         )
         labels = self.own.namespaces.labels(name)
         is_refused = pair.own.policy.denies(outcome.rule, name, labels)
@@ -248,8 +252,6 @@ class _Judging:
             yield f"{name} is not judged for {len(objects)} objects ({listed(objects)}): {reason}"
         for built in self.own.mutating:
             yield f"{built.display_name} may change objects; policies judge them as the files are"
-        for line in self.cluster.released.unrendered.values():
-            yield f"policies do not judge all objects: {line}"
 
 
 def _reason(policy: Policy, outcome: Outcome) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.inventory import model
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding, listed
+from fleet.inventory.model import Progress
 from fleet.policies import judgement
 from fleet.policies.judgement import NOT_FOUND, Judgement, Verdict
 
@@ -65,6 +66,15 @@ def not_judged(judgements: Iterable[tuple[str, Judgement]]) -> list[str]:
     return model.by_text(texts)
 
 
+def unrendered(judgements: Iterable[tuple[str, Judgement]]) -> list[str]:
+    """Return a line for each HelmRelease whose objects no policy judges, with the clusters."""
+    return model.by_text(
+        (name, f"policies do not judge all objects: {line}")
+        for name, found in judgements
+        for line in found.unrendered
+    )
+
+
 def _by_text(
     verdicts: Iterable[tuple[str, Iterable[Verdict]]],
 ) -> Iterator[tuple[Verdict, list[str]]]:
@@ -86,27 +96,37 @@ def _rule(verdict: Verdict) -> str:
 def _consequence(built: BuiltObject) -> str:
     if built.is_released:
         return f"Helm then fails the whole {built.applied_by}"
-    return f"Flux then applies nothing of the whole Kustomization {built.applied_by}"
+    return f"Flux then refuses the whole Kustomization {built.applied_by}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """A state of a cluster after a change, and those before it, in which a refusal is no news."""
+
+    before: Sequence[ClusterBuild]
+    after: ClusterBuild
 
 
 def refusals(
-    pairs: Sequence[tuple[ClusterBuild, ClusterBuild]], progress: Callable[[str], None]
+    transitions: Sequence[Transition], progress: Progress
 ) -> list[tuple[tuple[Refusal, ...], Judgement]]:
-    """Return what policies refuse after a change, and not before it, for each (before, after).
+    """Return what policies newly refuse after each change, with the judgement after it.
 
-    The judgement is that after the change. A state that is both after one change and before
-    another one is judged once.
+    A state that several transitions have is judged once.
     """
-    states = {id(build): build for pair in pairs for build in pair}
+    states = {id(build): build for found in transitions for build in (*found.before, found.after)}
     judged = dict(zip(states, judgement.judge([*states.values()], progress), strict=True))
     return [
-        (tuple(_new(judged[id(before)], judged[id(after)])), judged[id(after)])
-        for before, after in pairs
+        (
+            tuple(_new([judged[id(build)] for build in found.before], judged[id(found.after)])),
+            judged[id(found.after)],
+        )
+        for found in transitions
     ]
 
 
-def _new(before: Judgement, after: Judgement) -> Iterator[Refusal]:
-    known = {verdict.ids for verdict in before.refused}
+def _new(before: Iterable[Judgement], after: Judgement) -> Iterator[Refusal]:
+    known = {verdict.ids for judged in before for verdict in judged.refused}
     by_policy: dict[str, list[Verdict]] = {}
     for verdict in after.refused:
         if verdict.ids not in known:

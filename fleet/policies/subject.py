@@ -1,4 +1,4 @@
-"""An object as a policy sees it: its own content, and what matters of its namespace."""
+"""An object as a policy sees it: its own content, and the part of its namespace that matters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _digest(manifest: Manifest) -> str:
 
 
 class View(NamedTuple):
-    """What matters of a namespace to a policy, and its text."""
+    """The part of a namespace that matters to a policy, and its text."""
 
     namespace: Manifest
     text: str
@@ -53,7 +53,7 @@ class Namespaces:
         return {**found, NAME_LABEL: name} if name else {}
 
     def view(self, name: str, policy: Policy) -> View | None:
-        """Return what matters of a namespace to a policy, None if nothing does."""
+        """Return the part of a namespace that matters to a policy, None if nothing does."""
         key = (name, policy.needs_namespace, policy.label_keys)
         if key not in self._views:
             content = self._content(name, policy) if name else None
