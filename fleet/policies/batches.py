@@ -46,7 +46,8 @@ def runs(pairs: Iterable[tuple[Subject, Sequence[Policy]]], at_once: int) -> lis
     """Return the runs that judge each subject by its policies, `at_once` of them at a time."""
     by_policies: dict[tuple[str, ...], tuple[Sequence[Policy], list[Subject]]] = {}
     for subject, policies in pairs:
-        key = tuple(sorted(policy.key for policy in policies))
+        # A run with CRDs is slower, so others go without.
+        key = (str(subject.crd is None), *sorted(policy.key for policy in policies))
         by_policies.setdefault(key, (policies, []))[1].append(subject)
     return [
         Run(policies=policies, subjects=part)

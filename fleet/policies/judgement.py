@@ -116,6 +116,9 @@ def _pairs(
         if own.configuration.is_filtered(built, own.namespaces.labels(name)):
             continue
         for found in selecting[kind]:
+            # The command line judges all namespaces by a policy of one.
+            if found.policy.namespace not in ("", name):
+                continue
             view = own.namespaces.view(name, found.policy)
             key = (id(built.manifest), view and view.text)
             if key not in known:

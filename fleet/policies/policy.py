@@ -121,8 +121,8 @@ class Policy:
         """The policy as Kyverno's command line reads it: without what no result depends on."""
         metadata = mapping_at(self.manifest, "metadata")
         kept: dict[str, object] = {}
-        if metadata.get("namespace"):
-            kept["namespace"] = metadata["namespace"]
+        if self.namespace:
+            kept["namespace"] = self.namespace
         spec = dict(self.spec)
         if self.is_older:
             spec["rules"] = self._judged_rules
@@ -160,9 +160,8 @@ class Policy:
         if object_id(exception).group == CEL_GROUP:
             spec["policyRefs"] = [{"name": name, "kind": self.kind}]
         else:
-            namespace = object_id(self.manifest).namespace
             own = [entry for entry in _entries(exception) if _refers(entry, self.manifest)]
-            full_name = f"{namespace}/{name}" if namespace else name
+            full_name = f"{self.namespace}/{name}" if self.namespace else name
             spec["exceptions"] = [{**entry, "policyName": full_name} for entry in own]
         metadata = mapping_at(exception, "metadata")
         kept = {key: metadata[key] for key in ("name", "namespace", "labels") if key in metadata}
@@ -180,6 +179,11 @@ class Policy:
         """Tell whether results depend on more of a namespace than some of its labels."""
         text = json.dumps([self.content, *self.exceptions], default=str)
         return "namespaceObject" in text or any("*" in key for key in self.label_keys)
+
+    @cached_property
+    def namespace(self) -> str:
+        """The only namespace that the policy is about, empty if it is about all."""
+        return object_id(self.manifest).namespace
 
     def may_select(self, built: BuiltObject) -> bool:
         """Tell whether the policy may select an object's kind; Kyverno's program decides it."""

@@ -31,6 +31,7 @@ _NO_PROXY = "http://127.0.0.1:9"
 _WITHOUT_NETWORK = ("unshare", "--map-root-user", "--net")
 # Its log tells which policies it has left out, and its report does not.
 _LEFT_OUT = re.compile(r"(skipping invalid YAML file|Non-fatal parsing error).*?error=(.*)")
+_NAME_IN_RUN = re.compile(r'\\*"?p-[0-9a-f]{40}\\*"?')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _MESSAGE_LENGTH = 300
 
@@ -85,7 +86,7 @@ class Kyverno:
             return self._reported(run)
         except _UnreadError as error:
             halves = _halves(run, error)
-            message = one_line(str(error))
+            message = one_line(_NAME_IN_RUN.sub("it", str(error)))
         if not halves:
             numbers = range(len(run.subjects))
             unread = [Outcome("", UNREAD, message)]
@@ -165,6 +166,10 @@ def _write(folder: Path, run: Run) -> list[str]:
         }
         _write_documents(folder / "values.yaml", [values])
         options += ["--values-file", "values.yaml"]
+    crds = {crd["metadata"]["name"]: crd for subject in run.subjects if (crd := subject.crd)}
+    if crds:
+        _write_documents(folder / "crds.yaml", crds.values())
+        options += ["--crd-paths", "crds.yaml"]
     if exceptions:
         _write_documents(folder / "exceptions.yaml", exceptions)
         options += ["--exception", "exceptions.yaml"]
@@ -200,11 +205,13 @@ def _problem(out: str) -> _UnreadError | None:
     lines = [line for line in out.splitlines() if not line.startswith("{")]
     for number, line in enumerate(lines):
         if found := _LEFT_OUT.search(line):
-            return _UnreadError(found[2], is_about_policy=True)
+            return _UnreadError(found[2].strip('"'), is_about_policy=True)
         if line.startswith(("Error: ", "panic: ", "fatal error: ")):
+            text = "\n".join(lines[number : number + 3]).removeprefix("Error: ")
+            _, is_about_policy, rest = text.partition("failed to compile policy")
             return _UnreadError(
-                "\n".join(lines[number : number + 3]).removeprefix("Error: "),
-                is_about_policy="failed to compile policy" in line,
+                f"{is_about_policy}{rest}" if is_about_policy else text,
+                is_about_policy=bool(is_about_policy),
                 is_about_object="failed to load resources" in line,
             )
     return None

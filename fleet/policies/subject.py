@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from fleet.inventory import built_object
 from fleet.inventory.built_object import BuiltObject
 from fleet.kube.fields import mapping_at
-from fleet.kube.manifest import Manifest
+from fleet.kube.manifest import Manifest, object_id
 from fleet.kube.once import once_for_each
 from fleet.policies.policy import Policy
 
@@ -110,6 +111,11 @@ class Subject:
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
+    def crd(self) -> Manifest | None:
+        """The CRD that a run with the object needs, None if it needs none."""
+        return _irregular_crd(self.manifest)
+
+    @cached_property
     def place(self) -> Place:
         """The identity of the object in a run."""
         metadata = mapping_at(self.manifest, "metadata")
@@ -119,6 +125,32 @@ class Subject:
             namespace=str(metadata.get("namespace") or "default"),
             name=str(metadata.get("name")),
         )
+
+
+def _irregular_crd(manifest: Manifest) -> Manifest | None:
+    """Return a CRD that tells the command line the name of an object's kind in the API.
+
+    The command line guesses the name, such as `gatewaies`. The result is None for a right guess.
+    """
+    found = object_id(manifest)
+    singular = found.kind.lower()
+    plural = built_object.plural(found.kind)
+    guessed = f"{singular[:-1]}ies" if singular.endswith("y") else f"{singular}s"
+    if plural == guessed or singular.endswith("s"):
+        return None
+    version = str(manifest.get("apiVersion")).rpartition("/")[2]
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{found.group}"},
+        "spec": {
+            "group": found.group,
+            "names": {"kind": found.kind, "plural": plural, "singular": singular},
+            "scope": "Namespaced" if found.namespace else "Cluster",
+            "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
+        },
+    }
 
 
 def can_be_judged(built: BuiltObject) -> bool:
