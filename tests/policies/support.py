@@ -24,7 +24,7 @@ CREATE_PODS = {
 
 def validating(
     name: str = "a",
-    expression: str = "object.spec.hostPID != true",
+    expression: str = "!object.spec.?hostPID.orValue(false)",
     **spec: Any,  # noqa: ANN401 - a part of a manifest
 ) -> dict[str, Any]:
     """Return a ValidatingPolicy about pods that refuses; `spec` replaces fields of its spec."""
