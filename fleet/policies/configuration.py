@@ -34,6 +34,8 @@ class Configuration:
 
     def is_filtered(self, built: BuiltObject, namespace_labels: Labels) -> bool:
         """Tell whether Kyverno leaves an object alone."""
+        if not (self.filters or self.namespace_selector or self.object_selector):
+            return False
         place = built.namespace or ""
         if any(
             fnmatchcase(built.kind, kind)
@@ -52,10 +54,14 @@ class Configuration:
         )
 
 
-def of_objects(objects: Sequence[BuiltObject]) -> Configuration:
-    """Return the configuration among the objects of a cluster."""
+def is_part_of_kyverno(built: BuiltObject) -> bool:
+    """Tell whether an object is one of those that install Kyverno."""
     key, value = _OF_KYVERNO
-    own = [built for built in objects if mapping_at(built.metadata, "labels").get(key) == value]
+    return bool(mapping_at(built.metadata, "labels").get(key) == value)
+
+
+def of_objects(own: Sequence[BuiltObject]) -> Configuration:
+    """Return the configuration among the objects that install Kyverno in a cluster."""
     data = [
         mapping_at(built.manifest, "data")
         for built in own

@@ -12,9 +12,11 @@ from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import listed
 from fleet.inventory.model import Progress
 from fleet.kube.fields import mapping_at
+from fleet.kube.manifest import Manifest, object_id
+from fleet.kube.once import once_for_each
 from fleet.policies import batches, known_outcomes, obstacles, own_policies, program, subject
 from fleet.policies.outcome import ERROR, FAIL, UNREAD, WARN, Outcome
-from fleet.policies.own_policies import OwnPolicies, OwnPolicy
+from fleet.policies.own_policies import OwnPolicies, OwnPolicy, Shared
 from fleet.policies.policy import Policy
 from fleet.policies.program import Kyverno
 from fleet.policies.subject import Subject
@@ -78,8 +80,8 @@ def judge(
 
     Without Kyverno's program nothing is judged, and one line says so.
     """
-    known: dict[object, Policy] = {}
-    all_own = [own_policies.of_cluster(cluster, known) for cluster in clusters]
+    shared = Shared()
+    all_own = [own_policies.of_cluster(cluster, shared) for cluster in clusters]
     wanted = [_wanted(own, with_audit=with_audit) for own in all_own]
     kyverno = program.find()
     if kyverno is None:
@@ -106,8 +108,8 @@ def _pairs(
     """
     judged = [found for found in wanted if _is_judged(found.policy)]
     selecting: dict[tuple[str, str], list[OwnPolicy]] = {}
-    for built in own.objects:
-        kind = (built.group, built.kind)
+    for built in own.objects if judged else ():
+        kind = _kind(built.manifest)
         if kind not in selecting:
             selecting[kind] = [found for found in judged if found.policy.may_select(built)]
         if not selecting[kind] or not subject.can_be_judged(built):
@@ -125,6 +127,12 @@ def _pairs(
                 # The subject keeps its object, so that no other one gets its number.
                 known[key] = Subject(manifest=built.manifest, view=view)
             yield _Pair(own=found, built=built, subject=known[key])
+
+
+@once_for_each
+def _kind(manifest: Manifest) -> tuple[str, str]:
+    found = object_id(manifest)
+    return found.group, found.kind
 
 
 def _is_judged(policy: Policy) -> bool:

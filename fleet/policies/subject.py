@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -41,12 +41,16 @@ class View(NamedTuple):
     text: str
 
 
+Views = dict[tuple[str, int, bool, frozenset[str]], tuple[Manifest | None, View | None]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Namespaces:
     """The Namespaces of a cluster by name."""
 
     by_name: Mapping[str, Manifest]
-    _views: dict[object, View | None] = field(default_factory=dict)
+    # Clusters share them, since most of their namespaces are equal.
+    views: Views = field(default_factory=dict)
 
     def labels(self, name: str) -> dict[str, object]:
         """Return the labels of a namespace, also of one that the tree does not bring."""
@@ -55,11 +59,13 @@ class Namespaces:
 
     def view(self, name: str, policy: Policy) -> View | None:
         """Return the part of a namespace that matters to a policy, None if nothing does."""
-        key = (name, policy.needs_namespace, policy.label_keys)
-        if key not in self._views:
+        own = self.by_name.get(name)
+        key = (name, id(own), policy.needs_namespace, policy.label_keys)
+        if key not in self.views:
             content = self._content(name, policy) if name else None
-            self._views[key] = None if content is None else View(content, json_of(content))
-        return self._views[key]
+            # The namespace is kept too, so that no other one gets its number.
+            self.views[key] = (own, None if content is None else View(content, json_of(content)))
+        return self.views[key][1]
 
     def _content(self, name: str, policy: Policy) -> Manifest | None:
         labels = self.labels(name)
@@ -70,17 +76,6 @@ class Namespaces:
         kept = {key: labels[key] for key in sorted(policy.label_keys) if key in labels}
         metadata = {"name": name, "labels": kept}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata} if kept else None
-
-
-def namespaces_of(objects: Iterable[BuiltObject]) -> Namespaces:
-    """Return the Namespaces among the objects of a cluster."""
-    return Namespaces(
-        by_name={
-            built.name: built.manifest
-            for built in objects
-            if built.kind == "Namespace" and not built.group
-        }
-    )
 
 
 class Place(NamedTuple):

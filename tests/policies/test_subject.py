@@ -10,7 +10,7 @@ import yaml
 from fleet.policies import subject
 from fleet.policies.policy import Policy
 from fleet.policies.subject import Namespaces, Subject
-from tests.policies.support import built, namespace, pod, validating
+from tests.policies.support import namespace, pod, validating
 
 SELECTOR = {"matchExpressions": [{"key": "team", "operator": "Exists"}]}
 BY_TEAM = Policy(
@@ -21,7 +21,7 @@ PLAIN = Policy(manifest=validating())
 
 
 def key(policy: Policy, **labels: str) -> str:
-    namespaces = subject.namespaces_of([built(namespace("common", **labels))])
+    namespaces = Namespaces(by_name={"common": namespace("common", **labels)})
     return Subject(manifest=pod(), view=namespaces.view("common", policy)).key
 
 
