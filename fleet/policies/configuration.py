@@ -16,7 +16,9 @@ from fleet.policies.selectors import Labels
 # Kyverno's chart gives this label to everything that it brings.
 _OF_KYVERNO = ("app.kubernetes.io/part-of", "kyverno")
 _FILTER = re.compile(r"\[([^\]]*)\]")
-_SWITCH = re.compile(r"--enablePolicyException=(\w+)")
+# Arguments of Kyverno's controllers.
+_SWITCH = "enablePolicyException"
+_NAMESPACE = "exceptionNamespace"
 _VERSION = re.compile(r"v\d\w*")
 
 
@@ -31,6 +33,8 @@ class Configuration:
     namespace_selector: Fields | None = None
     object_selector: Fields | None = None
     has_exceptions: bool = True
+    # The only namespace whose exceptions count, empty if all do.
+    exception_namespace: str = ""
 
     def is_filtered(self, built: BuiltObject, namespace_labels: Labels) -> bool:
         """Tell whether Kyverno leaves an object alone."""
@@ -53,6 +57,11 @@ class Configuration:
             not selectors.matches(self.object_selector or {}, own)
         )
 
+    def counts(self, exception: BuiltObject) -> bool:
+        """Tell whether Kyverno heeds an exception."""
+        is_there = self.exception_namespace in ("", exception.namespace)
+        return self.has_exceptions and is_there
+
 
 def is_part_of_kyverno(built: BuiltObject) -> bool:
     """Tell whether an object is one of those that install Kyverno."""
@@ -67,19 +76,20 @@ def of_objects(own: Sequence[BuiltObject]) -> Configuration:
         for built in own
         if built.kind == "ConfigMap" and "resourceFilters" in mapping_at(built.manifest, "data")
     ]
-    switches = [
-        found[1]
+    arguments = dict(
+        argument.removeprefix("--").split("=", 1)
         for built in own
         if built.kind == "Deployment"
         for argument in _arguments(built)
-        if (found := _SWITCH.fullmatch(argument))
-    ]
+        if "=" in argument
+    )
     webhooks = _webhooks(data[0].get("webhooks")) if data else {}
     return Configuration(
         filters=[*_filters(str(data[0]["resourceFilters"]))] if data else [],
         namespace_selector=mapping_at(webhooks, "namespaceSelector"),
         object_selector=mapping_at(webhooks, "objectSelector"),
-        has_exceptions="false" not in switches,
+        has_exceptions=arguments.get(_SWITCH) != "false",
+        exception_namespace=arguments.get(_NAMESPACE, "").replace("*", ""),
     )
 
 

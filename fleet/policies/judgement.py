@@ -263,6 +263,8 @@ class _Judging:
             yield f"{name} is not judged for {len(objects)} objects ({listed(objects)}): {reason}"
         for built in self.own.mutating:
             yield f"{built.display_name} may change objects; policies judge them as the files are"
+        for built in self.own.ignored:
+            yield f"{built.display_name} has no effect: Kyverno's arguments switch it off"
 
 
 def _reason(policy: Policy, outcome: Outcome) -> str:

@@ -29,11 +29,13 @@ class OwnPolicy:
 class OwnPolicies:
     """All policies of a cluster, and what else decides about their results.
 
-    Those in `mutating` change objects before the policies see them.
+    Those in `mutating` change objects before the policies see them, and Kyverno heeds no exception
+    in `ignored`.
     """
 
     policies: Sequence[OwnPolicy] = ()
     mutating: Sequence[BuiltObject] = ()
+    ignored: Sequence[BuiltObject] = ()
     objects: Sequence[BuiltObject] = ()
     namespaces: Namespaces = field(default_factory=lambda: Namespaces(by_name={}))
     configuration: Configuration = field(default_factory=Configuration)
@@ -72,11 +74,12 @@ def of_cluster(cluster: ClusterBuild, shared: Shared) -> OwnPolicies:
     if not found:
         return OwnPolicies()
     settings = configuration.of_objects(by_role[_Role.PART_OF_KYVERNO])
-    exceptions = [built.manifest for built in by_role[_Role.EXCEPTION]]
-    kept = exceptions if settings.has_exceptions else ()
+    exceptions = by_role[_Role.EXCEPTION]
+    kept = [built.manifest for built in exceptions if settings.counts(built)]
     return OwnPolicies(
         policies=[OwnPolicy(policy=_policy(built, kept, shared), built=built) for built in found],
         mutating=by_role[_Role.MUTATING],
+        ignored=[built for built in exceptions if not settings.counts(built)],
         objects=cluster.all_objects,
         namespaces=Namespaces(
             by_name={built.name: built.manifest for built in by_role[_Role.NAMESPACE]},

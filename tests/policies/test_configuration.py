@@ -71,18 +71,22 @@ def test_selectors_of_the_webhooks(form: Any) -> None:  # noqa: ANN401 - a funct
 
 
 @pytest.mark.parametrize(
-    ("argument", "expected"),
+    ("arguments", "counted"),
     [
-        ("--enablePolicyException=false", False),
-        ("--enablePolicyException=true", True),
-        ("--v=2", True),
+        (["--enablePolicyException=false"], []),
+        (["--enablePolicyException=true"], ["a", "b"]),
+        (["--enablePolicyException=true", "--exceptionNamespace=*"], ["a", "b"]),
+        (["--enablePolicyException=true", "--exceptionNamespace=b"], ["b"]),
+        (["--v=2"], ["a", "b"]),
     ],
 )
-def test_exceptions_may_be_switched_off(argument: str, expected: bool) -> None:
+def test_exceptions_may_be_switched_off(arguments: list[str], counted: list[str]) -> None:
     found = deployment("kyverno-admission-controller", "kyverno")
     found["metadata"]["labels"] = LABELS
-    found["spec"]["template"]["spec"]["containers"][0]["args"] = [argument]
-    assert configuration.of_objects([built(found)]).has_exceptions is expected
+    found["spec"]["template"]["spec"]["containers"][0]["args"] = arguments
+    settings = configuration.of_objects([built(found)])
+    exceptions = [built(pod(namespace=name)) for name in ("a", "b")]
+    assert [item.namespace for item in exceptions if settings.counts(item)] == counted
 
 
 def test_nothing_is_filtered_without_a_config_map() -> None:
