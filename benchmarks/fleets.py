@@ -61,10 +61,13 @@ def make_large(root: Path, apps: int) -> None:
     """Make a checkout with one cluster that has this number of apps, four objects each."""
     _write(root / stack_files.PROJECT_FILE, _PROJECT)
     names = [f"app-{index:04}" for index in range(apps)]
-    objects = [found for name in names for items in _objects(name).values() for found in items]
+    objects = {
+        f"{name}.yaml": [found for items in _objects(name).values() for found in items]
+        for name in names
+    }
     namespaces = [_object("v1", "Namespace", name) for name in names]
     _folder(root / "infrastructure/namespaces/apps", {"namespaces.yaml": namespaces}, {})
-    _folder(root / "apps/all", {"objects.yaml": objects}, {})
+    _folder(root / "apps/all", objects, {})
     config = {**_config([], "prod", "prod"), "fleet:apps": ["all"]}
     _write(root / stack_files.own_file("prod"), {"config": config})
 
