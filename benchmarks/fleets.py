@@ -60,14 +60,15 @@ def make(root: Path, clusters: int, tenants: int = 0) -> None:
 def make_large(root: Path, apps: int) -> None:
     """Make a checkout with one cluster that has this number of apps, four objects each."""
     _write(root / stack_files.PROJECT_FILE, _PROJECT)
-    names = [f"app-{index:04}" for index in range(apps)]
-    objects = {
-        f"{name}.yaml": [found for items in _objects(name).values() for found in items]
-        for name in names
-    }
-    namespaces = [_object("v1", "Namespace", name) for name in names]
-    _folder(root / "infrastructure/namespaces/apps", {"namespaces.yaml": namespaces}, {})
-    _folder(root / "apps/all", objects, {})
+    # fleet refuses a build with more than 2,000 objects, so each stage has a half of them.
+    stages: dict[str, dict[str, list[Mapping[str, object]]]] = {"namespaces": {}, "apps": {}}
+    for name in [f"app-{index:04}" for index in range(apps)]:
+        objects = _objects(name)
+        account = objects.pop("account.yaml")
+        stages["namespaces"][f"{name}.yaml"] = [_object("v1", "Namespace", name), *account]
+        stages["apps"][f"{name}.yaml"] = [found for items in objects.values() for found in items]
+    _folder(root / "infrastructure/namespaces/apps", stages["namespaces"], {})
+    _folder(root / "apps/all", stages["apps"], {})
     config = {**_config([], "prod", "prod"), "fleet:apps": ["all"]}
     _write(root / stack_files.own_file("prod"), {"config": config})
 
