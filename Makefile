@@ -29,7 +29,7 @@ sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 check-tools: $(VENV)/installed ## build what `fleet check` and the unit tests need, once
 	@$(BIN)/python -m sandbox tools --check
 
-tools: $(VENV)/installed ## build everything that the sandbox needs, once
+tools: $(VENV)/installed ## build everything that the sandbox and `fleet` need, once
 	@$(BIN)/python -m sandbox tools
 
 test: $(VENV)/installed ## run all tests, on sandboxes of their own

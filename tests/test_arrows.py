@@ -16,7 +16,7 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("check", "promote", "status", "questions", "changes"),
-    ("provenance",),
+    ("policies", "provenance"),
     ("inventory", "identity"),
     ("helm",),
     ("render",),

@@ -38,6 +38,8 @@ class Report:
     unused: list[str] = field(default_factory=list)
     # One line for each thing that is no mistake, but that somebody may want to know.
     notes: list[str] = field(default_factory=list)
+    # What policies would only report, None if nobody asked for it.
+    audit: list[Finding] | None = None
     # The number of objects by apiVersion and kind.
     without_schema: Counter[str] = field(default_factory=Counter)
 
@@ -48,6 +50,8 @@ class Report:
         text += f"{len(self.findings)} findings"
         if self.accepted:
             text += f", {len(self.accepted)} accepted"
+        if self.audit is not None:
+            text += f", {len(self.audit)} reports of policies"
         if self.without_schema:
             kinds = ", ".join(sorted(self.without_schema))
             text += f"; no schema for {sum(self.without_schema.values())} objects ({kinds})"
@@ -65,5 +69,6 @@ class Report:
             "behind": self.behind,
             "notes": self.notes,
             "accepted": [dataclasses.asdict(finding) for finding in self.accepted],
+            **({} if self.audit is None else {"audit": [*map(dataclasses.asdict, self.audit)]}),
             "withoutSchema": dict(sorted(self.without_schema.items())),
         }

@@ -18,6 +18,7 @@ from fleet.check import (
     flux_rules,
     json_schemas,
     places,
+    policy_findings,
     schemas,
 )
 from fleet.check.durations import too_long_durations
@@ -38,7 +39,9 @@ _OPERATOR_KINDS = ("FluxInstance", "FluxReport", "ResourceSet", "ResourceSetInpu
 _LITERAL = f"annotate the object with {': '.join(*SWITCHED_OFF.items())} if it is meant as a text"
 
 
-def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Report:
+def check(
+    root: Path, schema_locations: Iterable[str], progress: Progress, *, with_audit: bool = False
+) -> Report:
     """Check all clusters of a repository. Raises FleetError."""
     acceptances = accepted.read(root)
     schemas.require_programs()
@@ -54,6 +57,8 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         scopes = Scopes(known_crds, json_schemas.folder())
         for cluster in clusters:
             report.findings += _findings(cluster, scopes)
+        builds = {cluster.name: cluster.build for cluster in clusters}
+        policy_findings.add(report, builds, progress, with_audit=with_audit)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
@@ -63,7 +68,7 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         findings, report.without_schema = schemas.validate(judged, validation)
         report.findings += of_rule(Rule.SCHEMA, findings)
         report.findings = places.of_fleet(fleet, sorted(set(report.findings)))
-        report.not_checked = model.by_text(
+        report.not_checked += model.by_text(
             (cluster.name, f"{found}; its objects are not checked")
             for cluster in clusters
             for found in cluster.build.unknown

@@ -40,6 +40,7 @@ class Rule(str, Enum):
     VARIABLE = "variable"
     IMAGE_TAG = "image-tag"
     MOVED_OBJECT = "moved-object"
+    POLICY = "policy"
     TENANT = "tenant"
 
 
@@ -68,6 +69,7 @@ TEXTS = {
     Rule.VARIABLE: "A variable has no value, or a text would be taken for one",
     Rule.IMAGE_TAG: "An image has no fixed version",
     Rule.MOVED_OBJECT: "An object moves between Flux Kustomizations",
+    Rule.POLICY: "A policy of a cluster refuses one of its objects",
     Rule.TENANT: "A cluster refuses what a tenant's repository has",
 }
 

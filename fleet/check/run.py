@@ -23,6 +23,7 @@ from fleet.check import (
     moved_objects,
     overlays,
     places,
+    policy_findings,
     references,
     schemas,
     tenant_findings,
@@ -50,12 +51,14 @@ class Options:
 
     With `clones`, a folder of clones of tenants' repositories, what these deploy is checked too.
     Other `schema_locations` replace the schemas that `fleet fetch` made. `since` is the commit that
-    moves are looked for from; the last one if it is None.
+    moves are looked for from; the last one if it is None. `audit` asks for what policies would only
+    report.
     """
 
     clones: Path | None = None
     schema_locations: Sequence[str] = ()
     since: str | None = None
+    audit: bool = False
 
 
 def check_stacks(
@@ -90,12 +93,15 @@ def check_stacks(
         progress("comparing with the trees that are committed")
         former = moved_objects.former_trees(options.since, Path(folder) / "former", repository)
         report.findings += moved_objects.findings_of_all(former, builds)
+        clusters = {stack.name: cluster for stack, cluster in builds}
+        policy_findings.add(report, clusters, progress, with_audit=options.audit)
         if options.clones is not None:
             progress("building the tenants' folders")
             tenants = tenant_findings.check_tenants(options.clones, [stack for stack, _ in stacks])
             objects += tenants.objects
             report.findings += of_rule(Rule.TENANT, tenants.findings)
-            report.tenants, report.not_checked = tenants.checked, tenants.not_checked
+            report.tenants = tenants.checked
+            report.not_checked += tenants.not_checked
         report.not_checked += _elsewhere(builds)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"

@@ -11,7 +11,7 @@ from fleet.check import flux_repository, places
 from fleet.check.findings import Report
 from fleet.check.rules import Rule, of_rule
 from fleet.check.run import Options, check_stacks
-from fleet.cli import check_sarif, install_manifests, options, progress
+from fleet.cli import check_sarif, fleets, install_manifests, options, progress
 from fleet.config import load, stack_files
 from fleet.errors import ConfigError, FleetError
 from fleet.inventory.finding import Finding, with_place
@@ -49,6 +49,11 @@ def register(commands: options.Commands) -> None:
         help="find objects that move between Flux Kustomizations since this commit, not the last "
         "one; in a pull request, name the branch that it goes to",
     )
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="also list what the policies of a cluster would report without refusing it",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -73,14 +78,19 @@ def _check(args: argparse.Namespace) -> Report:
             raise FleetError(
                 f"--tenants {args.tenants}: {args.root} has no stack files; leave it out"
             )
-        return flux_repository.check(args.root, args.schemas, progress.show)
+        return flux_repository.check(args.root, args.schemas, progress.show, with_audit=args.audit)
     stacks = load.stacks(args.root)
     manifests = install_manifests.by_stack(stacks, args.root)
     return check_stacks(
         args.root,
         [(stack, manifests[stack.name]) for stack in stacks],
         progress.show,
-        Options(clones=args.tenants, schema_locations=args.schemas, since=args.since),
+        Options(
+            clones=args.tenants,
+            schema_locations=args.schemas,
+            since=args.since,
+            audit=args.audit,
+        ),
     )
 
 
@@ -92,7 +102,8 @@ def _failed(root: Path, error: FleetError) -> Report:
 
 
 def _print_report(report: Report, args: argparse.Namespace) -> None:
-    for line in (*report.not_checked, *report.behind, *report.unused, *report.notes):
+    not_checked = fleets.shortened(report.not_checked)
+    for line in (*not_checked, *report.behind, *report.unused, *report.notes):
         print(printable(line), file=sys.stderr)
     if args.json:
         print(json.dumps(report.as_dict(), indent=2))
@@ -101,4 +112,6 @@ def _print_report(report: Report, args: argparse.Namespace) -> None:
     else:
         for finding in (*report.findings, *report.accepted):
             print(with_place(finding))
+        for found in report.audit or ():
+            print(f"audit: {found}")
         print(report.summary())

@@ -10,7 +10,7 @@ from fleet.changes.impact import Change, Impact
 from fleet.changes.impact_groups import groups
 from fleet.changes.object_changes import Kind
 from fleet.cli import sarif
-from fleet.cli.impact_text import when
+from fleet.cli.impact_text import refusal_lines, when
 from fleet.inventory.finding import Place, listed
 
 _MAX_FIELDS = 5
@@ -25,13 +25,14 @@ _TEXTS = {
     Rule.PRUNE.value: "Flux deletes other objects than before",
     Rule.STAYS.value: "An object stays in the cluster when it leaves the tree",
     Rule.MOVED.value: "An object moves to another Flux Kustomization",
+    "policy-refusal": "A policy of a cluster refuses an object",
     "not-compared": "A part of a cluster could not be compared",
 }
 
 
 def as_dict(found: Impact) -> dict[str, Any]:
     """Return the log. A change that several clusters have is one result."""
-    return sarif.log(_TEXTS, [*_changes(found), *_problems(found)])
+    return sarif.log(_TEXTS, [*_changes(found), *_refusals(found), *_problems(found)])
 
 
 def _changes(found: Impact) -> Iterator[dict[str, Any]]:
@@ -56,6 +57,13 @@ def _changes(found: Impact) -> Iterator[dict[str, Any]]:
         places = [Place(file=source.path, line=source.line) for source in change.sources]
         first = Place(file=file, line=1)
         yield sarif.result(rule, _level(change), message, places or [first])
+
+
+def _refusals(found: Impact) -> Iterator[dict[str, Any]]:
+    for cluster in found.clusters:
+        for line in refusal_lines(cluster):
+            place = Place(file=cluster.file, line=1)
+            yield sarif.result("policy-refusal", "error", f"{cluster.name}: {line}", [place])
 
 
 def _problems(found: Impact) -> Iterator[dict[str, Any]]:
