@@ -119,15 +119,19 @@ def test_what_a_controller_makes(text: str, repository: Repository) -> None:
     assert missing(repository, needing("ConfigMap", "b"), *objects(text)) == []
 
 
-def test_a_namespace_that_another_repository_fills(repository: Repository) -> None:
+def test_a_namespace_that_another_repository_fills(repository: Repository, checkout: Path) -> None:
     """A tenant's repository may bring the ConfigMap."""
     text = flux_kustomization("tenant", "").replace("name: flux-system}", "name: other}")
     item = needing("ConfigMap", "b")
     for namespace, is_known in (("apps", False), ("other", True)):
         found = objects(text.replace("namespace: flux-system", f"namespace: {namespace}"))
         assert missing(repository, item, *found) == (["b"] if is_known else [])
-    # From here, Flux may apply to every namespace.
+    # From here, Flux may apply to every namespace, so this is only a note.
     assert missing(repository, item, *objects(text)) == []
+    cluster = ClusterBuild(repository=repository, objects=[item, *objects(text)])
+    assert list(references.lines([(load.stack(checkout, "dev"), cluster)])) == [
+        "the clusters need these, which are in no file: ConfigMap apps/b"
+    ]
     aimed = objects(f"{text}  targetNamespace: other\n")
     assert missing(repository, item, *aimed) == ["b"]
 
@@ -151,7 +155,7 @@ class TestSecrets:
         item = needing("Secret", "b")
         assert missing(repository, item) == []
         assert self.named(repository, checkout, item, item) == [
-            "the clusters need these Secrets, which are in no file: apps/b"
+            "the clusters need these, which are in no file: Secret apps/b"
         ]
 
     @pytest.mark.parametrize(
@@ -185,7 +189,7 @@ class TestSecrets:
         )
         found = [*objects(ingress), *objects(account)]
         (line,) = self.named(repository, checkout, *found)
-        assert line.endswith(": apps/pull, apps/tls")
+        assert line.endswith(": Secret apps/pull, Secret apps/tls")
 
     def test_that_the_program_makes(self, repository: Repository, checkout: Path) -> None:
         text = manifest(

@@ -12,7 +12,7 @@ from fleet.config import load
 from fleet.errors import ConfigError
 from fleet.inventory.finding import Finding
 from tests.check.support import flux_kustomization
-from tests.support import config_map, definition, kustomization, stack_file, write
+from tests.support import config_map, definition, kustomization, manifest, stack_file, write
 
 
 def stack_problems(root: Path) -> dict[str, int]:
@@ -76,6 +76,14 @@ class TestObjects:
         assert self.placed(checkout, apps="a/overlays/dev", more=rendered) == [
             "apps/a/base/resource.yaml:9"
         ]
+
+    def test_the_line_of_a_name(self, checkout: Path) -> None:
+        pod = "spec: {containers: [\n  {name: app, image: 'app:1'},\n  {name: b, image: app}]}\n"
+        text = f"{config_map('a', 'common')}---\n{manifest('v1', 'Pod', 'a', 'common', pod)}"
+        write(checkout, definition("apps/a", text))
+        (found,) = (line for line in self.placed(checkout, apps="a"))
+        # The line before has the same name, and an image with a version.
+        assert found == "apps/a/resource.yaml:16"
 
     def test_an_object_of_another_path_of_flux(self, checkout: Path) -> None:
         write(checkout, definition("apps/a", flux_kustomization("b", "", path="./apps/b")))
