@@ -79,7 +79,7 @@ class CommittedTree:
         if self._is_new or not self.now:
             return []
         others = {*self.edited, *self.hand_written, *self.lost}
-        return [path for path in (*self.differing, *self.missing) if path not in others]
+        return sorted({*self.differing, *self.missing} - others)
 
     @property
     def _is_new(self) -> bool:

@@ -65,10 +65,17 @@ class Report:
             **({"teams": self.tenants} if has_tenants else {}),
             **({"notChecked": self.not_checked} if has_tenants or self.not_checked else {}),
             "objects": self.objects,
-            "findings": [dataclasses.asdict(finding) for finding in self.findings],
+            "findings": [_as_dict(finding) for finding in self.findings],
             "behind": self.behind,
             "notes": self.notes,
-            "accepted": [dataclasses.asdict(finding) for finding in self.accepted],
-            **({} if self.audit is None else {"audit": [*map(dataclasses.asdict, self.audit)]}),
+            "accepted": [_as_dict(finding) for finding in self.accepted],
+            **({} if self.audit is None else {"audit": [*map(_as_dict, self.audit)]}),
             "withoutSchema": dict(sorted(self.without_schema.items())),
         }
+
+
+def _as_dict(finding: Finding) -> dict[str, Any]:
+    content = dataclasses.asdict(finding)
+    # The text has led to the source.
+    del content["near"]
+    return content

@@ -62,7 +62,8 @@ def missing_dependencies(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
             key = (built.kind, str(dependency.get("namespace", built.namespace)), name)
             if key not in known and not built.is_unknown(name):
                 yield built.finding(
-                    f"dependsOn names {name}, which this cluster does not have; correct it"
+                    f"dependsOn names {name}, which this cluster does not have; correct it",
+                    near=f"name: {name}",
                 )
 
 
@@ -151,7 +152,8 @@ def missing_sources(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
         if kind not in _MADE_IN_CLUSTER and (kind, built.namespace, name) not in known:
             yield built.finding(
                 f"{key} names {kind} {name}, which this cluster does not have; add it or correct "
-                "the name"
+                "the name",
+                near=f"name: {name}",
             )
 
 
@@ -208,7 +210,8 @@ def missing_values(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
                 if (built.namespace, name) not in known and not built.is_unknown(name):
                     yield built.finding(
                         f"{path[-1]} names ConfigMap {name}, which this cluster does not have; "
-                        "add it or correct the name"
+                        "add it or correct the name",
+                        near=f"name: {name}",
                     )
 
 

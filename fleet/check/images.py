@@ -26,7 +26,8 @@ def findings(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
                 shown = HIDDEN if built.holds_secrets else image
                 yield built.finding(
                     f"image {shown} of {user} may be another one at each start; "
-                    "name a version or a digest"
+                    "name a version or a digest",
+                    near=f"image: {image}",
                 )
 
 

@@ -75,10 +75,25 @@ class _Places:
     def _place(self, finding: Finding) -> Place | None:
         found = self._objects.get(_key(finding)) if finding.object else None
         return (
-            (found and _of_link(self._provenance.origin(*found)))
+            (found and self._near(_of_link(self._provenance.origin(*found)), finding.near))
             or _in_file(self.fleet.root, finding)
             or next(self._of_folder(finding.file), None)
         )
+
+    def _near(self, place: Place | None, text: str) -> Place | None:
+        """Return the line of an object that has a text, its first line if none has."""
+        file = self.fleet.root / (place.file if place else "")
+        if place is None or not text or not os.path.isfile(file):  # noqa: PTH113 - accepts any name
+            return place
+        # A longer value begins with the same text.
+        pattern = re.compile(rf"(?<![\w-]){re.escape(text)}(?![\w./:@-])")
+        lines = file.read_text("utf-8", "replace").splitlines()[place.line - 1 :]
+        for number, line in enumerate(lines):
+            if number and line.startswith("---"):
+                break
+            if pattern.search(line.replace("'", "").replace('"', "")):
+                return Place(file=place.file, line=place.line + number)
+        return place
 
     def _of_folder(self, path: str) -> Iterator[Place]:
         """Yield the line that decides about a folder: its kustomization's, or a stack file's."""

@@ -78,24 +78,28 @@ def missing_config_maps(cluster: ClusterBuild) -> Iterator[Finding]:
         if not _may_get_more(cluster, str(built.namespace)):
             yield built.finding(
                 f"needs ConfigMap {found.name}, which this cluster does not have; add it, correct "
-                "the name, or say optional: true"
+                "the name, or say optional: true",
+                near=f"name: {found.name}",
             )
 
 
 def lines(builds: Iterable[tuple[Stack, ClusterBuild]]) -> Iterator[str]:
-    """Yield a line that names the Secrets which definitions need and no file brings, if any."""
-    found = sorted({name for stack, cluster in builds for name in _absent(stack, cluster)})
+    """Yield a line that names what definitions need and what has to come from elsewhere, if any."""
+    found = sorted({name for stack, cluster in builds for name in _from_elsewhere(stack, cluster)})
     if found:
-        yield f"the clusters need these Secrets, which are in no file: {listed(found)}"
+        yield f"the clusters need these, which are in no file: {listed(found)}"
 
 
-def _absent(stack: Stack, cluster: ClusterBuild) -> Iterator[str]:
-    """Yield the Secrets that the definitions of a cluster need and no file brings."""
+def _from_elsewhere(stack: Stack, cluster: ClusterBuild) -> Iterator[str]:
+    """Yield the Secrets, and the ConfigMaps that another repository may have."""
     # The program makes the Secrets that fleet's own objects need.
     own = (f"{stack.path}//", f"{stack.path}/{layout.TENANTS}/")
     objects = [built for built in cluster.objects if not f"{built.path}//".startswith(own)]
     for built, found in _missing(cluster, objects, SECRET):
-        yield f"{built.namespace}/{found.name}"
+        yield f"{SECRET} {built.namespace}/{found.name}"
+    for built, found in _missing(cluster, objects, CONFIG_MAP):
+        if _may_get_more(cluster, str(built.namespace)):
+            yield f"{CONFIG_MAP} {built.namespace}/{found.name}"
 
 
 def _missing(

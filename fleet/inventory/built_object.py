@@ -166,9 +166,9 @@ class BuiltObject:
         encrypted = self.is_encrypted and value.startswith("ENC[")
         return encrypted or (self.has_unknown_variables and "${" in value)
 
-    def finding(self, problem: str) -> Finding:
-        """Return a finding about this object."""
-        return Finding(file=self.path, object=self.display_name, problem=problem)
+    def finding(self, problem: str, near: str = "") -> Finding:
+        """Return a finding about this object, at the line that has the text `near`."""
+        return Finding(file=self.path, object=self.display_name, problem=problem, near=near)
 
 
 def applier_name(built: BuiltObject, namespace: str | None, name: str) -> str:

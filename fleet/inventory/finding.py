@@ -27,7 +27,8 @@ class Finding:
     """One problem: the file or folder, the object in it (may be empty), the problem with a remedy.
 
     Every rule of `fleet check` reports its problems as findings. `rule` is the rule's name, empty
-    outside of it, and `source` the line to look at, None if nobody has looked for it.
+    outside of it. `source` is the line to look at, None if nobody has looked for it; it has the
+    text `near` if a line of the object has.
     """
 
     file: str
@@ -35,6 +36,7 @@ class Finding:
     problem: str
     rule: str = ""
     source: Place | None = field(default=None, compare=False)
+    near: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def of_line(cls, line: str) -> Finding:

@@ -54,7 +54,7 @@ def test_a_path_that_goes_to_another_cluster(checkout: Path, fleet: Run) -> None
         0,
         "dev: clusters/dev/apps: Kustomization flux-system/spoke: is applied to another cluster, "
         "which spec.kubeConfig names; its objects are not checked\n"
-        f"{UNUSED_TOO}the clusters need these Secrets, which are in no file: flux-system/spoke\n",
+        f"{UNUSED_TOO}the clusters need these, which are in no file: Secret flux-system/spoke\n",
     )
     ended = fleet("where", "ConfigMap/b", "--root", checkout)
     assert ended.code == 1

@@ -27,7 +27,15 @@ def test_help_lists_every_command(fleet: Run) -> None:
         ("render", ["--root DIR", "--stack STACK", "--out DIR"]),
         (
             "check",
-            ["--root DIR", "--json", "--tenants DIR", "--schemas DIR", "--since COMMIT", "--audit"],
+            [
+                "--root DIR",
+                "--json",
+                "--sarif",
+                "--tenants DIR",
+                "--schemas DIR",
+                "--since COMMIT",
+                "--audit",
+            ],  # fmt: skip
         ),
         ("where", ["--root DIR", "--json"]),
         ("why", ["--root DIR", "--json"]),
