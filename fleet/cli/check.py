@@ -14,6 +14,7 @@ from fleet.cli import fleets, install_manifests, options, progress
 from fleet.config import load, stack_files
 from fleet.errors import FleetError
 from fleet.inventory.finding import Finding
+from fleet.printable import printable
 
 
 def register(commands: options.Commands) -> None:
@@ -90,7 +91,7 @@ def _check(args: argparse.Namespace) -> Report:
 
 def _print_report(report: Report, *, as_json: bool) -> None:
     for line in (*fleets.shortened(report.not_checked), *report.behind, *report.unused):
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))
         return
