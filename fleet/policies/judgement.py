@@ -136,7 +136,7 @@ def _kind(manifest: Manifest) -> tuple[str, str]:
 
 
 def _is_judged(policy: Policy) -> bool:
-    return policy.is_judged and (not policy.is_about_images or program.can_hide_network())
+    return policy.is_judged and (not policy.is_about_images or bool(program.without_network()))
 
 
 def _outcomes_of(kyverno: Kyverno, pairs: Iterable[_Pair], progress: Progress) -> _Outcomes:
@@ -226,11 +226,13 @@ class _Judging:
         if outcomes and (built.is_encrypted or built.has_unknown_variables):
             self._add_unknown(pair, _UNKNOWN_VALUES)
             return
+        is_secret = built.holds_secrets or (built.kind, built.group) == ("Secret", "")
         for outcome in outcomes:
-            if reason := _reason(policy, outcome):
+            shown = outcome._replace(message=_HIDDEN) if is_secret else outcome
+            if reason := _reason(policy, outcome, shown.message):
                 self._add_unknown(pair, reason)
             elif outcome.status in (FAIL, WARN, ERROR):
-                self._add_verdict(pair, outcome)
+                self._add_verdict(pair, shown)
 
     def _add_unknown(self, pair: _Pair, reason: str) -> None:
         names = self.unknown.setdefault((pair.own.built.display_name, reason), [])
@@ -238,14 +240,12 @@ class _Judging:
             names.append(pair.built.display_name)
 
     def _add_verdict(self, pair: _Pair, outcome: Outcome) -> None:
-        built = pair.built
-        name = built.namespace or ""
-        is_secret = built.holds_secrets or (built.kind, built.group) == ("Secret", "")
+        name = pair.built.namespace or ""
         verdict = Verdict(
             policy=pair.own.built,
-            object=built,
+            object=pair.built,
             rule=outcome.rule,
-            message=_HIDDEN if is_secret else outcome.message.removesuffix("."),
+            message=outcome.message.removesuffix("."),
         )
         labels = self.own.namespaces.labels(name)
         is_refused = pair.own.policy.denies(outcome.rule, name, labels)
@@ -267,15 +267,18 @@ class _Judging:
             yield f"{built.display_name} has no effect: Kyverno's arguments switch it off"
 
 
-def _reason(policy: Policy, outcome: Outcome) -> str:
-    """Return the reason why an outcome says nothing about the cluster, an empty text if it does."""
+def _reason(policy: Policy, outcome: Outcome, message: str) -> str:
+    """Return the reason why an outcome says nothing about the cluster, an empty text if it does.
+
+    `message` is that of the outcome as it may be shown.
+    """
     if outcome.status == UNREAD:
-        return f"Kyverno's command line cannot read one of them: {outcome.message}"
+        return f"Kyverno's command line cannot read the policy or the object: {message}"
     if policy.is_about_images:
         settings = mapping_at(policy.spec, "validationConfigurations")
         pins = settings.get("mutateDigest") is not False
         is_unpinned = outcome.status == FAIL and pins and _PINS_DIGESTS in outcome.message
         return obstacles.ASKS_REGISTRY if outcome.status == ERROR or is_unpinned else ""
     if policy.is_older and outcome.status == ERROR:
-        return f"Kyverno's command line fails: {outcome.message}"
+        return f"Kyverno's command line fails: {message}"
     return ""

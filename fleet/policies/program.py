@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,13 +45,14 @@ def find() -> Kyverno | None:
 
 
 @functools.cache
-def can_hide_network() -> bool:
-    """Tell whether a program can run without any network here."""
+def without_network() -> Sequence[str]:
+    """Return the words with which a program runs without any network, none if that cannot be."""
+    words = [shutil.which(_WITHOUT_NETWORK[0]) or "", *_WITHOUT_NETWORK[1:]]
     try:
-        process.run([*_WITHOUT_NETWORK, "true"], timeout=10)
-    except CommandError:
-        return False
-    return True
+        process.run([*words, "true"], timeout=10)
+    except (CommandError, OSError):
+        return ()
+    return words
 
 
 class _UnreadError(Exception):
@@ -105,7 +107,6 @@ class Kyverno:
         return _outcomes(out, run)
 
     def _run(self, folder: Path, options: Sequence[str]) -> str:
-        hidden = _WITHOUT_NETWORK if can_hide_network() else ()
         # The log goes to standard error, and is read with the report.
         merged = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh")
         environment = {
@@ -115,7 +116,7 @@ class Kyverno:
             "GOGC": "400",
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NO_PROXY),
         }
-        command = [*hidden, *merged, self.path, "apply", *options, "-v", "3"]
+        command = [*without_network(), *merged, self.path, "apply", *options, "-v", "3"]
         try:
             out = process.run(
                 command,

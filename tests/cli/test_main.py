@@ -35,7 +35,7 @@ def test_help_lists_every_command(fleet: Run) -> None:
                 "--schemas DIR",
                 "--since COMMIT",
                 "--audit",
-            ],  # fmt: skip
+            ],
         ),
         ("where", ["--root DIR", "--json"]),
         ("why", ["--root DIR", "--json"]),

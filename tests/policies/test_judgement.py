@@ -32,7 +32,7 @@ MESSAGE = "No hostPID"
 def kyverno(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) -> WrittenKyverno:
     found = WrittenKyverno()
     monkeypatch.setattr(program, "find", lambda: found)
-    monkeypatch.setattr(program, "can_hide_network", lambda: True)
+    monkeypatch.setattr(program, "without_network", lambda: ("unshare",))
     return found
 
 
@@ -174,7 +174,7 @@ def test_a_policy_about_images_may_need_a_registry(
 def test_a_policy_about_images_runs_only_without_a_network(
     kyverno: WrittenKyverno, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program, "can_hide_network", lambda: False)
+    monkeypatch.setattr(program, "without_network", tuple)
     (found,) = judge(cluster(tmp_path, image_policy(), pod(hostPID=True)))
     assert kyverno.runs == []
     assert found.not_judged == [

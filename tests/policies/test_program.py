@@ -130,7 +130,7 @@ def test_the_name_of_a_kind_is_not_guessed(kyverno: Kyverno) -> None:
 
 
 def test_no_registry_is_asked(kyverno: Kyverno) -> None:
-    if not program.can_hide_network():
+    if not program.without_network():
         pytest.skip("a program cannot run without a network here")
     policy = {
         **validating(
