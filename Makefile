@@ -29,7 +29,7 @@ sandbox-down: $(VENV)/installed ## stop the sandbox and remove its state
 check-tools: $(VENV)/installed ## build what `fleet check` and the unit tests need, once
 	@$(BIN)/python -m sandbox tools --check
 
-tools: $(VENV)/installed ## build everything that the sandbox needs, once
+tools: $(VENV)/installed ## build everything that the sandbox and `fleet` need, once
 	@$(BIN)/python -m sandbox tools
 
 test: $(VENV)/installed ## run all tests, on sandboxes of their own
@@ -44,11 +44,12 @@ test-unit: check-tools ## run the quick tests, which run no programs or servers
 	TMPDIR=$(UNIT_TMPDIR) $(BIN)/python -m pytest tests --ignore=tests/e2e -n auto \
 		-m "not slow and not long" -o tmp_path_retention_policy=failed
 
-lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflow
+lint: $(VENV)/installed ## check formatting, lint, types and the GitHub Actions workflows
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes= .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 format: $(VENV)/installed ## format the code
 	$(BIN)/ruff format $(SOURCES)

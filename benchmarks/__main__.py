@@ -1,8 +1,8 @@
 """Figures of fleet on generated fleets, against the usual shell loop and against flate.
 
 Run `python -m benchmarks [SIZE...]` after `make check-tools`. A SIZE is a number of clusters,
-CLUSTERSxTENANTS, or `shipped` for the clusters of this checkout. flate is optional: the program
-is taken from PATH, or named by --flate.
+CLUSTERSxTENANTS, `shipped` for the clusters of this checkout, or `policies` for the table about
+policies. flate is optional: the program is taken from PATH, or named by --flate.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import checkouts, fleets, measuring
+from benchmarks import checkouts, fleets, measuring, policies
 from benchmarks.checkouts import Size
 from benchmarks.measuring import Cost, best, run
 from benchmarks.peers import PROCESSORS, Flate, shell_loop
+from fleet.policies import program
 
-SIZES = ("shipped", "3", "30", "300", "1000", "1x100")
+_POLICIES = "policies"
+SIZES = ("shipped", "3", "30", "300", "1000", "1x100", _POLICIES)
 # The impact on more clusters is not compared: flate runs once for each.
 _LARGEST_IMPACT = 300
 _ABSENT = "-"
@@ -32,7 +34,7 @@ _ALL_KINDS = ("--skip-crds=false", "--skip-secrets=false")
 
 
 def main() -> int:
-    """Print three tables: check, impact and deletions."""
+    """Print four tables: check, impact, deletions and policies."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,16 +48,30 @@ def main() -> int:
         help="measure the loop and flate only for fleets of up to N clusters (default: 1000)",
     )
     args = parser.parse_args()
-    sizes = [Size.of_text(text) for text in args.sizes]
+    sizes = [Size.of_text(text) for text in args.sizes if text != _POLICIES]
     bench = _Bench(flate=args.flate, peers_up_to=args.peers_up_to)
     load = os.getloadavg()[0]
     print(f"{PROCESSORS} processors, load {load:.1f} at the start; best of up to three runs")
-    bench.check(sizes)
-    generated = [size for size in sizes if not (size.is_shipped or size.tenants)]
-    impact = [size for size in generated if size.clusters <= _LARGEST_IMPACT]
-    bench.impact(impact)
-    bench.deletions(impact[:1])
+    if sizes:
+        bench.check(sizes)
+        generated = [size for size in sizes if not (size.is_shipped or size.tenants)]
+        impact = [size for size in generated if size.clusters <= _LARGEST_IMPACT]
+        bench.impact(impact)
+        bench.deletions(impact[:1])
+    if _POLICIES in args.sizes:
+        _print_policies()
     return 0
+
+
+def _print_policies() -> None:
+    """Print the costs of policies on about 3,000 objects."""
+    kyverno = program.find()
+    if kyverno is None:
+        print("\nkyverno: not found; the table about policies is left out")
+        return
+    _print("policies", policies.HEADING)
+    for row in policies.rows(kyverno):
+        _print("", row)
 
 
 @dataclass(frozen=True, kw_only=True)

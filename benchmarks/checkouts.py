@@ -46,6 +46,11 @@ def make(root: Path, size: Size) -> None:
             shutil.copy(file, root)
     else:
         fleets.make(root, size.clusters, size.tenants)
+    render(root)
+
+
+def render(root: Path) -> None:
+    """Render the trees of a checkout and commit it all."""
     measuring.run(measuring.fleet("render", "--root", root, "--out", root), os.environ)
     git(root, "init", "--quiet")
     git(root, "add", "--all")

@@ -7,6 +7,7 @@ an overlay for each environment and a host below that domain.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -54,6 +55,32 @@ def make(root: Path, clusters: int, tenants: int = 0) -> None:
         if tenants:
             config["fleet:tenants"] = [_tenant(f"team-{number}") for number in range(tenants)]
         _write(root / stack_files.own_file(name), {"config": config})
+
+
+def make_large(root: Path, apps: int) -> None:
+    """Make a checkout with one cluster that has this number of apps, four objects each."""
+    _write(root / stack_files.PROJECT_FILE, _PROJECT)
+    # fleet refuses a build with more than 2,000 objects, so each stage has a half of them.
+    stages: dict[str, dict[str, list[Mapping[str, object]]]] = {"namespaces": {}, "apps": {}}
+    for name in [f"app-{index:04}" for index in range(apps)]:
+        objects = _objects(name)
+        account = objects.pop("account.yaml")
+        stages["namespaces"][f"{name}.yaml"] = [_object("v1", "Namespace", name), *account]
+        stages["apps"][f"{name}.yaml"] = [found for items in objects.values() for found in items]
+    _folder(root / "infrastructure/namespaces/apps", stages["namespaces"], {})
+    _folder(root / "apps/all", stages["apps"], {})
+    config = {**_config([], "prod", "prod"), "fleet:apps": ["all"]}
+    _write(root / stack_files.own_file("prod"), {"config": config})
+
+
+def add_policies(root: Path, policies: Path) -> None:
+    """Give all clusters the policies of a folder, which is copied into the checkout."""
+    entry = "policies/benchmark"
+    shutil.copytree(policies, root / "infrastructure" / entry)
+    for file in root.glob("Pulumi.*.yaml"):
+        content = yaml.safe_load(file.read_text())
+        content["config"]["fleet:infrastructure"].append(entry)
+        _write(file, content)
 
 
 def _environments(clusters: int) -> dict[str, str]:

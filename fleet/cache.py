@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+
+# A result that nobody asked for in this time, in seconds, is removed.
+_UNUSED_AFTER = 30 * 24 * 3600
 
 
 def directory() -> Path:
@@ -50,3 +54,20 @@ def texts(key: str) -> Path:
 def helm_release(key: str) -> Path:
     """Return the path of the objects that Helm made from the inputs with this key."""
     return directory() / "helm-releases" / f"{key}.json"
+
+
+def judged(key: str) -> Path:
+    """Return the file with what the policy with this key says about objects."""
+    return directory() / "judged" / f"{key}.json"
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove old results beside a new one, so that the cache does not grow for ever."""
+    limit = time.time() - _UNUSED_AFTER
+    for file in folder.iterdir():
+        try:
+            if file.stat().st_mtime < limit:
+                file.unlink()
+        except FileNotFoundError:
+            # Another run has removed it.
+            continue

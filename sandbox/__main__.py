@@ -43,7 +43,7 @@ def main() -> int:
             if args.check:
                 tools.build_for_check(say)
             else:
-                tools.build(say, tuple(parts.PARTS) if args.tests else parts.SANDBOX_PARTS)
+                tools.build(say, tuple(parts.PARTS) if args.tests else parts.TOOL_PARTS)
             return 0
         if args.command == "shell":
             return run_shell(Sandbox(_STATE), args.line)

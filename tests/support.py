@@ -123,6 +123,12 @@ FILES: Mapping[str, str] = {
     },
 }
 
+# `fleet check` says this about the definitions in FILES that no cluster uses.
+UNUSED = (
+    "no cluster uses these yet: apps/podinfo/overlays/test, infrastructure/namespaces/test-only, "
+    "infrastructure/policies/shared\n"
+)
+
 # `fleet` accepts this text as Flux's install manifests of the version in PROJECT.
 INSTALL_MANIFESTS = (
     "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n"

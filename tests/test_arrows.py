@@ -17,7 +17,7 @@ ROWS = (
     ("cli",),
     ("promote",),
     ("check", "status", "questions", "changes"),
-    ("provenance",),
+    ("policies", "provenance"),
     ("inventory", "identity"),
     ("helm",),
     ("render",),

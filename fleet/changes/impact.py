@@ -20,10 +20,12 @@ from fleet.errors import FleetError
 from fleet.inventory import build, committed, model
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
-from fleet.inventory.model import Cluster, Fleet, near_names
+from fleet.inventory.model import Cluster, Fleet, Progress, near_names
 from fleet.inventory.object_set import Comparison, ObjectSet
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import ObjectId, object_id
+from fleet.policies import refusals
+from fleet.policies.refusals import Refusal
 
 # Flux's install manifests have this label.
 _OF_FLUX = ("app.kubernetes.io/part-of", "flux")
@@ -46,6 +48,14 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewRefusal:
+    """Objects that a policy of a cluster refuses because of the change, and from when on."""
+
+    moment: Moment
+    found: Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterImpact:
     """All changes of one cluster. A new cluster gets everything by its first `pulumi up`.
 
@@ -63,6 +73,7 @@ class ClusterImpact:
     is_new: bool = False
     is_removed: bool = False
     changes: tuple[Change, ...] = ()
+    refusals: tuple[NewRefusal, ...] = ()
     problems: tuple[str, ...] = ()
     # Objects that bring others which are in no file here; a change can only be one of themselves.
     unknown: tuple[str, ...] = ()
@@ -70,7 +81,9 @@ class ClusterImpact:
     @property
     def is_reached(self) -> bool:
         """Tell whether the change reaches the cluster, or could do so."""
-        return bool(self.changes or self.problems or self.is_new or self.is_removed)
+        return bool(
+            self.changes or self.refusals or self.problems or self.is_new or self.is_removed
+        )
 
     @property
     def deletions(self) -> list[Change]:
@@ -98,6 +111,8 @@ class Impact:
     files: tuple[SharedFile, ...]
     # What brings objects that cannot be known, so that they are not compared, one line for each.
     unknown: tuple[str, ...] = ()
+    # The policies that cannot be judged here, one line for each.
+    not_judged: tuple[str, ...] = ()
 
     @property
     def reached(self) -> list[ClusterImpact]:
@@ -129,16 +144,52 @@ class _States:
     problems: tuple[str, ...] = ()
 
 
-def impact(before: Fleet, after: Fleet, changed: Mapping[str, ChangedFile]) -> Impact:
+def impact(
+    before: Fleet,
+    after: Fleet,
+    changed: Mapping[str, ChangedFile],
+    progress: Progress = lambda _: None,
+) -> Impact:
     """Return the impact of the change from one state of a checkout to another."""
     comparing = _Comparing(before=before, after=after, sources=Sources(before, after, changed))
     names = sorted(before.clusters.keys() | after.clusters.keys())
-    clusters = tuple(comparing.cluster(name) for name in names)
-    return Impact(
-        clusters=clusters,
-        files=tuple(_shared_files(comparing.sources, clusters)),
-        unknown=tuple(model.unknown(after, before)),
+    clusters = [comparing.cluster(name) for name in names]
+    refused, not_judged = _refusals(comparing.transitions, progress)
+    judged = tuple(
+        dataclasses.replace(cluster, refusals=tuple(refused.get(cluster.name, ())))
+        for cluster in clusters
     )
+    return Impact(
+        clusters=judged,
+        files=tuple(_shared_files(comparing.sources, judged)),
+        unknown=tuple(model.unknown(after, before)),
+        not_judged=tuple(not_judged),
+    )
+
+
+def _refusals(
+    transitions: Sequence[_Transition], progress: Progress
+) -> tuple[dict[str, list[NewRefusal]], list[str]]:
+    """Return what policies newly refuse by cluster, and a line for each that is not judged."""
+    found = refusals.refusals([item.states for item in transitions], progress)
+    by_name: dict[str, list[NewRefusal]] = {}
+    for item, (new, _) in zip(transitions, found, strict=True):
+        by_name.setdefault(item.cluster, []).extend(
+            NewRefusal(moment=item.moment, found=refusal) for refusal in new
+        )
+    judged = [
+        (item.cluster, judgement) for item, (_, judgement) in zip(transitions, found, strict=True)
+    ]
+    return by_name, refusals.not_judged(judged)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Transition:
+    """The states of a cluster before and after a moment."""
+
+    cluster: str
+    moment: Moment
+    states: refusals.Transition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +198,8 @@ class _Comparing:
     after: Fleet
     sources: Sources
     comparison: Comparison = field(default_factory=Comparison)
+    # All states that a change leads to, for the policies of the clusters.
+    transitions: list[_Transition] = field(default_factory=list)
 
     def cluster(self, name: str) -> ClusterImpact:
         old, new = self.before.clusters.get(name), self.after.clusters.get(name)
@@ -158,6 +211,7 @@ class _Comparing:
             # Without a stack there is no `up`: Flux applies what is merged.
             moment = Moment.MERGE if new.stack is None else Moment.UP
             changes = self._changes(moment, (nothing, new.build), new)
+            self._add_transition(name, moment, [], new.build)
             return dataclasses.replace(
                 _impact_of(new), is_new=True, changes=tuple(changes), problems=_problems(new.build)
             )
@@ -165,7 +219,11 @@ class _Comparing:
         if states is None:
             return _impact_of(new)
         changes = self._changes(Moment.MERGE, (states.now, states.merged), new)
+        self._add_transition(name, Moment.MERGE, [states.now], states.merged)
         if states.planned is not states.merged:
+            # What the next `up` refuses also without this change is no news.
+            known = [states.merged, states.planned_before]
+            self._add_transition(name, Moment.UP, known, states.planned)
             pending = self._pending(states)
             changes += [
                 change
@@ -179,6 +237,12 @@ class _Comparing:
         return dataclasses.replace(
             _impact_of(new), changes=tuple(changes), problems=tuple(problems)
         )
+
+    def _add_transition(
+        self, name: str, moment: Moment, before: Sequence[ClusterBuild], after: ClusterBuild
+    ) -> None:
+        states = refusals.Transition(before=before, after=after)
+        self.transitions.append(_Transition(cluster=name, moment=moment, states=states))
 
     def _unknown_releases(self, before: ClusterBuild, after: ClusterBuild) -> Iterator[str]:
         """Yield a line for each release that changes and is not rendered on both sides."""

@@ -71,4 +71,12 @@ def summary(found: Impact) -> str:
     changes = [change for cluster in found.clusters for change in cluster.changes]
     deleted = f"{found.deletions} deleted" if found.deletions else "nothing is deleted"
     count = counted(changes).replace("-", "no object changes")
-    return f"reaches {reached} of {clusters} clusters: {count}; {deleted}"
+    refused = sum(
+        len(item.found.objects) for cluster in found.clusters for item in cluster.refusals
+    )
+    refusals = f"; policies would refuse {_objects(refused)}" if refused else ""
+    return f"reaches {reached} of {clusters} clusters: {count}; {deleted}{refusals}"
+
+
+def _objects(count: int) -> str:
+    return f"{count} object{'s' if count > 1 else ''}"

@@ -15,6 +15,7 @@ from fleet.errors import FleetError
 from fleet.kube import yaml_reader
 
 FILE = "accepted-findings.yaml"
+_PLACE = re.compile(r" \[\S+:\d+\]$")
 
 
 class Acceptance(Strict):
@@ -25,7 +26,9 @@ class Acceptance(Strict):
 
     def matches(self, line: str) -> bool:
         """Tell whether a printed finding is the accepted one."""
-        pattern = re.sub(r"([?[])", r"[\1]", self.finding)
+        # A line that is copied from the output ends with a place, which may change at any time.
+        text = _PLACE.sub("", self.finding)
+        pattern = re.sub(r"([?[])", r"[\1]", text)
         return fnmatch.fnmatchcase(line, pattern)
 
 

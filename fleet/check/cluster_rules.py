@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fleet.check import flux_rules
+from fleet.check import flux_rules, images, references
 from fleet.check.durations import too_long_durations
+from fleet.check.rules import Rule, finds
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
+from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
 from fleet.kube import namespaces
 from fleet.kube.fields import mapping_at
-from fleet.kube.manifest import Manifest
-from fleet.kube.once import once_for_each
+from fleet.kube.manifest import Manifest, ObjectId
+from fleet.kube.once import id_of, once_for_each
 from fleet.render import place_moves, stages
 
 _NAMESPACES_OF_EVERY_CLUSTER = namespaces.BUILT_IN_NAMESPACES | {namespaces.FLUX_NAMESPACE}
 
 
+@finds(Rule.FOLDER_WITHOUT_STACK)
 def folders_without_stack(root: Path, stacks: Sequence[Stack]) -> Iterator[Finding]:
     """Rule: every folder below clusters/ belongs to a stack, or is the one that a stack leaves."""
     folder = root / "clusters"
@@ -38,7 +41,7 @@ def folders_without_stack(root: Path, stacks: Sequence[Stack]) -> Iterator[Findi
 
 def findings(
     stack: Stack,
-    objects: Sequence[BuiltObject],
+    cluster: ClusterBuild,
     definition_folders: Mapping[str, str],
     scopes: Scopes,
 ) -> Iterator[Finding]:
@@ -46,14 +49,19 @@ def findings(
 
     `definition_folders` has, by namespace, the folder of the shared definition that creates it.
     """
+    objects = cluster.objects
     yield from duplicates(_paths_in_order(stack), objects)
+    yield from released_duplicates(cluster)
     yield from objects_without_namespace(objects, scopes)
     yield from missing_namespaces(stack, objects, definition_folders)
     yield from encrypted_objects(objects)
-    yield from flux_rules.findings(objects)
+    yield from flux_rules.findings(objects, cluster.repository.copy)
+    yield from references.missing_config_maps(cluster)
+    yield from images.findings(cluster.all_objects)
     yield from too_long_durations(objects)
 
 
+@finds(Rule.DUPLICATE_OBJECT)
 def duplicates(order: Sequence[str], objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Rule: no object is applied from two Flux paths; `order` has the first ones."""
     if len({(built.group, built.display_name) for built in objects}) == len(objects):
@@ -67,6 +75,25 @@ def duplicates(order: Sequence[str], objects: Sequence[BuiltObject]) -> Iterator
             )
 
 
+@finds(Rule.DUPLICATE_OBJECT)
+def released_duplicates(cluster: ClusterBuild) -> Iterator[Finding]:
+    """Rule: nothing else applies an object of a HelmRelease, or Helm refuses to install it.
+
+    Helm takes CRDs of a chart's folder, and the namespace that it creates, as it finds them.
+    """
+    released = [built for built in cluster.released.objects if built.is_pruned]
+    owners: dict[ObjectId, str] = {}
+    for built in [*released, *(cluster.objects if released else ())]:
+        owner = owners.get(id_of(built.manifest))
+        if owner is None and built.is_released:
+            owners[id_of(built.manifest)] = built.applied_by
+        elif owner is not None and owner != built.applied_by:
+            yield built.finding(
+                f"is also part of {owner}, and Helm refuses what it has not made; keep one"
+            )
+
+
+@finds(Rule.WITHOUT_NAMESPACE)
 def objects_without_namespace(objects: Iterable[BuiltObject], scopes: Scopes) -> Iterator[Finding]:
     """Rule: an object of a namespaced kind has a namespace, or Flux refuses all of its stage."""
     for built in objects:
@@ -74,6 +101,7 @@ def objects_without_namespace(objects: Iterable[BuiltObject], scopes: Scopes) ->
             yield built.finding("has no namespace, which Flux refuses; add metadata.namespace")
 
 
+@finds(Rule.MISSING_NAMESPACE)
 def missing_namespaces(
     stack: Stack, objects: Sequence[BuiltObject], definition_folders: Mapping[str, str]
 ) -> Iterator[Finding]:
@@ -110,6 +138,7 @@ def missing_namespaces(
                 )
 
 
+@finds(Rule.NOT_DECRYPTED)
 def encrypted_objects(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
     """Rule: what SOPS has encrypted is applied by a Flux Kustomization that decrypts it."""
     for built in objects:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from fleet.check.rules import Rule, finds
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
 from fleet.kube.fields import mapping_at
@@ -18,6 +19,7 @@ _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _LONGEST = 2562047 * _MILLISECONDS["h"]
 
 
+@finds(Rule.DURATION)
 def too_long_durations(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
     """Rule: no duration of a Flux object is longer than Go can hold.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,10 @@ class Report:
     behind: list[str] = field(default_factory=list)
     # One line for each acceptance that no finding needs, and each key that has done its work.
     unused: list[str] = field(default_factory=list)
+    # One line for each thing that is no mistake, but that somebody may want to know.
+    notes: list[str] = field(default_factory=list)
+    # What policies would only report, None if nobody asked for it.
+    audit: list[Finding] | None = None
     # The number of objects by apiVersion and kind.
     without_schema: Counter[str] = field(default_factory=Counter)
 
@@ -45,6 +50,8 @@ class Report:
         text += f"{len(self.findings)} findings"
         if self.accepted:
             text += f", {len(self.accepted)} accepted"
+        if self.audit is not None:
+            text += f", {len(self.audit)} reports of policies"
         if self.without_schema:
             kinds = ", ".join(sorted(self.without_schema))
             text += f"; no schema for {sum(self.without_schema.values())} objects ({kinds})"
@@ -58,8 +65,17 @@ class Report:
             **({"teams": self.tenants} if has_tenants else {}),
             **({"notChecked": self.not_checked} if has_tenants or self.not_checked else {}),
             "objects": self.objects,
-            "findings": [vars(finding) for finding in self.findings],
+            "findings": [_as_dict(finding) for finding in self.findings],
             "behind": self.behind,
-            "accepted": [vars(finding) for finding in self.accepted],
+            "notes": self.notes,
+            "accepted": [_as_dict(finding) for finding in self.accepted],
+            **({} if self.audit is None else {"audit": [*map(_as_dict, self.audit)]}),
             "withoutSchema": dict(sorted(self.without_schema.items())),
         }
+
+
+def _as_dict(finding: Finding) -> dict[str, Any]:
+    content = dataclasses.asdict(finding)
+    # The text has led to the source.
+    del content["near"]
+    return content

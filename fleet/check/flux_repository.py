@@ -11,9 +11,19 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fleet.check import accepted, cluster_rules, crds, flux_rules, json_schemas, schemas
+from fleet.check import (
+    accepted,
+    cluster_rules,
+    crds,
+    flux_rules,
+    json_schemas,
+    places,
+    policy_findings,
+    schemas,
+)
 from fleet.check.durations import too_long_durations
 from fleet.check.findings import Report
+from fleet.check.rules import Rule, finds, of_rule
 from fleet.check.scopes import Scopes
 from fleet.inventory import model
 from fleet.inventory.built_object import BuiltObject
@@ -29,7 +39,9 @@ _OPERATOR_KINDS = ("FluxInstance", "FluxReport", "ResourceSet", "ResourceSetInpu
 _LITERAL = f"annotate the object with {': '.join(*SWITCHED_OFF.items())} if it is meant as a text"
 
 
-def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Report:
+def check(
+    root: Path, schema_locations: Iterable[str], progress: Progress, *, with_audit: bool = False
+) -> Report:
     """Check all clusters of a repository. Raises FleetError."""
     acceptances = accepted.read(root)
     schemas.require_programs()
@@ -45,6 +57,8 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         scopes = Scopes(known_crds, json_schemas.folder())
         for cluster in clusters:
             report.findings += _findings(cluster, scopes)
+        builds = {cluster.name: cluster.build for cluster in clusters}
+        policy_findings.add(report, builds, progress, with_audit=with_audit)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
@@ -52,14 +66,14 @@ def check(root: Path, schema_locations: Iterable[str], progress: Progress) -> Re
         judged = [_as_of_operator(built) for built in objects]
         validation = schemas.Validation(work=Path(folder), locations=locations)
         findings, report.without_schema = schemas.validate(judged, validation)
-        report.findings += findings
-        report.not_checked = model.by_text(
+        report.findings += of_rule(Rule.SCHEMA, findings)
+        report.findings = places.of_fleet(fleet, sorted(set(report.findings)))
+        report.not_checked += model.by_text(
             (cluster.name, f"{found}; its objects are not checked")
             for cluster in clusters
             for found in cluster.build.unknown
         )
         report.clusters, report.objects = len(clusters), len(objects)
-    report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
     return report
 
@@ -75,7 +89,7 @@ def _as_of_operator(built: BuiltObject) -> BuiltObject:
 
 
 def _findings(cluster: Cluster, scopes: Scopes) -> Iterator[Finding]:
-    yield from cluster.build.findings
+    yield from of_rule(Rule.BUILD, cluster.build.findings)
     for use in cluster.build.uses:
         yield from _variables(cluster, use)
     objects = cluster.build.objects
@@ -84,10 +98,12 @@ def _findings(cluster: Cluster, scopes: Scopes) -> Iterator[Finding]:
         yield from cluster_rules.objects_without_namespace(objects, scopes)
     yield from cluster_rules.encrypted_objects(objects)
     yield from too_long_durations(objects)
+    yield from flux_rules.dependency_cycles(objects)
     if not cluster.build.findings and not cluster.build.unknown:
         yield from flux_rules.missing_dependencies(objects)
 
 
+@finds(Rule.VARIABLE)
 def _variables(cluster: Cluster, use: VariableUse) -> Iterator[Finding]:
     """Yield a finding for each variable that Flux cannot read, or has no value for."""
     if not use.is_replaced:

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import graphlib
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
+from fleet.check.rules import Rule, finds
+from fleet.inventory import built_object
 from fleet.inventory.built_object import BuiltObject
-from fleet.inventory.finding import Finding
+from fleet.inventory.finding import Finding, listed
 from fleet.kube import namespaces
 from fleet.kube.fields import Fields, mapping_at, mappings_in
-from fleet.render import flux
+from fleet.kube.kustomize import generated_resources, kustomization_file
+from fleet.render import flux, flux_paths
 
 # The mappings in the spec of a Flux object that name another object of its own namespace.
 _REFERENCES = (("sourceRef",), ("chartRef",), ("chart", "spec", "sourceRef"))
+# References that name no kind, by the kind of the object that has them.
+_WITHOUT_KIND = {
+    "Alert": ("providerRef", "Provider"),
+    "ImagePolicy": ("imageRepositoryRef", "ImageRepository"),
+}
 # A controller makes these objects, so they are in no repository.
 _MADE_IN_CLUSTER = ("ExternalArtifact",)
+# The mappings in the spec of an object that name a chart.
+_CHARTS = {"HelmRelease": ("chart", "spec"), "HelmChart": ()}
+_CHART_FILE = "Chart.yaml"
 # The lists of references to ConfigMaps and Secrets.
 _VALUE_LISTS = (("valuesFrom",), ("postBuild", "substituteFrom"))
 
 
-def findings(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
-    """Apply the rules below to all objects of one cluster."""
+def findings(objects: Sequence[BuiltObject], copy: Path) -> Iterator[Finding]:
+    """Apply the rules below to all objects of one cluster.
+
+    `copy` has the files of the repository that Flux fetches.
+    """
     of_flux = [built for built in objects if built.is_of_flux]
     yield from missing_dependencies(of_flux)
+    yield from dependency_cycles(of_flux)
     yield from missing_accounts(of_flux)
     yield from sources_in_other_namespaces(of_flux)
     yield from missing_sources(objects)
+    yield from missing_charts(of_flux, copy)
+    yield from implicit_memberships(of_flux, copy)
     yield from missing_values(objects)
 
 
+@finds(Rule.DEPENDENCY)
 def missing_dependencies(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Rule: `dependsOn` names an object of the same kind that this cluster has."""
     known = {
@@ -41,10 +62,56 @@ def missing_dependencies(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
             key = (built.kind, str(dependency.get("namespace", built.namespace)), name)
             if key not in known and not built.is_unknown(name):
                 yield built.finding(
-                    f"dependsOn names {name}, which this cluster does not have; correct it"
+                    f"dependsOn names {name}, which this cluster does not have; correct it",
+                    near=f"name: {name}",
                 )
 
 
+@finds(Rule.CYCLE)
+def dependency_cycles(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
+    """Rule: no object of Flux waits for itself, in one step or in several.
+
+    It waits for what `dependsOn` names, and a Kustomization with `wait` for what it applies.
+    """
+    appliers = built_object.appliers(objects)
+    waits: dict[str, set[str]] = {name: set() for name in appliers}
+    for name, built in appliers.items():
+        waits[name].update(_dependencies(built))
+        parent = appliers.get(built.applied_by)
+        if parent is not None and parent is not built and parent.spec.get("wait") is True:
+            waits[parent.applier_name].add(name)
+    while cycle := _cycle(waits):
+        first = min(cycle)
+        start = cycle.index(first)
+        names = " -> ".join([*cycle[start:], *cycle[:start], first])
+        yield appliers[first].finding(
+            f"waits for itself, so Flux never applies it: {names}; remove one dependsOn"
+        )
+        # What waits for this cycle is no cycle of its own.
+        for name in cycle:
+            waits.pop(name)
+
+
+def _dependencies(built: BuiltObject) -> Iterator[str]:
+    """Yield the names, as `applier_name`, of what `dependsOn` names; it is of the same kind."""
+    for dependency in mappings_in(built.spec.get("dependsOn")):
+        namespace = str(dependency.get("namespace") or built.namespace)
+        yield built_object.applier_name(built, namespace, str(dependency.get("name")))
+
+
+def _cycle(waits: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the names of a cycle, each before what it waits for; none if there is no cycle."""
+    known = {name: [found for found in sorted(waits[name]) if found in waits] for name in waits}
+    try:
+        graphlib.TopologicalSorter(known).prepare()
+    except graphlib.CycleError as error:
+        # Each name in the error is waited for by the next one, and the first one is also the last.
+        names: list[str] = error.args[1]
+        return names[:0:-1]
+    return []
+
+
+@finds(Rule.ACCOUNT)
 def missing_accounts(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
     """Rule: an object names the ServiceAccount with which Flux applies it.
 
@@ -59,6 +126,7 @@ def missing_accounts(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
             )
 
 
+@finds(Rule.OTHER_NAMESPACE)
 def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
     """Rule: the source is in the same namespace; `fleet.render.flux.FLAGS` refuses any other."""
     for built, key, reference in _source_references(objects):
@@ -70,6 +138,7 @@ def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Find
             )
 
 
+@finds(Rule.SOURCE)
 def missing_sources(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Rule: this cluster has the source that a Flux object names."""
     references = [*_source_references(objects)]
@@ -83,10 +152,50 @@ def missing_sources(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
         if kind not in _MADE_IN_CLUSTER and (kind, built.namespace, name) not in known:
             yield built.finding(
                 f"{key} names {kind} {name}, which this cluster does not have; add it or correct "
-                "the name"
+                "the name",
+                near=f"name: {name}",
             )
 
 
+@finds(Rule.CHART)
+def missing_charts(objects: Iterable[BuiltObject], copy: Path) -> Iterator[Finding]:
+    """Rule: a chart that is part of this repository is there."""
+    for built in objects:
+        keys = _CHARTS.get(built.kind)
+        chart = mapping_at(built.spec, *keys) if keys is not None else {}
+        if not flux_paths.is_own_source(built.manifest, mapping_at(chart, "sourceRef")):
+            continue
+        name = str(chart.get("chart"))
+        path = copy / flux_paths.resolved_path(name)
+        # Flux also takes a chart that is packed into one file.
+        is_there = any(os.path.isfile(file) for file in (path, path / _CHART_FILE))  # noqa: PTH113 - accepts any name
+        if not is_there and not built.is_unknown(name):
+            yield built.finding(f"chart {name} is not in this repository; add it or correct it")
+
+
+@finds(Rule.IMPLICIT_MEMBERSHIP)
+def implicit_memberships(objects: Iterable[BuiltObject], copy: Path) -> Iterator[Finding]:
+    """Rule: a cluster gets a shared definition because a line names it.
+
+    For a folder without a kustomization, Flux makes one that lists all definitions below it. So a
+    new one would reach the cluster though nobody has decided that.
+    """
+    for built in objects:
+        path = flux_paths.applied_path(built.manifest)
+        if path is None or built.spec.get("kubeConfig"):
+            continue
+        folder = copy / path
+        is_folder = os.path.isdir(folder)  # noqa: PTH112 - accepts any name
+        if is_folder and kustomization_file(folder) is None:
+            below = [name for name in generated_resources(folder) if (folder / name).is_dir()]
+            if below:
+                yield built.finding(
+                    f"spec.path {path} has no kustomization.yaml, so Flux applies whatever is "
+                    f"below it ({listed(below)}); add one that names each folder"
+                )
+
+
+@finds(Rule.CONFIG_MAP)
 def missing_values(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
     """Rule: this cluster has the ConfigMaps that values come from. Secrets may be in no file."""
     known = {(built.namespace, built.name) for built in objects if built.kind == "ConfigMap"}
@@ -101,7 +210,8 @@ def missing_values(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
                 if (built.namespace, name) not in known and not built.is_unknown(name):
                     yield built.finding(
                         f"{path[-1]} names ConfigMap {name}, which this cluster does not have; "
-                        "add it or correct the name"
+                        "add it or correct the name",
+                        near=f"name: {name}",
                     )
 
 
@@ -115,3 +225,6 @@ def _source_references(
         for path in _REFERENCES:
             if reference := mapping_at(built.spec, *path):
                 yield built, path[-1], reference
+        key, kind = _WITHOUT_KIND.get(built.kind, ("", ""))
+        if reference := mapping_at(built.spec, key):
+            yield built, key, {**reference, "kind": kind}

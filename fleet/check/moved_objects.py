@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from fleet.check.rules import Rule, finds
 from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.inventory import build
@@ -113,6 +114,7 @@ def findings_of_all(
             yield from findings(objects, cluster.objects) if objects else ()
 
 
+@finds(Rule.MOVED_OBJECT)
 def findings(former: Iterable[BuiltObject], objects: Iterable[BuiltObject]) -> Iterator[Finding]:
     """Rule: no object moves from one Flux Kustomization to another while Flux could delete it."""
     new = list(objects)

@@ -15,23 +15,31 @@ from fleet.check import (
     accepted,
     behind,
     cluster_rules,
+    committed_trees,
     crds,
     finished_moves,
     json_schemas,
     known_results,
     moved_objects,
+    overlays,
+    places,
+    policy_findings,
+    references,
     schemas,
     tenant_findings,
+    unused_definitions,
     used_decisions,
     variables,
 )
 from fleet.check.findings import Report
+from fleet.check.rules import Rule, of_rule
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.inventory import build, model
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.finding import Finding
+from fleet.inventory.model import Cluster, Fleet
 from fleet.kube import yaml_writer
 from fleet.kube.manifest import Manifest
 from fleet.render import rendered_moves
@@ -43,12 +51,14 @@ class Options:
 
     With `clones`, a folder of clones of tenants' repositories, what these deploy is checked too.
     Other `schema_locations` replace the schemas that `fleet fetch` made. `since` is the commit that
-    moves are looked for from; the last one if it is None.
+    moves are looked for from; the last one if it is None. `audit` asks for what policies would only
+    report.
     """
 
     clones: Path | None = None
     schema_locations: Sequence[str] = ()
     since: str | None = None
+    audit: bool = False
 
 
 def check_stacks(
@@ -75,19 +85,23 @@ def check_stacks(
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")
             builds.append((stack, build.build_in(repository, stack, components)))
-        _compare_rendered_trees(root, builds, report)
+        _compare_committed_trees(root, builds, report)
+        report.findings += overlays.findings(repository, of_checkout)
         objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
         report.findings += _cluster_findings(repository, builds, known_crds)
         progress("comparing with the trees that are committed")
         former = moved_objects.former_trees(options.since, Path(folder) / "former", repository)
         report.findings += moved_objects.findings_of_all(former, builds)
+        clusters = {stack.name: cluster for stack, cluster in builds}
+        policy_findings.add(report, clusters, progress, with_audit=options.audit)
         if options.clones is not None:
             progress("building the tenants' folders")
             tenants = tenant_findings.check_tenants(options.clones, [stack for stack, _ in stacks])
             objects += tenants.objects
-            report.findings += tenants.findings
-            report.tenants, report.not_checked = tenants.checked, tenants.not_checked
+            report.findings += of_rule(Rule.TENANT, tenants.findings)
+            report.tenants = tenants.checked
+            report.not_checked += tenants.not_checked
         report.not_checked += _elsewhere(builds)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
@@ -100,9 +114,10 @@ def check_stacks(
             known=known_results.file_of(root, of_crds, schemas.kubeconform()) if is_known else None,
         )
         findings, report.without_schema = schemas.validate(objects, validation)
-        report.findings += findings
+        report.findings += of_rule(Rule.SCHEMA, findings)
+        report.notes += _notes(repository, builds)
+        report.findings = places.of_fleet(_fleet(repository, builds), sorted(set(report.findings)))
     report.objects = len(objects)
-    report.findings = sorted(set(report.findings))
     accepted.apply(acceptances, report)
     report.unused += [
         *used_decisions.lines(root, of_checkout),
@@ -125,17 +140,47 @@ def _unused_facts(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> I
         yield from variables.unused(root, [(stack, cluster.uses) for stack, cluster in found])
 
 
-def _compare_rendered_trees(
-    root: Path, builds: Iterable[tuple[Stack, ClusterBuild]], report: Report
+def _notes(repository: Repository, builds: Sequence[tuple[Stack, ClusterBuild]]) -> Iterator[str]:
+    """Yield lines about what is no mistake, none if an object is missing that could change them."""
+    if all(cluster.is_complete for _, cluster in builds):
+        yield from unused_definitions.lines(repository, builds)
+        yield from references.lines(builds)
+
+
+def _fleet(repository: Repository, builds: Iterable[tuple[Stack, ClusterBuild]]) -> Fleet:
+    clusters = {
+        stack.name: Cluster(
+            name=stack.name,
+            environment=stack.environment,
+            path=stack.path,
+            build=cluster,
+            stack=stack,
+        )
+        for stack, cluster in builds
+    }
+    return Fleet(root=repository.root, repository=repository, clusters=clusters)
+
+
+def _compare_committed_trees(
+    root: Path, builds: Sequence[tuple[Stack, ClusterBuild]], report: Report
 ) -> None:
-    """Add to the report what differs between the rendered trees of a checkout and new ones."""
+    """Add to the report what differs between the trees of a checkout and those of the next `up`."""
+    behind_definitions = set()
     for stack, cluster in builds:
         if stack.is_rendered and cluster.tree:
             committed = behind.read_tree(root, stack)
             if found := behind.line(stack, committed, cluster.files):
                 report.behind.append(found)
+                behind_definitions.add(stack.name)
             moves = rendered_moves.problems(stack, committed, cluster.files)
-            report.findings += [Finding.of_line(line) for line in moves]
+            found_moves = (Finding.of_line(line) for line in moves)
+            report.findings += of_rule(Rule.MOVED_OBJECT, found_moves)
+    trees = committed_trees.read(root, builds)
+    report.findings += committed_trees.edited(trees)
+    report.findings += committed_trees.hand_written(trees)
+    # One line says enough about a tree.
+    others = (tree for tree in trees if tree.stack.name not in behind_definitions)
+    report.behind += committed_trees.pending(others)
 
 
 def _cluster_findings(
@@ -147,8 +192,8 @@ def _cluster_findings(
     scopes = Scopes(known_crds, json_schemas.folder())
     namespace_folders = definitions.namespace_folders(repository.copy)
     for stack, cluster in builds:
-        yield from cluster.findings
+        yield from of_rule(Rule.BUILD, cluster.findings)
         yield from variables.findings(repository.root.resolve(), stack, cluster.uses, known_facts)
         # Rules about all objects would report objects that are only missing in a broken build.
         if cluster.is_complete:
-            yield from cluster_rules.findings(stack, cluster.objects, namespace_folders, scopes)
+            yield from cluster_rules.findings(stack, cluster, namespace_folders, scopes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from fleet.check.rules import Rule, finds
 from fleet.check.variable_sources import Sources
 from fleet.config import stack_files
 from fleet.config.keys import key_at
@@ -22,6 +23,7 @@ _OFF = ": ".join(*SWITCHED_OFF.items())
 _LITERAL = f"if it is meant as a text, annotate the object with {_OFF}"
 
 
+@finds(Rule.VARIABLE)
 def findings(
     root: Path, stack: Stack, uses: Iterable[VariableUse], known: Iterable[str]
 ) -> Iterator[Finding]:

@@ -7,13 +7,15 @@ import json
 import sys
 from pathlib import Path
 
-from fleet.check import flux_repository
+from fleet.check import flux_repository, places
 from fleet.check.findings import Report
+from fleet.check.rules import Rule, of_rule
 from fleet.check.run import Options, check_stacks
-from fleet.cli import install_manifests, options, progress
+from fleet.cli import check_sarif, fleets, install_manifests, options, progress
 from fleet.config import load, stack_files
-from fleet.errors import FleetError
-from fleet.inventory.finding import Finding
+from fleet.errors import ConfigError, FleetError
+from fleet.inventory.finding import Finding, with_place
+from fleet.printable import printable
 
 
 def register(commands: options.Commands) -> None:
@@ -22,7 +24,11 @@ def register(commands: options.Commands) -> None:
         "check", help="validate stack files, entrypoints and every object, offline"
     )
     options.add_root(parser)
-    options.add_json(parser)
+    formats = parser.add_mutually_exclusive_group()
+    options.add_json(formats)
+    formats.add_argument(
+        "--sarif", action="store_true", help="print SARIF 2.1.0, at the lines to look at"
+    )
     parser.add_argument(
         "--tenants",
         type=Path,
@@ -43,6 +49,11 @@ def register(commands: options.Commands) -> None:
         help="find objects that move between Flux Kustomizations since this commit, not the last "
         "one; in a pull request, name the branch that it goes to",
     )
+    parser.add_argument(
+        "--audit",
+        action="store_true",
+        help="also list what the policies of a cluster would report without refusing it",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -50,10 +61,10 @@ def _run(args: argparse.Namespace) -> int:
     try:
         report = _check(args)
     except FleetError as error:
-        if not args.json:
+        if not (args.json or args.sarif):
             raise
-        report = Report(findings=[Finding.of_line(line) for line in str(error).splitlines()])
-    _print_report(report, as_json=args.json)
+        report = _failed(args.root, error)
+    _print_report(report, args)
     return 1 if report.findings else 0
 
 
@@ -67,23 +78,40 @@ def _check(args: argparse.Namespace) -> Report:
             raise FleetError(
                 f"--tenants {args.tenants}: {args.root} has no stack files; leave it out"
             )
-        return flux_repository.check(args.root, args.schemas, progress.show)
+        return flux_repository.check(args.root, args.schemas, progress.show, with_audit=args.audit)
     stacks = load.stacks(args.root)
     manifests = install_manifests.by_stack(stacks, args.root)
     return check_stacks(
         args.root,
         [(stack, manifests[stack.name]) for stack in stacks],
         progress.show,
-        Options(clones=args.tenants, schema_locations=args.schemas, since=args.since),
+        Options(
+            clones=args.tenants,
+            schema_locations=args.schemas,
+            since=args.since,
+            audit=args.audit,
+        ),
     )
 
 
-def _print_report(report: Report, *, as_json: bool) -> None:
-    for line in (*report.not_checked, *report.behind, *report.unused):
-        print(line, file=sys.stderr)
-    if as_json:
+def _failed(root: Path, error: FleetError) -> Report:
+    """Return the report of a check that cannot be made."""
+    rule = Rule.STACK_FILE if isinstance(error, ConfigError) else Rule.FAILED
+    found = of_rule(rule, (Finding.of_line(line) for line in str(error).splitlines()))
+    return Report(findings=places.of_stack_files(root, list(found)))
+
+
+def _print_report(report: Report, args: argparse.Namespace) -> None:
+    not_checked = fleets.shortened(report.not_checked)
+    for line in (*not_checked, *report.behind, *report.unused, *report.notes):
+        print(printable(line), file=sys.stderr)
+    if args.json:
         print(json.dumps(report.as_dict(), indent=2))
-        return
-    for finding in (*report.findings, *report.accepted):
-        print(finding)
-    print(report.summary())
+    elif args.sarif:
+        print(json.dumps(check_sarif.as_dict(report), indent=2))
+    else:
+        for finding in (*report.findings, *report.accepted):
+            print(with_place(finding))
+        for found in report.audit or ():
+            print(f"audit: {found}")
+        print(report.summary())

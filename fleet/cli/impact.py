@@ -93,7 +93,7 @@ def _run(args: argparse.Namespace) -> int:
     with fleets.of_range(args.root, revision) as (before, after):
         progress.show("comparing")
         changed = revisions.changed_files(args.root, revision)
-        found = impact.impact(before, after, changed)
+        found = impact.impact(before, after, changed, progress.show)
     exceeded = [*_failures(found, args.fail_on), *_too_many(found, args.max_deletions)]
     _print(found, args, revision, exceeded)
     return _EXCEEDED if exceeded else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fleet.changes.impact import Change, ClusterImpact, Impact, SharedFile
+from fleet.changes.impact import Change, ClusterImpact, Impact, NewRefusal, SharedFile
 from fleet.changes.revisions import Range
 from fleet.cli.objects_json import of_fields, of_id
 
@@ -19,6 +19,7 @@ def as_dict(found: Impact, revisions: Range, exceeded: Sequence[str]) -> dict[st
         "files": [_file(file) for file in found.files],
         "deletions": found.deletions,
         "unknown": list(found.unknown),
+        "notJudged": list(found.not_judged),
         "exceeded": list(exceeded),
     }
 
@@ -34,6 +35,7 @@ def _cluster(cluster: ClusterImpact) -> dict[str, Any]:
         "isRemoved": cluster.is_removed,
         "deletions": len(cluster.deletions),
         "changes": [_change(change) for change in cluster.changes],
+        "refusals": [_refusal(refusal) for refusal in cluster.refusals],
         "problems": list(cluster.problems),
         "unknown": list(cluster.unknown),
     }
@@ -55,6 +57,17 @@ def _change(change: Change) -> dict[str, Any]:
             for note in found.notes
         ],
         "sources": [{"file": source.path, "line": source.line} for source in change.sources],
+    }
+
+
+def _refusal(refusal: NewRefusal) -> dict[str, Any]:
+    found = refusal.found
+    return {
+        "at": refusal.moment.value,
+        "policy": found.policy,
+        "objects": list(found.objects),
+        "message": found.message,
+        "consequences": list(found.consequences),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fleet.changes.impact import Impact, Moment
 from fleet.changes.impact_groups import Group, at, counted, groups, summary
 from fleet.cli.fleets import shortened
-from fleet.cli.impact_text import group_lines, heading, shared_file, when
+from fleet.cli.impact_text import group_lines, heading, refusal_lines, shared_file, when
 from fleet.printable import printable
 
 # GitHub refuses a comment of more than 65,536 characters.
@@ -66,6 +66,8 @@ def _warnings(all_groups: Iterable[Group]) -> Iterator[str]:
 def _warnings_of(group: Group) -> Iterator[str]:
     for problem in group.first.problems:
         yield f"{_plain(group.names)}: {_plain(problem)}"
+    for line in refusal_lines(group.first):
+        yield f"{_plain(group.names)}: {_plain(line)}"
     for change in group.first.changes:
         for note in change.found.notes:
             if note.is_severe:
@@ -84,10 +86,13 @@ def _files(found: Impact) -> Iterator[str]:
 
 
 def _unknown(found: Impact) -> Iterator[str]:
-    lines = shortened(found.unknown)
-    yield from (f"- not compared: {_plain(line)}" for line in lines[:_MAX_ROWS])
-    if len(lines) > _MAX_ROWS:
-        yield f"- not compared: {len(lines) - _MAX_ROWS} more"
+    for title, lines in (
+        ("not compared", shortened(found.unknown)),
+        ("not judged", found.not_judged),
+    ):
+        yield from (f"- {title}: {_plain(line)}" for line in lines[:_MAX_ROWS])
+        if len(lines) > _MAX_ROWS:
+            yield f"- {title}: {len(lines) - _MAX_ROWS} more"
 
 
 def _fitting(head: str) -> str:

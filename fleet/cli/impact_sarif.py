@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 from fleet.changes.change_notes import Rule
 from fleet.changes.impact import Change, Impact
 from fleet.changes.impact_groups import groups
 from fleet.changes.object_changes import Kind
-from fleet.changes.sources import Source
-from fleet.cli.impact_text import when
-from fleet.inventory.finding import listed
+from fleet.cli import sarif
+from fleet.cli.impact_text import refusal_lines, when
+from fleet.inventory.finding import Place, listed
 
-_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _MAX_FIELDS = 5
 _TEXTS = {
     **{f"object-{kind.value}": f"An object of a cluster is {kind.value}" for kind in Kind},
@@ -27,25 +25,14 @@ _TEXTS = {
     Rule.PRUNE.value: "Flux deletes other objects than before",
     Rule.STAYS.value: "An object stays in the cluster when it leaves the tree",
     Rule.MOVED.value: "An object moves to another Flux Kustomization",
+    "policy-refusal": "A policy of a cluster refuses an object",
     "not-compared": "A part of a cluster could not be compared",
 }
 
 
 def as_dict(found: Impact) -> dict[str, Any]:
     """Return the log. A change that several clusters have is one result."""
-    rules = list(_TEXTS)
-    results = [*_changes(found), *_problems(found)]
-    for result in results:
-        result["ruleIndex"] = rules.index(result["ruleId"])
-    driver = {
-        "name": "fleet",
-        "rules": [{"id": rule, "shortDescription": {"text": _TEXTS[rule]}} for rule in rules],
-    }
-    return {
-        "$schema": _SCHEMA,
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": results}],
-    }
+    return sarif.log(_TEXTS, [*_changes(found), *_refusals(found), *_problems(found)])
 
 
 def _changes(found: Impact) -> Iterator[dict[str, Any]]:
@@ -67,15 +54,23 @@ def _changes(found: Impact) -> Iterator[dict[str, Any]]:
         details = [note.text for note in change.found.notes]
         details += [str(field) for field in change.found.fields[:_MAX_FIELDS]]
         message = f"{text}{moments[change]}" + (f": {'; '.join(details)}" if details else "")
-        sources = change.sources or (Source(path=file, line=1),)
-        yield _result(rule, _level(change), message, sources)
+        places = [Place(file=source.path, line=source.line) for source in change.sources]
+        first = Place(file=file, line=1)
+        yield sarif.result(rule, _level(change), message, places or [first])
+
+
+def _refusals(found: Impact) -> Iterator[dict[str, Any]]:
+    for cluster in found.clusters:
+        for line in refusal_lines(cluster):
+            place = Place(file=cluster.file, line=1)
+            yield sarif.result("policy-refusal", "error", f"{cluster.name}: {line}", [place])
 
 
 def _problems(found: Impact) -> Iterator[dict[str, Any]]:
     for cluster in found.clusters:
         for problem in cluster.problems:
-            source = Source(path=cluster.file, line=1)
-            yield _result("not-compared", "error", f"{cluster.name}: {problem}", (source,))
+            place = Place(file=cluster.file, line=1)
+            yield sarif.result("not-compared", "error", f"{cluster.name}: {problem}", [place])
 
 
 def _rule(change: Change) -> str:
@@ -88,23 +83,3 @@ def _level(change: Change) -> str:
     if any(note.is_severe for note in notes):
         return "error"
     return "warning" if notes else "note"
-
-
-def _result(rule: str, level: str, text: str, sources: tuple[Source, ...]) -> dict[str, Any]:
-    locations = [
-        {
-            "physicalLocation": {
-                "artifactLocation": {"uri": quote(source.path), "uriBaseId": "%SRCROOT%"},
-                "region": {"startLine": source.line},
-            }
-        }
-        for source in sources
-    ]
-    # A reader of SARIF expects one location; the others are related.
-    return {
-        "ruleId": rule,
-        "level": level,
-        "message": {"text": text},
-        "locations": locations[:1],
-        "relatedLocations": locations[1:],
-    }

@@ -32,6 +32,10 @@ def lines(found: Impact, title: str) -> Iterator[str]:
         yield ""
         yield "Not compared:"
         yield from (coloured(f"  {line}", None) for line in shortened(found.unknown))
+    if found.not_judged:
+        yield ""
+        yield "Not judged:"
+        yield from (coloured(f"  {line}", None) for line in found.not_judged)
     for group in groups(found):
         yield ""
         yield coloured(heading(group), Colour.BOLD)
@@ -70,8 +74,15 @@ def group_lines(group: Group) -> Iterator[str]:
         )
     for problem in first.problems:
         yield f"! {problem}"
+    yield from (f"! {line}" for line in refusal_lines(first))
     for moment in Moment:
         yield from _moment_lines(at(first.changes, moment), first)
+
+
+def refusal_lines(cluster: ClusterImpact) -> Iterator[str]:
+    """Yield a line for each policy that refuses objects because of the change."""
+    for refusal in cluster.refusals:
+        yield f"{when(refusal.moment, cluster)}: {refusal.found}"
 
 
 def _moment_lines(changes: Sequence[Change], cluster: ClusterImpact) -> Iterator[str]:

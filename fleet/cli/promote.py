@@ -16,6 +16,7 @@ from fleet.changes.revisions import Range
 from fleet.cli import fleets, impact_json, impact_text, options
 from fleet.config import load
 from fleet.errors import FleetError
+from fleet.inventory.finding import listed
 from fleet.inventory.model import Fleet
 from fleet.kube import yaml_writer
 from fleet.kube.namespaces import BUILT_IN_NAMESPACES, FLUX_NAMESPACE
@@ -62,7 +63,9 @@ def register(commands: options.Commands) -> None:
         "--baseline", metavar="REASON", help="why every cluster needs it; kept as a comment"
     )
     parser.add_argument(
-        "--force", action="store_true", help="do not keep to the order of fleet:promotionOrder"
+        "--force",
+        action="store_true",
+        help="do not keep to the order of fleet:promotionOrder, and write what policies refuse",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the impact and write nothing")
     options.add_root(parser)
@@ -101,6 +104,12 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     with _decided(args.root, request) as found:
         _print(found, args, f"{request.name} to {request.to}:")
+        refused = [cluster.name for cluster in found.impact.clusters if cluster.refusals]
+        if refused and not (args.force or args.dry_run):
+            raise FleetError(
+                f"{request.name}: policies of {listed(refused)} would refuse objects, see above; "
+                "correct these first, or add --force"
+            )
         if not args.dry_run:
             writing.write(args.root, request, found.before, found.plan.files)
     return 0
@@ -164,7 +173,7 @@ def _refuse_new_problems(before: Fleet, after: Fleet) -> None:
 
 
 def _print(found: _Promotion, args: argparse.Namespace, title: str) -> None:
-    """Print the impact of a promotion, and its files. The effect of a Deny belongs after these."""
+    """Print the impact of a promotion, with what policies would refuse, and its files."""
     if args.json:
         revisions = Range(base="(working copy)", head=None)
         result = {

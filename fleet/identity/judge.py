@@ -13,7 +13,7 @@ from fleet.config.keys import key_at
 from fleet.config.models import Stack
 from fleet.config.problem import problem
 from fleet.config.tenant import tenants_of
-from fleet.identity import former
+from fleet.identity import edited_files, former
 from fleet.identity.reality import Branch, Cluster, Reality, Unreachable, blob_sha
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.render import facts, flux, header, identity_file, layout, place, stages
@@ -126,7 +126,9 @@ def _missing_branch(branch: Branch, stack: Stack) -> str:
 def _edited_files(branch: Branch, stack: Stack, files: Collection[str]) -> Iterator[str]:
     action = "run `fleet render --out .`, review the difference, commit and push it"
     for path, text in sorted(branch.texts.items()):
-        if _is_edited(branch, stack, text, path in files):
+        if edited_files.is_edited(
+            stack, text, is_generated=path in files, has_checksums=_has_checksums(branch, stack)
+        ):
             yield (
                 f"{path}: was edited on {branch.name}, because its text is not the one that its "
                 f"header has the checksum of; {action}"
@@ -134,16 +136,6 @@ def _edited_files(branch: Branch, stack: Stack, files: Collection[str]) -> Itera
     own = identity_file.path(stack)
     if own in branch.files and branch.identity is None:
         yield f"{own}: was edited on {branch.name}, so its cluster is not known; restore the file"
-
-
-def _is_edited(branch: Branch, stack: Stack, text: str, is_generated: bool) -> bool:
-    known = [header.first_line(file) for file in (stack.file, *former.stack_files(stack))]
-    if not text.startswith(tuple(known)):
-        # A file that the run does not generate is somebody's own.
-        return is_generated
-    if not header.has_checksum(text) and not _has_checksums(branch, stack):
-        return False
-    return not header.fits(text)
 
 
 def _has_checksums(branch: Branch, stack: Stack) -> bool:

@@ -146,8 +146,7 @@ class BuiltObject:
 
         It is namespace/name for a Kustomization, and `HelmRelease namespace/name`.
         """
-        name = f"{self.namespace}/{self.name}"
-        return f"{moves.RELEASE}{name}" if self.is_helm_release else name
+        return applier_name(self, self.namespace, self.name)
 
     @property
     def is_flux_applier(self) -> bool:
@@ -167,9 +166,15 @@ class BuiltObject:
         encrypted = self.is_encrypted and value.startswith("ENC[")
         return encrypted or (self.has_unknown_variables and "${" in value)
 
-    def finding(self, problem: str) -> Finding:
-        """Return a finding about this object."""
-        return Finding(file=self.path, object=self.display_name, problem=problem)
+    def finding(self, problem: str, near: str = "") -> Finding:
+        """Return a finding about this object, at the line that has the text `near`."""
+        return Finding(file=self.path, object=self.display_name, problem=problem, near=near)
+
+
+def applier_name(built: BuiltObject, namespace: str | None, name: str) -> str:
+    """Return the `applier_name` of an object with the same kind and another name."""
+    plain = f"{namespace}/{name}"
+    return f"{moves.RELEASE}{plain}" if built.is_helm_release else plain
 
 
 def appliers(objects: Iterable[BuiltObject]) -> dict[str, BuiltObject]:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,6 @@ from fleet.errors import CommandError
 from fleet.kube import kustomize
 from fleet.kube.manifest import Manifest
 
-# A result that nobody asked for in this time, in seconds, is removed.
-UNUSED_AFTER = 30 * 24 * 3600
 # Flux allows references to all of the repository; `references` finds any other before a build.
 _OPTIONS = ("--load-restrictor", "LoadRestrictionsNone")
 
@@ -85,7 +82,7 @@ def _build(inputs: Inputs, file: Path) -> Built:
     content = json.dumps({"text": text, "manifests": manifests})
     # Only this user may read a result, since a repository may be private.
     files.write(file, content.encode("utf-8", "surrogateescape"), mode=0o600)
-    _remove_unused(file.parent)
+    cache.remove_unused(file.parent)
     return Built(text=text, manifests=tuple(manifests))
 
 
@@ -99,15 +96,3 @@ def _write(root: Path, inputs: Inputs) -> None:
             target.write_bytes(content)
         except OSError as error:
             raise CommandError(f"{name}: cannot be built: {error.strerror}; rename it") from None
-
-
-def _remove_unused(folder: Path) -> None:
-    """Remove old results beside a new one, so that the cache does not grow for ever."""
-    limit = time.time() - UNUSED_AFTER
-    for file in folder.iterdir():
-        try:
-            if file.stat().st_mtime < limit:
-                file.unlink()
-        except FileNotFoundError:
-            # Another run has removed it.
-            continue

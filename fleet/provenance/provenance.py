@@ -44,7 +44,7 @@ class Provenance:
 
     fleet: Fleet
     _trees: dict[str, TreeChain] = field(default_factory=dict)
-    _links: dict[tuple[str, int], Link] = field(default_factory=dict)
+    _own_links: dict[tuple[str, int], Link] = field(default_factory=dict)
     # The entries of each stage of a cluster.
     _entries: dict[str, dict[str, _Entries]] = field(default_factory=dict)
     _by_entries: dict[_Entries, Mapping[ObjectId, tuple[str, str]]] = field(default_factory=dict)
@@ -80,6 +80,19 @@ class Provenance:
             if found := self._entry_of(cluster, stage, item):
                 return "/".join(found)
         return None
+
+    def origin(self, cluster: Cluster, built: BuiltObject) -> Link:
+        """Return the line on which an object begins in its own file.
+
+        It is that of the HelmRelease for an object that helm renders, and that of the stack file
+        for an object that fleet makes.
+        """
+        while built.release is not None:
+            built = built.release
+        if cluster.stack is None or not f"{built.path}/".startswith(f"{cluster.path}/"):
+            return self._own_link(built, built.path)
+        entry = self._entry_of(cluster, built.path.removeprefix(f"{cluster.path}/"), built)
+        return self._own_link(built, "/".join(entry)) if entry else self.entry(cluster, built)
 
     def chain(self, cluster: Cluster, built: BuiltObject) -> tuple[Link, ...]:
         """Return all links from the stack file, or from the entrypoint, to an object."""
@@ -160,21 +173,24 @@ class Provenance:
             *([built] if built.is_flux_kustomization else []),
         ]
         applier = appliers[-1] if appliers else built
-        key = (cluster.name, id(applier))
-        if key not in self._links:
-            self._links[key] = self._own_link(applier)
-        return self._links[key]
+        return self._own_link(applier, applier.path)
 
-    def _own_link(self, built: BuiltObject) -> Link:
-        """Return the line on which an object begins."""
+    def _own_link(self, built: BuiltObject, folder: str) -> Link:
+        """Return the line on which an object of a folder begins; clusters share the objects."""
+        key = (folder, id(built.manifest))
+        if key not in self._own_links:
+            self._own_links[key] = self._found_link(built, folder)
+        return self._own_links[key]
+
+    def _found_link(self, built: BuiltObject, folder: str) -> Link:
         source = built.made_by or built.before_variables or built.manifest
-        file = self.definitions.file_of(built.path, source)
+        file = self.definitions.file_of(folder, source)
         path = self.fleet.repository.copy / (file or "")
         text = path.read_text("utf-8", "replace") if path.is_file() else ""
         what = f" applies {built.spec.get('path') or '.'}" if built.is_flux_kustomization else ""
         return Link(
             kind=LinkKind.KUSTOMIZATION if what else LinkKind.OBJECT,
-            file=file or built.path,
+            file=file or folder,
             line=object_line(text, id_of(source)),
             text=f"{built.display_name}{what}",
         )

@@ -46,8 +46,10 @@ class Part:
     any_version: bool = False
 
 
-# `fleet` runs these, so they are linked into the cache's folder of programs.
+# `fleet` cannot do without these.
 CHECK_PARTS = ("kustomize", "kubeconform", "helm")
+# `fleet` judges policies with it, and says so if it is missing.
+POLICY_PART = "kyverno-cli"
 _KUBERNETES = "k8s.io/component-base/version"
 PARTS: Mapping[str, Part] = {
     "kustomize": Part(
@@ -154,9 +156,11 @@ PARTS: Mapping[str, Part] = {
     "flux-build": Part(programs={"flux-build": "."}, version="v1.9.3", minutes=0.2),
     "flux-substitution": Part(programs={"flux-substitution": "."}, version="v1.9.3", minutes=0.2),
 }
-# Only a test runs these, so `make sandbox` does without them.
-TEST_PARTS = ("kyverno-cli", "pod-security", "quota-usage", "flux-build", "flux-substitution")
-SANDBOX_PARTS = tuple(name for name in PARTS if name not in TEST_PARTS)
+# Only a test runs these.
+TEST_PARTS = ("pod-security", "quota-usage", "flux-build", "flux-substitution")
+# `make tools` builds all others, and `make sandbox` does without Kyverno's command line.
+TOOL_PARTS = tuple(name for name in PARTS if name not in TEST_PARTS)
+SANDBOX_PARTS = tuple(name for name in TOOL_PARTS if name != POLICY_PART)
 _PART_OF = {program: name for name, part in PARTS.items() for program in part.programs}
 
 
@@ -185,8 +189,9 @@ def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
                 _build(name)
             say(f"built {name} in {time.monotonic() - started:.0f} s")
             left -= PARTS[name].minutes
-        if name in CHECK_PARTS:
-            link(cache.programs() / name, program(name))
+        if name in (*CHECK_PARTS, POLICY_PART):
+            for found in PARTS[name].programs:
+                link(cache.programs() / found, program(found))
 
 
 def link(path: Path, target: Path) -> None:

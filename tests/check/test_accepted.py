@@ -17,6 +17,11 @@ LINE = (
     "clusters/dev/apps: ConfigMap nowhere/a: namespace nowhere is not created in this cluster; "
     "add its folder to fleet:infrastructure in Pulumi.dev.yaml (no shared definition has it yet)"
 )
+PLACE = " [apps/a/resource.yaml:1]"
+APART = (
+    "no cluster uses these yet: apps/podinfo/overlays/dev, apps/podinfo/overlays/test, "
+    "infrastructure/namespaces/test-only, infrastructure/policies/shared\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +33,20 @@ def finding(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [LINE, "clusters/*/apps: ConfigMap nowhere/*: namespace nowhere is not created *"]
+    "text",
+    [
+        LINE,
+        f"{LINE} [apps/other.yaml:7]",
+        "clusters/*/apps: ConfigMap nowhere/*: namespace nowhere is not created *",
+    ],
 )
 def test_an_accepted_finding(text: str, checkout: Path, fleet: Run) -> None:
     """It is printed with its reason, and the command succeeds."""
     write(checkout, {FILE: f"- finding: '{text}'\n  because: another tool creates it\n"})
     ended = fleet("check", "--root", checkout)
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, APART)
     accepted, summary = ended.out.splitlines()
-    assert accepted == f"accepted: {LINE} (because: another tool creates it)"
+    assert accepted == f"accepted: {LINE} (because: another tool creates it){PLACE}"
     assert summary.endswith(" objects, 0 findings, 1 accepted")
     report = json.loads(fleet("check", "--root", checkout, "--json").out)
     (found,) = report["accepted"]
@@ -50,8 +60,8 @@ def test_any_other_finding(checkout: Path, fleet: Run) -> None:
     write(checkout, {FILE: f"- {{finding: '{text}', because: a}}\n"})
     ended = fleet("check", "--root", checkout)
     assert ended.code == 1
-    assert ended.out.splitlines()[0] == LINE
-    assert ended.err == f"{FILE}: matches no finding of this run: {text}\n"
+    assert ended.out.splitlines()[0] == f"{LINE}{PLACE}"
+    assert ended.err == f"{FILE}: matches no finding of this run: {text}\n{APART}"
 
 
 @pytest.mark.parametrize(

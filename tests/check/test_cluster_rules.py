@@ -142,7 +142,6 @@ class TestFluxObjects:
 class TestCheckout:
     def test_a_folder_of_no_stack(self, checkout: Path) -> None:
         files = {
-            "clusters/dev/kustomization.yaml": "kept\n",
             "clusters/old/kustomization.yaml": "left over\n",
         }
         assert check(checkout, files) == [

@@ -16,7 +16,8 @@ from fleet.check.scopes import Scopes
 from fleet.config import load
 from fleet.config.models import Stack
 from fleet.errors import CommandError
-from fleet.inventory import variables
+from fleet.inventory import build, variables
+from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
 from fleet.kube import artifact, flux_build, substitution
@@ -117,6 +118,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     return load.stack(root, "dev")
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """Return an empty repository."""
+    root = tmp_path_factory.mktemp("empty")
+    return build.pack(root, root / "copy")
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     manifests=st.lists(
@@ -131,10 +139,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
         max_size=3,
     )
 )
-def test_objects(manifests: list[dict[str, Any]], stack: Stack) -> None:
+def test_objects(manifests: list[dict[str, Any]], stack: Stack, repository: Repository) -> None:
     """No rule fails, and each path that Flux would apply is one of the repository."""
     objects = [BuiltObject(path="apps/a", manifest=manifest) for manifest in manifests]
-    for found in cluster_rules.findings(stack, objects, {}, Scopes([], Path("/nowhere"))):
+    cluster = ClusterBuild(repository=repository, objects=objects)
+    for found in cluster_rules.findings(stack, cluster, {}, Scopes([], Path("/nowhere"))):
         assert str(found).isprintable()
     for built in objects:
         try:

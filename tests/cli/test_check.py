@@ -9,13 +9,25 @@ from pathlib import Path
 import pytest
 
 from tests.check.support import flux_kustomization
-from tests.support import Run, config_map, contents, definition, stack_file, with_manifests, write
+from tests.support import (
+    UNUSED,
+    Run,
+    config_map,
+    contents,
+    definition,
+    stack_file,
+    with_manifests,
+    write,
+)
+
+UNUSED_TOO = UNUSED.replace("apps/", "apps/podinfo/overlays/dev, apps/", 1)
+KEYS = {"clusters", "objects", "findings", "behind", "notes", "accepted", "withoutSchema"}
 
 
 def test_exits_with_0_without_findings(checkout: Path, fleet: Run) -> None:
     with_manifests(checkout)
     ended = fleet("check", "--root", checkout)
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, UNUSED)
     assert re.fullmatch(r"2 clusters, \d+ objects, 0 findings\n", ended.out)
 
 
@@ -25,9 +37,10 @@ def test_prints_findings_and_exits_with_1(checkout: Path, fleet: Run) -> None:
     write(checkout, definition("apps/foo-app/base", config_map("foo", "foo")))
     write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="foo-app/base")})
     ended = fleet("check", "--root", checkout)
-    assert (ended.code, ended.err) == (1, "")
+    assert (ended.code, ended.err) == (1, UNUSED_TOO)
     finding, summary = ended.out.splitlines()
     assert finding.startswith("clusters/dev/apps: ConfigMap foo/foo: namespace foo is not")
+    assert finding.endswith(" [apps/foo-app/base/resource.yaml:1]")
     assert summary.endswith(" 1 findings")
 
 
@@ -40,7 +53,8 @@ def test_a_path_that_goes_to_another_cluster(checkout: Path, fleet: Run) -> None
     assert (ended.code, ended.err) == (
         0,
         "dev: clusters/dev/apps: Kustomization flux-system/spoke: is applied to another cluster, "
-        "which spec.kubeConfig names; its objects are not checked\n",
+        "which spec.kubeConfig names; its objects are not checked\n"
+        f"{UNUSED_TOO}the clusters need these, which are in no file: Secret flux-system/spoke\n",
     )
     ended = fleet("where", "ConfigMap/b", "--root", checkout)
     assert ended.code == 1
@@ -52,14 +66,17 @@ def test_prints_json(checkout: Path, fleet: Run) -> None:
     write(checkout, definition("apps/foo-app/base", config_map("foo", "foo")))
     write(checkout, {"Pulumi.dev.yaml": stack_file("dev", apps="foo-app/base")})
     ended = fleet("check", "--root", checkout, "--json")
-    assert (ended.code, ended.err) == (1, "")
+    assert (ended.code, ended.err) == (1, UNUSED_TOO)
     report = json.loads(ended.out)
-    assert set(report) == {"clusters", "objects", "findings", "behind", "accepted", "withoutSchema"}
+    assert set(report) == KEYS
+    assert [f"{note}\n" for note in report["notes"]] == [UNUSED_TOO]
     assert report["clusters"] == 2
     assert report["withoutSchema"] == {}
     (finding,) = report["findings"]
     assert (finding["file"], finding["object"]) == ("clusters/dev/apps", "ConfigMap foo/foo")
     assert finding["problem"].startswith("namespace foo is not created in this cluster")
+    assert finding["rule"] == "missing-namespace"
+    assert finding["source"] == {"file": "apps/foo-app/base/resource.yaml", "line": 1}
 
 
 def test_without_install_manifests(checkout: Path, fleet: Run) -> None:
@@ -68,7 +85,7 @@ def test_without_install_manifests(checkout: Path, fleet: Run) -> None:
     (checkout / "flux.yaml").unlink()
     ended = fleet("check", "--root", checkout)
     assert ended.code == 0
-    assert len(ended.err.splitlines()) == 1
+    assert len(ended.err.splitlines()) == 2
     assert ended.out.endswith(" 0 findings\n")
 
 
@@ -97,7 +114,7 @@ def test_prints_json_for_an_invalid_stack(checkout: Path, fleet: Run) -> None:
     ended = fleet("check", "--root", checkout, "--json")
     assert (ended.code, ended.err) == (1, "")
     report = json.loads(ended.out)
-    assert set(report) == {"clusters", "objects", "findings", "behind", "accepted", "withoutSchema"}
+    assert set(report) == KEYS
     assert [(found["file"], found["object"]) for found in report["findings"]] == [
         ("Pulumi.prod.yaml", "")
     ] * 2

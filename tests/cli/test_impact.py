@@ -145,7 +145,7 @@ def test_json(root: Path, fleet: Run) -> None:
     write(root, {BASE: EDITED})
     without_team(root)
     found = as_json(root, fleet, "--json")
-    keys = {"base", "head", "clusters", "files", "deletions", "unknown", "exceeded"}
+    keys = {"base", "head", "clusters", "files", "deletions", "unknown", "notJudged", "exceeded"}
     assert set(found) == keys
     assert (found["base"], found["head"], found["deletions"]) == ("HEAD", None, 1)
     assert found["files"] == [
@@ -168,6 +168,7 @@ def test_json(root: Path, fleet: Run) -> None:
         "isNew": False,
         "isRemoved": False,
         "deletions": 1,
+        "refusals": [],
         "problems": [],
         "unknown": [],
     }

@@ -25,7 +25,18 @@ def test_help_lists_every_command(fleet: Run) -> None:
     ("command", "options"),
     [
         ("render", ["--root DIR", "--stack STACK", "--out DIR"]),
-        ("check", ["--root DIR", "--json", "--tenants DIR", "--schemas DIR", "--since COMMIT"]),
+        (
+            "check",
+            [
+                "--root DIR",
+                "--json",
+                "--sarif",
+                "--tenants DIR",
+                "--schemas DIR",
+                "--since COMMIT",
+                "--audit",
+            ],
+        ),
         ("where", ["--root DIR", "--json"]),
         ("why", ["--root DIR", "--json"]),
         ("matrix", ["--kind KIND", "--by FACT", "--root DIR", "--json"]),

@@ -23,12 +23,14 @@ def test_programs_of_fleet_are_linked_before_the_next_part_is_built(
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(parts, "run", compile_empty)
-    parts.build(("kustomize", "kubeconform", "etcd"), print)
+    parts.build(("kustomize", "kubeconform", "etcd", "kyverno-cli"), print)
     assert linked_before == {
         "kustomize": set(),
         "kubeconform": {"kustomize"},
         "etcd": {"kustomize", "kubeconform"},
+        "kubectl-kyverno": {"kustomize", "kubeconform"},
     }
+    assert (empty_cache / "bin/kubectl-kyverno").exists()
     assert (empty_cache / "bin/kustomize").resolve() == parts.program("kustomize")
 
     # A build that the cache has is linked again, and not built again.

@@ -37,7 +37,7 @@ class Trees:
             self._objects.setdefault(json.dumps(built.manifest, sort_keys=True), built)
         found = list(cluster.findings)
         if cluster.is_complete:
-            found += cluster_rules.findings(stack, cluster.objects, self._namespaces, self._scopes)
+            found += cluster_rules.findings(stack, cluster, self._namespaces, self._scopes)
         return found
 
     def schema_findings(self) -> list[Finding]:
