@@ -34,7 +34,7 @@ def differing(root: Path) -> list[CommittedTree]:
     repository = build.Repository(
         root=root,
         copy=root,
-        definitions=None,
+        definitions=None,  # type: ignore[arg-type]
         entries=None,  # type: ignore[arg-type]
     )
     builds = []
