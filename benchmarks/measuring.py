@@ -16,7 +16,7 @@ from fleet import cache
 
 CHECKOUT = Path(__file__).parents[1]
 # Programs and downloads, which are no results of earlier runs.
-_KEPT = ("bin", "flux", "json-schemas", "charts")
+_KEPT = ("flux", "json-schemas", "charts")
 REPEATS = 3
 # A command is not repeated once its runs took longer together, in seconds.
 _LONG = 10.0
@@ -35,14 +35,16 @@ class Cost:
 
 
 @contextmanager
-def empty_cache() -> Iterator[Mapping[str, str]]:
-    """Yield an environment whose cache folder has no results."""
+def empty_cache(*programs_left_out: str) -> Iterator[Mapping[str, str]]:
+    """Yield an environment whose cache folder has no results, and not all programs."""
     with tempfile.TemporaryDirectory(prefix="fleet-benchmark-cache-") as folder:
         own = Path(folder) / "fleet"
-        own.mkdir()
-        for name in _KEPT:
-            if (cache.directory() / name).exists():
-                (own / name).symlink_to((cache.directory() / name).resolve())
+        (own / "bin").mkdir(parents=True)
+        names = [f"bin/{program.name}" for program in cache.programs().iterdir()]
+        for name in (*_KEPT, *names):
+            found = cache.directory() / name
+            if found.exists() and found.name not in programs_left_out:
+                (own / name).symlink_to(found.resolve())
         yield {**os.environ, "XDG_CACHE_HOME": folder}
 
 
