@@ -77,6 +77,7 @@ def check_stacks(
         tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
     ):
         repository = build.pack(root, Path(folder) / "repository")
+        build.start_entries(repository, of_checkout)
         builds = []
         for stack, components in stacks:
             progress(f"building clusters/{stack.name}")

@@ -31,7 +31,17 @@ from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
 from fleet.kube.substitution import Values
 from fleet.kube.yaml_writer import to_yaml
-from fleet.render import flux, flux_paths, header, layout, rendered_cluster, tree, tree_file
+from fleet.render import (
+    entry_lists,
+    flux,
+    flux_paths,
+    header,
+    layout,
+    rendered_cluster,
+    stages,
+    tree,
+    tree_file,
+)
 from fleet.render.definition_build import TREES, Definitions
 from fleet.render.header import with_header
 from fleet.render.tree_file import TreeFile
@@ -335,6 +345,17 @@ def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) 
     """Build all paths that the Flux of one cluster applies, from a new copy of a checkout."""
     cluster = build_in(pack(root, copy), stack, components)
     return Build(cluster.objects, cluster.findings)
+
+
+def start_entries(repository: Repository, stacks: Iterable[Stack]) -> None:
+    """Start to build the entries of stacks, so that no cluster waits for them one by one."""
+    repository.entries.start_all(
+        entry_lists.source_of(folder, entry)
+        for stack in stacks
+        if not stack.is_rendered
+        for pairs in stages.entries_by_stage(stack).values()
+        for folder, entry in pairs
+    )
 
 
 def build_in(repository: Repository, stack: Stack, install_manifests: str | None) -> ClusterBuild:

@@ -7,7 +7,7 @@ import json
 import os
 import posixpath
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,10 +70,13 @@ class Entries:
     def together(self, paths: tuple[str, ...]) -> Entry | None:
         """Return what a list of folders builds, None if it does not build."""
         if paths not in self._together:
-            started = [self._started(path, lambda path=path: self._entry(path)) for path in paths]  # type: ignore[misc]
-            found = put_together([future.result() for future in started])
+            found = put_together([future.result() for future in self.start_all(paths)])
             self._together[paths] = found or self._whole(paths)
         return self._together[paths]
+
+    def start_all(self, paths: Iterable[str]) -> list[Future[Entry | None]]:
+        """Start to build the folders of lists, those that nothing has started."""
+        return [self._started(path, lambda path=path: self._entry(path)) for path in paths]  # type: ignore[misc]
 
     def applied(self, path: str, spec: Fields) -> Sequence[Manifest]:
         """Return what Flux builds from a shared folder for a Kustomization with `spec`.

@@ -133,6 +133,7 @@ def _read(
     stacks = load.stacks(root)
     manifests = install_manifests(stacks, root)
     repository = build.pack(root, folder / "repository")
+    build.start_entries(repository, stacks)
     clusters: dict[str, Cluster] = {}
     for stack in stacks:
         progress(f"building {stack.path}")
