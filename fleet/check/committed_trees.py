@@ -6,6 +6,7 @@ is only older than its stack file, and no history of Git is needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,11 +110,15 @@ def _read(root: Path, stack: Stack, cluster: ClusterBuild) -> CommittedTree:
 
 def _texts(root: Path, stack: Stack) -> dict[str, str]:
     """Return the YAML files of a tree, without the one that only a cluster's UID decides about."""
-    texts = {
-        file.relative_to(root).as_posix(): file.read_text("utf-8", "replace")
-        for file in sorted((root / stack.path).rglob("*"))
-        if file.suffix in _YAML and file.is_file() and not file.is_symlink()
-    }
+    texts: dict[str, str] = {}
+    top = str(root / stack.path)
+    # Paths as texts are quicker, and a large fleet has many files.
+    for folder, _, names in os.walk(top):
+        for name in names:
+            file = f"{folder}/{name}"
+            if name.endswith(_YAML) and not os.path.islink(file):  # noqa: PTH114 - see above
+                text = Path(file).read_text("utf-8", "replace")
+                texts[f"{stack.path}{file.removeprefix(top)}"] = text
     texts.pop(identity_file.path(stack), None)
     return texts
 

@@ -5,7 +5,7 @@ Only ConfigMaps have to be in the repository: a Secret is often made in the clus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fleet.check.pods import pods_of
@@ -74,7 +74,7 @@ def missing_config_maps(cluster: ClusterBuild) -> Iterator[Finding]:
 
     What a chart refers to is the chart's business: its hooks may make it.
     """
-    for built, found in _missing(cluster, cluster.objects, CONFIG_MAP):
+    for built, found in _missing(cluster, cluster.objects, (CONFIG_MAP,)):
         if not _may_get_more(cluster, str(built.namespace)):
             yield built.finding(
                 f"needs ConfigMap {found.name}, which this cluster does not have; add it, correct "
@@ -95,22 +95,20 @@ def _from_elsewhere(stack: Stack, cluster: ClusterBuild) -> Iterator[str]:
     # The program makes the Secrets that fleet's own objects need.
     own = (f"{stack.path}//", f"{stack.path}/{layout.TENANTS}/")
     objects = [built for built in cluster.objects if not f"{built.path}//".startswith(own)]
-    for built, found in _missing(cluster, objects, SECRET):
-        yield f"{SECRET} {built.namespace}/{found.name}"
-    for built, found in _missing(cluster, objects, CONFIG_MAP):
-        if _may_get_more(cluster, str(built.namespace)):
-            yield f"{CONFIG_MAP} {built.namespace}/{found.name}"
+    for built, found in _missing(cluster, objects, (CONFIG_MAP, SECRET)):
+        if found.kind == SECRET or _may_get_more(cluster, str(built.namespace)):
+            yield f"{found.kind} {built.namespace}/{found.name}"
 
 
 def _missing(
-    cluster: ClusterBuild, objects: Iterable[BuiltObject], kind: str
+    cluster: ClusterBuild, objects: Iterable[BuiltObject], kinds: Collection[str]
 ) -> list[tuple[BuiltObject, Reference]]:
     """Return the references of objects to what a cluster does not have."""
     named = [
         (built, found)
         for built in objects
         for found in _references_of(built.manifest)
-        if found.kind == kind
+        if found.kind in kinds
     ]
     if not named:
         return []
