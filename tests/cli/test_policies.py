@@ -25,6 +25,7 @@ REFUSED = (
     "ValidatingPolicy a would refuse it in dev: No hostPID; Flux then refuses the whole "
     "Kustomization flux-system/apps; correct the object, or except it by a PolicyException"
 )
+SOURCE = "apps/web/resource.yaml:1"
 NEWLY_REFUSED = (
     "at merge: ValidatingPolicy a would refuse 1 object: Deployment common/web: No hostPID; Flux "
     "then refuses the whole Kustomization flux-system/apps"
@@ -69,9 +70,18 @@ def root(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def test_what_a_policy_refuses_is_a_finding(root: Path, fleet: Run) -> None:
     ended = fleet("check", "--root", root)
     assert ended.code == 1
-    assert f"{FILE}: {OBJECT}: {REFUSED}" in ended.out.splitlines()
+    assert f"{FILE}: {OBJECT}: {REFUSED} [{SOURCE}]" in ended.out.splitlines()
     found = json.loads(fleet("check", "--root", root, "--json").out)
-    assert {"file": FILE, "object": OBJECT, "problem": REFUSED} in found["findings"]
+    file, line = SOURCE.split(":")
+    assert found["findings"] == [
+        {
+            "file": FILE,
+            "object": OBJECT,
+            "problem": REFUSED,
+            "rule": "policy",
+            "source": {"file": file, "line": int(line)},
+        }
+    ]
     assert "audit" not in found
 
 
@@ -86,7 +96,8 @@ def test_what_a_policy_reports_is_listed_on_request(root: Path, fleet: Run) -> N
     assert line == f"audit: {FILE}: {OBJECT}: {reported}"
     assert "0 findings, 1 reports of policies" in summary
     found = json.loads(fleet("check", "--root", root, "--audit", "--json").out)
-    assert found["audit"] == [{"file": FILE, "object": OBJECT, "problem": reported}]
+    (item,) = found["audit"]
+    assert (item["file"], item["object"], item["problem"]) == (FILE, OBJECT, reported)
 
 
 def test_without_kyverno_the_exit_code_is_the_same(
