@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.inventory.support import write_tree
 from tests.promote.support import FILES, NAMESPACES, POLICIES, make, objects, policy, stack_file
 from tests.support import Run, kustomization, namespace
 
@@ -46,6 +47,8 @@ def promote(root: Path, fleet: Run) -> Promote:
         before = texts(root)
         ended = fleet("promote", *words, "--root", root)
         assert ended.code == 0, ended.err
+        # The impact knows the state after the merge and the one after the next `up`.
+        assert "; nothing is deleted" in ended.out
         after = texts(root)
         return {
             path: after.get(path)
@@ -191,6 +194,18 @@ class TestPolicyFlow:
         }
         enforced = {name, f"{name}-enforced"}
         assert objects(root)["prod"] == before["prod"] | enforced
+
+
+def test_the_tree_of_a_rendered_cluster_stays(root: Path, promote: Promote) -> None:
+    """It holds no definition that a merge could change; its own `up` makes it anew."""
+    stack = root / "Pulumi.test.yaml"
+    stack.write_text(f"{TEST}  fleet:definitions: rendered\n")
+    write_tree(root, "test")
+    before = {path: text for path, text in texts(root).items() if path.startswith("clusters/")}
+    promote("foo", "--to", "common", "--baseline", "agents run there")
+    after = {path: text for path, text in texts(root).items() if path.startswith("clusters/")}
+    assert after == before
+    assert "Namespace foo" in objects(root)["test"]
 
 
 def test_a_stack_file_keeps_its_comments(root: Path, promote: Promote) -> None:
