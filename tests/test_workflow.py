@@ -136,3 +136,30 @@ def test_one_up_of_a_stack_at_a_time_in_order(workflow: Mapping[Any, Any]) -> No
     assert up["concurrency"] == {"group": group, "cancel-in-progress": False}
     assert (up["strategy"]["max-parallel"], up["strategy"]["fail-fast"]) == (1, True)
     assert up["environment"] == "${{ matrix.stack }}"
+
+
+def test_every_action_is_pinned_to_a_commit(workflow: Mapping[Any, Any]) -> None:
+    used = [step["uses"] for step in steps(workflow) if "uses" in step]
+    assert len(used) > 5
+    assert [text for text in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", text)] == []
+
+
+def test_no_expression_is_part_of_a_script(workflow: Mapping[Any, Any]) -> None:
+    """A branch may have any name, and the shell would run it."""
+    assert [step["run"] for step in steps(workflow) if "${{" in step.get("run", "")] == []
+
+
+def test_the_engine_is_that_of_the_program(workflow: Mapping[Any, Any]) -> None:
+    versions = [
+        step["with"]["pulumi-version"]
+        for step in steps(workflow)
+        if step.get("uses", "").startswith("pulumi/actions@")
+    ]
+    assert len(versions) == 2
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    assert all(f'"pulumi=={version}"' in project for version in versions)
+
+
+def steps(workflow: Mapping[Any, Any]) -> list[Mapping[str, Any]]:
+    """Return the steps of all jobs."""
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
