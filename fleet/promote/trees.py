@@ -24,7 +24,9 @@ def with_trees(plan: Plan, stacks: Iterable[tuple[Stack, Stack]], files: Mapping
     for before, after in stacks:
         is_committed = f"{after.path}/{layout.ENTRYPOINT}" in files
         if after.name in plan.trees and is_committed and not after.is_rendered:
-            changed = _changed(before, after)
+            changed = [
+                found for found in _changed(before, after) if found[2] != files.get(found[0])
+            ]
             made |= {path: new for path, _, new in changed}
             notes += (
                 f"{path}: was not as {after.file} says, so the merge brings the rest of it too"
