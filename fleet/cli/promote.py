@@ -135,9 +135,9 @@ def _decided(root: Path, request: Request) -> Iterator[_Promotion]:
             with fleets.of_checkout(copy) as after:
                 _refuse_new_problems(before, after)
                 changed = writing.changed_files(files, found.files)
-                yield _Promotion(
-                    before=files, plan=found, impact=impact.impact(before, after, changed)
-                )
+                effect = impact.impact(before, after, changed)
+                _refuse_broken_trees(before, effect)
+                yield _Promotion(before=files, plan=found, impact=effect)
         except FleetError as error:
             # The copy has another name in each run.
             raise FleetError(str(error).replace(f"{copy}/", "").replace(f"{copy}: ", "")) from None
@@ -167,6 +167,19 @@ def _refuse_new_problems(before: Fleet, after: Fleet) -> None:
         for name, cluster in after.clusters.items()
         for finding in map(str, cluster.build.findings)
         if finding not in map(str, before.clusters[name].build.findings)
+    ]
+    if lines:
+        raise FleetError("\n".join(lines))
+
+
+def _refuse_broken_trees(before: Fleet, effect: Impact) -> None:
+    """Raise FleetError for a tree that waits for an `up` and would not build until then."""
+    lines = [
+        f"{cluster.name}: {problem}; its tree is older than {cluster.file}, so run "
+        f"`pulumi up -s {cluster.name}` first"
+        for cluster in effect.clusters
+        for problem in cluster.problems
+        if not problem.startswith(tuple(map(str, before.clusters[cluster.name].build.findings)))
     ]
     if lines:
         raise FleetError("\n".join(lines))

@@ -63,6 +63,27 @@ def test_a_dry_run_changes_nothing(root: Path, fleet: Run) -> None:
     assert contents(root) == before
 
 
+def test_a_tree_that_does_not_change_is_not_named(root: Path, fleet: Run) -> None:
+    assert fleet("promote", "foo", "--to", "dev", "--root", root).code == 0
+    # The tree of dev waits for an `up` that adds foo, and then for none.
+    ended = fleet("promote", "foo", "--to", "common", "--baseline", "x", "--root", root)
+    assert ended.code == 0
+    assert "  ~ clusters/test/infra/kustomization.yaml" in ended.out.splitlines()
+    assert "clusters/dev" not in ended.out
+
+
+def test_a_tree_that_is_older_and_would_not_build_after_the_merge(root: Path, fleet: Run) -> None:
+    stack = root / "Pulumi.test.yaml"
+    stack.write_text(stack.read_text().replace("    - foo-app/base\n", ""))
+    before = contents(root)
+    ended = fleet("promote", "foo-app", "--to", "common", "--baseline", "x", "--root", root)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].endswith(
+        "its tree is older than Pulumi.test.yaml, so run `pulumi up -s test` first"
+    )
+    assert contents(root) == before
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
