@@ -125,9 +125,10 @@ def _missing_branch(branch: Branch, stack: Stack) -> str:
 
 def _edited_files(branch: Branch, stack: Stack, files: Collection[str]) -> Iterator[str]:
     action = "run `fleet render --out .`, review the difference, commit and push it"
+    has_checksums = _has_checksums(branch, stack)
     for path, text in sorted(branch.texts.items()):
         if edited_files.is_edited(
-            stack, text, is_generated=path in files, has_checksums=_has_checksums(branch, stack)
+            stack, text, is_generated=path in files, has_checksums=has_checksums
         ):
             yield (
                 f"{path}: was edited on {branch.name}, because its text is not the one that its "
