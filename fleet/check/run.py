@@ -36,10 +36,10 @@ from fleet.check.rules import Rule, of_rule
 from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
-from fleet.inventory import build, model
+from fleet.inventory import model
 from fleet.inventory.build import ClusterBuild, Repository
+from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
-from fleet.inventory.model import Cluster, Fleet
 from fleet.kube import yaml_writer
 from fleet.kube.manifest import Manifest
 from fleet.render import rendered_moves
@@ -79,12 +79,9 @@ def check_stacks(
         yaml_writer.texts_kept_for(root),
         tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
     ):
-        repository = build.pack(root, Path(folder) / "repository")
-        build.start_entries(repository, of_checkout)
-        builds = []
-        for stack, components in stacks:
-            progress(f"building clusters/{stack.name}")
-            builds.append((stack, build.build_in(repository, stack, components)))
+        fleet = model.of_stacks(root, Path(folder) / "repository", stacks, progress)
+        repository = fleet.repository
+        builds = [(cluster.own_stack, cluster.build) for cluster in fleet.clusters.values()]
         _compare_committed_trees(root, builds, report)
         report.findings += overlays.findings(repository, of_checkout)
         objects = [built for _, cluster in builds for built in cluster.objects]
@@ -97,11 +94,7 @@ def check_stacks(
         policy_findings.add(report, clusters, progress, with_audit=options.audit)
         if options.clones is not None:
             progress("building the tenants' folders")
-            tenants = tenant_findings.check_tenants(options.clones, [stack for stack, _ in stacks])
-            objects += tenants.objects
-            report.findings += of_rule(Rule.TENANT, tenants.findings)
-            report.tenants = tenants.checked
-            report.not_checked += tenants.not_checked
+            objects += _tenants_objects(options.clones, of_checkout, report)
         report.not_checked += _elsewhere(builds)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
@@ -116,7 +109,7 @@ def check_stacks(
         findings, report.without_schema = schemas.validate(objects, validation)
         report.findings += of_rule(Rule.SCHEMA, findings)
         report.notes += _notes(repository, builds)
-        report.findings = places.of_fleet(_fleet(repository, builds), sorted(set(report.findings)))
+        report.findings = places.of_fleet(fleet, sorted(set(report.findings)))
     report.objects = len(objects)
     accepted.apply(acceptances, report)
     report.unused += [
@@ -125,6 +118,15 @@ def check_stacks(
         *_unused_facts(root, builds),
     ]
     return report
+
+
+def _tenants_objects(clones: Path, stacks: Sequence[Stack], report: Report) -> list[BuiltObject]:
+    """Add to the report what is wrong in tenants' repositories; return the objects in these."""
+    tenants = tenant_findings.check_tenants(clones, stacks)
+    report.findings += of_rule(Rule.TENANT, tenants.findings)
+    report.tenants = tenants.checked
+    report.not_checked += tenants.not_checked
+    return tenants.objects
 
 
 def _elsewhere(builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[str]:
@@ -145,20 +147,6 @@ def _notes(repository: Repository, builds: Sequence[tuple[Stack, ClusterBuild]])
     if all(cluster.is_complete for _, cluster in builds):
         yield from unused_definitions.lines(repository, builds)
         yield from references.lines(builds)
-
-
-def _fleet(repository: Repository, builds: Iterable[tuple[Stack, ClusterBuild]]) -> Fleet:
-    clusters = {
-        stack.name: Cluster(
-            name=stack.name,
-            environment=stack.environment,
-            path=stack.path,
-            build=cluster,
-            stack=stack,
-        )
-        for stack, cluster in builds
-    }
-    return Fleet(root=repository.root, repository=repository, clusters=clusters)
 
 
 def _compare_committed_trees(

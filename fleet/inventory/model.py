@@ -132,16 +132,27 @@ def _read(
         return _of_flux(root, folder, progress)
     stacks = load.stacks(root)
     manifests = install_manifests(stacks, root)
-    repository = build.pack(root, folder / "repository")
-    build.start_entries(repository, stacks)
+    pairs = [(stack, manifests[stack.name]) for stack in stacks]
+    return of_stacks(root, folder / "repository", pairs, progress)
+
+
+def of_stacks(
+    root: Path, copy: Path, stacks: Sequence[tuple[Stack, str | None]], progress: Progress
+) -> Fleet:
+    """Return the fleet of stacks, each given with Flux's install manifests, None without them.
+
+    `copy` is a new folder for the files that Flux fetches. Raises FleetError.
+    """
+    repository = build.pack(root, copy)
+    build.start_entries(repository, [stack for stack, _ in stacks])
     clusters: dict[str, Cluster] = {}
-    for stack in stacks:
+    for stack, manifests in stacks:
         progress(f"building {stack.path}")
         clusters[stack.name] = Cluster(
             name=stack.name,
             environment=stack.environment,
             path=stack.path,
-            build=build.build_in(repository, stack, manifests[stack.name]),
+            build=build.build_in(repository, stack, manifests),
             stack=stack,
         )
     return Fleet(root=root, repository=repository, clusters=clusters)
