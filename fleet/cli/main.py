@@ -46,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    finally:
+        if argv is None:
+            # Python looks once more at all objects when it ends, unless they are set aside.
+            gc.freeze()
     return code
 
 
