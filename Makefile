@@ -85,4 +85,6 @@ $(VENV)/installed: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+# pip compiles every package but an editable one, which each run compiles where Python may not keep it.
+	@$(BIN)/python -m compileall -q fleet
 	@touch $@
