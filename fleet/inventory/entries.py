@@ -133,12 +133,13 @@ class Entries:
         folder = self.folder(path)
         if not self._is_buildable(folder):
             return None
+        contents = references.kustomizations(folder)
+        if not independence.is_separate(contents):
+            return None
         try:
-            manifests = flux_build.base(folder).manifests
+            return independence.entry(contents, flux_build.base(folder).manifests)
         except CommandError:
             return None
-        first, *others = references.kustomizations(folder)
-        return independence.entry(first, [first, *others], manifests)
 
     def _whole(self, paths: tuple[str, ...]) -> Entry | None:
         """Return what kustomize builds from a list of folders, wherever the list is."""

@@ -7,7 +7,7 @@ in everything that refers to it, and some keys of a kustomization hold for all t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,20 +42,21 @@ class Entry:
         return frozenset(text for manifest in self.manifests for text in _texts(manifest))
 
 
-def entry(
-    first: Fields, all_of_it: Iterable[Fields], manifests: Sequence[Manifest]
-) -> Entry | None:
-    """Return what an entry builds, None if it can only be built with its list.
+def is_separate(contents: Sequence[Fields]) -> bool:
+    """Tell whether an entry can be built without its list.
 
-    `first` is the kustomization of the entry's folder, and `all_of_it` are all that the build
-    reads, with case-folded keys.
+    `contents` are all kustomizations that its build reads, with case-folded keys; that of its own
+    folder is the first.
     """
-    contents = list(all_of_it)
+    first = contents[0]
     is_component = first.get("kind") == "Component"
     if is_component or any(first.get(key) for key in _ONLY_AT_THE_START):
-        return None
-    if any(_reaches_further(content) for content in contents):
-        return None
+        return False
+    return not any(_reaches_further(content) for content in contents)
+
+
+def entry(contents: Sequence[Fields], manifests: Sequence[Manifest]) -> Entry:
+    """Return an entry that is built without its list, from the same kustomizations."""
     renamed = {name for content in contents for name in _generated_names(content)}
     if any(content.get("namespace") for content in contents):
         renamed |= {object_id(manifest).name for manifest in manifests}
