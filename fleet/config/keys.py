@@ -112,12 +112,9 @@ def _declared_below(
 @functools.cache
 def keys_of(annotation: Scope | MergedByKey) -> tuple[str, ...]:
     """Return the top-level keys of a scope, or with another annotation."""
+    top = Declaration(type=StackConfig)
     return tuple(
-        location[0]
-        for location, declaration in all_declared()
-        if len(location) == 1
-        and isinstance(location[0], str)
-        and annotation in declaration.annotations
+        key for key in top.keys if (found := top.part(key)) and annotation in found.annotations
     )
 
 
