@@ -347,15 +347,23 @@ def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) 
     return Build(cluster.objects, cluster.findings)
 
 
-def start_entries(repository: Repository, stacks: Iterable[Stack]) -> None:
-    """Start to build the entries of stacks, so that no cluster waits for them one by one."""
-    repository.entries.start_all(
-        entry_lists.source_of(folder, entry)
-        for stack in stacks
+def start(repository: Repository, stacks: Sequence[tuple[Stack, str | None]]) -> None:
+    """Start to build what the trees of stacks list, so that no cluster waits for it part by part.
+
+    Each stack is given with Flux's install manifests, None without them.
+    """
+    entries = repository.entries
+    for manifests in dict.fromkeys(manifests for _, manifests in stacks if manifests):
+        # This build takes longest, so it is the first.
+        entries.start_patched(flux.components(manifests), flux.flag_patches())
+    lists = (
+        tuple(entry_lists.source_of(folder, entry) for folder, entry in pairs)
+        for stack, _ in stacks
         if not stack.is_rendered
         for pairs in stages.entries_by_stage(stack).values()
-        for folder, entry in pairs
     )
+    for paths in dict.fromkeys(lists):
+        entries.start_list(paths)
 
 
 def build_in(repository: Repository, stack: Stack, install_manifests: str | None) -> ClusterBuild:

@@ -70,13 +70,25 @@ class Entries:
     def together(self, paths: tuple[str, ...]) -> Entry | None:
         """Return what a list of folders builds, None if it does not build."""
         if paths not in self._together:
-            found = put_together([future.result() for future in self.start_all(paths)])
-            self._together[paths] = found or self._whole(paths)
+            found = put_together([future.result() for future in self._start_each(paths)])
+            self._together[paths] = found or self._start_whole(paths).result()
         return self._together[paths]
 
-    def start_all(self, paths: Iterable[str]) -> list[Future[Entry | None]]:
-        """Start to build the folders of lists, those that nothing has started."""
+    def start_list(self, paths: tuple[str, ...]) -> None:
+        """Start to build the folders of a list, and the list whole if it needs that."""
+
+        def start_whole(done: Future[Entry | None]) -> None:
+            if done.exception() is None and done.result() is None:
+                self._start_whole(paths)
+
+        for future in self._start_each(paths):
+            future.add_done_callback(start_whole)
+
+    def _start_each(self, paths: Iterable[str]) -> list[Future[Entry | None]]:
         return [self._started(path, lambda path=path: self._entry(path)) for path in paths]  # type: ignore[misc]
+
+    def _start_whole(self, paths: tuple[str, ...]) -> Future[Entry | None]:
+        return self._started(paths, lambda: self._whole(paths))
 
     def applied(self, path: str, spec: Fields) -> Sequence[Manifest]:
         """Return what Flux builds from a shared folder for a Kustomization with `spec`.
@@ -121,7 +133,11 @@ class Entries:
 
     def patched(self, text: str, patches: Sequence[Fields]) -> Entry | None:
         """Return what kustomize builds from a file and patches, None if it fails."""
-        return self._started((text, json.dumps(patches)), lambda: _patched(text, patches)).result()
+        return self.start_patched(text, patches).result()
+
+    def start_patched(self, text: str, patches: Sequence[Fields]) -> Future[Entry | None]:
+        """Start to build the same, if nothing has started it."""
+        return self._started((text, json.dumps(patches)), lambda: _patched(text, patches))
 
     def _started(self, key: object, build: Callable[[], Entry | None]) -> Future[Entry | None]:
         with self._lock:

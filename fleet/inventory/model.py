@@ -144,7 +144,7 @@ def of_stacks(
     `copy` is a new folder for the files that Flux fetches. Raises FleetError.
     """
     repository = build.pack(root, copy)
-    build.start_entries(repository, [stack for stack, _ in stacks])
+    build.start(repository, stacks)
     clusters: dict[str, Cluster] = {}
     for stack, manifests in stacks:
         progress(f"building {stack.path}")
