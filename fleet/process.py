@@ -14,6 +14,8 @@ from fleet.errors import CommandError, LimitError
 
 # A Go program that gets no more memory ends with one of these.
 _NO_MEMORY = re.compile(r"fatal error: (runtime: )?(out of memory|cannot allocate memory)")
+# Go begins with 4 MiB, and a short run would take a third of its time to collect garbage.
+_LESS_GARBAGE_COLLECTION: Mapping[str, str] = {"GOGC": "400"}
 
 
 def find_program(name: str) -> str | None:
@@ -43,8 +45,9 @@ def run(
     command = [str(arg) for arg in args]
     if memory is not None and os.name == "posix":
         command = _with_memory_limit(command, memory)
+        env = {**_LESS_GARBAGE_COLLECTION, **(os.environ if env is None else env)}
         # Go collects its garbage before it reaches this.
-        env = {**(os.environ if env is None else env), "GOMEMLIMIT": f"{memory * 3 // 4}MiB"}
+        env["GOMEMLIMIT"] = f"{memory * 3 // 4}MiB"
     try:
         done = subprocess.run(
             command,

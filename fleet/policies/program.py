@@ -112,8 +112,6 @@ class Kyverno:
         environment = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(folder),
-            # It compiles every policy for every object, and leaves much garbage behind.
-            "GOGC": "400",
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NO_PROXY),
         }
         command = [*without_network(), *merged, self.path, "apply", *options, "-v", "3"]
