@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,24 +79,16 @@ def check_stacks(
     with (
         yaml_writer.texts_kept_for(root),
         tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
+        ThreadPoolExecutor(max_workers=1) as beside,
     ):
         fleet = model.of_stacks(root, Path(folder) / "repository", stacks, progress)
         repository = fleet.repository
         builds = [(cluster.own_stack, cluster.build) for cluster in fleet.clusters.values()]
-        _compare_committed_trees(root, builds, report)
-        report.findings += overlays.findings(repository, of_checkout)
         objects = [built for _, cluster in builds for built in cluster.objects]
         known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
-        report.findings += _cluster_findings(repository, builds, known_crds)
-        progress("comparing with the trees that are committed")
-        former = moved_objects.former_trees(options.since, Path(folder) / "former", repository)
-        report.findings += moved_objects.findings_of_all(former, builds)
-        clusters = {stack.name: cluster for stack, cluster in builds}
-        policy_findings.add(report, clusters, progress, with_audit=options.audit)
         if options.clones is not None:
             progress("building the tenants' folders")
             objects += _tenants_objects(options.clones, of_checkout, report)
-        report.not_checked += _elsewhere(builds)
         progress(f"validating {len(objects)} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
@@ -106,7 +99,18 @@ def check_stacks(
             locations=[*schemas.locations([str(of_crds)]), *locations],
             known=known_results.file_of(root, of_crds, schemas.kubeconform()) if is_known else None,
         )
-        findings, report.without_schema = schemas.validate(objects, validation)
+        # kubeconform runs while the other rules are applied.
+        validated = beside.submit(schemas.validate, objects, validation)
+        _compare_committed_trees(root, builds, report)
+        report.findings += overlays.findings(repository, of_checkout)
+        report.findings += _cluster_findings(repository, builds, known_crds)
+        progress("comparing with the trees that are committed")
+        former = moved_objects.former_trees(options.since, Path(folder) / "former", repository)
+        report.findings += moved_objects.findings_of_all(former, builds)
+        clusters = {stack.name: cluster for stack, cluster in builds}
+        policy_findings.add(report, clusters, progress, with_audit=options.audit)
+        report.not_checked += _elsewhere(builds)
+        findings, report.without_schema = validated.result()
         report.findings += of_rule(Rule.SCHEMA, findings)
         report.notes += _notes(repository, builds)
         report.findings = places.of_fleet(fleet, sorted(set(report.findings)))
