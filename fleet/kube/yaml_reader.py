@@ -174,34 +174,34 @@ class _Size:
     def add(self, event: yaml.Event) -> None:
         """Count one more event; raises ValueError for an anchor that contains itself."""
         height = 0
-        if isinstance(event, yaml.DocumentStartEvent):
+        # Most events are scalars, and have no anchor.
+        if isinstance(event, yaml.ScalarEvent):
+            self.values += 1
+            if event.anchor:
+                self._extents[event.anchor] = _Extent()
+        elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
         elif isinstance(event, yaml.CollectionStartEvent):
             self._within.append(_OpenCollection(anchor=event.anchor, first=self.values))
             self.values += 1
-            self._set_extent(event.anchor, None)
+            if event.anchor:
+                self._extents[event.anchor] = None
         elif isinstance(event, yaml.CollectionEndEvent):
             ended = self._within.pop()
             height = ended.height
-            extent = _Extent(height=height, values=self.values - ended.first)
-            self._set_extent(ended.anchor, extent)
+            if ended.anchor:
+                values = self.values - ended.first
+                self._extents[ended.anchor] = _Extent(height=height, values=values)
         elif isinstance(event, yaml.AliasEvent):
             found = self._extents.get(str(event.anchor), _Extent())
             if found is None:
                 raise ValueError(f"anchor {event.anchor} contains itself")
             height = found.height
             self.values += found.values
-        elif isinstance(event, yaml.ScalarEvent):
-            self.values += 1
-            self._set_extent(event.anchor, _Extent())
         if self._within:
             outer = self._within[-1]
             outer.height = max(outer.height, height + 1)
         self.depth = len(self._within) + height
-
-    def _set_extent(self, anchor: str | None, extent: _Extent | None) -> None:
-        if anchor:
-            self._extents[anchor] = extent
 
 
 def size_problem(text: bytes) -> str | None:
