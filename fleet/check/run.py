@@ -100,7 +100,7 @@ def check_stacks(
             known=known_results.file_of(root, of_crds, schemas.kubeconform()) if is_known else None,
         )
         # kubeconform runs while the other rules are applied.
-        validated = beside.submit(schemas.validate, objects, validation)
+        started = schemas.start(objects, validation, beside)
         _compare_committed_trees(root, builds, report)
         report.findings += overlays.findings(repository, of_checkout)
         report.findings += _cluster_findings(repository, builds, known_crds)
@@ -110,7 +110,7 @@ def check_stacks(
         clusters = {stack.name: cluster for stack, cluster in builds}
         policy_findings.add(report, clusters, progress, with_audit=options.audit)
         report.not_checked += _elsewhere(builds)
-        findings, report.without_schema = validated.result()
+        findings, report.without_schema = started.finish()
         report.findings += of_rule(Rule.SCHEMA, findings)
         report.notes += _notes(repository, builds)
         report.findings = places.of_fleet(fleet, sorted(set(report.findings)))

@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ def validate(
 
     Return the findings, and by apiVersion and kind the number of objects that have no schema.
     """
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        return start(objects, validation, beside).finish()
+
+
+def start(objects: Iterable[BuiltObject], validation: Validation, beside: Executor) -> Started:
+    """Start to validate all objects, with kubeconform beside the rest of the program."""
     shared: dict[int, list[BuiltObject]] = {}
     for built in objects:
         shared.setdefault(id(built.manifest), []).append(built)
@@ -107,15 +114,64 @@ def validate(
         else:
             problem = "apiVersion and kind are no names; correct them"
             findings += [built.finding(problem) for built in found]
-    without_schema: Counter[str] = Counter()
-    for text, result in _results(texts, validation):
-        first = texts[text][0]
-        if result["status"] == "statusSkipped" and first.group not in _COVERED_GROUPS:
-            without_schema[f"{first.api_version} {first.kind}"] += len(texts[text])
-        elif result["status"] != "statusValid":
-            for built in texts[text]:
-                findings += [built.finding(problem) for problem in _problems(built, result)]
-    return findings, without_schema
+    by_digest = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
+    known = known_results.read(validation.known) if validation.known else {}
+    target = validation.work / "objects"
+    target.mkdir()
+    for digest, text in by_digest.items():
+        if digest not in known:
+            (target / f"{digest}.json").write_text(text, encoding="utf-8")
+    is_needed = not known.keys() >= by_digest.keys()
+    return Started(
+        findings=findings,
+        objects={digest: texts[text] for digest, text in by_digest.items()},
+        known={digest: known[digest] for digest in by_digest if digest in known},
+        known_file=validation.known,
+        answers=beside.submit(_run_kubeconform, target, validation.locations)
+        if is_needed
+        else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """A validation whose kubeconform may still run; its answers are None if it is not needed.
+
+    `objects` are those that have the same text, by its digest, and `known` are earlier results.
+    """
+
+    findings: Sequence[Finding]
+    objects: Mapping[str, Sequence[BuiltObject]]
+    known: Mapping[str, str]
+    known_file: Path | None
+    answers: Future[list[dict[str, Any]]] | None
+
+    def finish(self) -> tuple[list[Finding], Counter[str]]:
+        """Return the findings, and by apiVersion and kind the number of objects without schema."""
+        findings = [*self.findings]
+        without_schema: Counter[str] = Counter()
+        for digest, result in self._results():
+            objects = self.objects[digest]
+            first = objects[0]
+            if result["status"] == "statusSkipped" and first.group not in _COVERED_GROUPS:
+                without_schema[f"{first.api_version} {first.kind}"] += len(objects)
+            elif result["status"] != "statusValid":
+                for built in objects:
+                    findings += [built.finding(problem) for problem in _problems(built, result)]
+        return findings, without_schema
+
+    def _results(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield kubeconform's result for each digest."""
+        statuses = dict(self.known)
+        for digest, status in self.known.items():
+            yield digest, {"status": status}
+        for result in self.answers.result() if self.answers else ():
+            digest = Path(result["filename"]).stem
+            if result["status"] in known_results.STATUSES:
+                statuses[digest] = result["status"]
+            yield digest, result
+        if self.known_file:
+            known_results.write(self.known_file, statuses)
 
 
 def _text(built: BuiltObject) -> str:
@@ -125,32 +181,6 @@ def _text(built: BuiltObject) -> str:
     found = content if built.is_encrypted else built.manifest
     # kubeconform reads YAML, which has no pairs of escapes for one character.
     return json.dumps(found, default=str, ensure_ascii=False)
-
-
-def _results(
-    texts: Iterable[str], validation: Validation
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield kubeconform's result for each text."""
-    digests = {text: hashlib.sha256(text.encode()).hexdigest() for text in texts}
-    known = known_results.read(validation.known) if validation.known else {}
-    by_file: dict[str, str] = {}
-    target = validation.work / "objects"
-    target.mkdir()
-    statuses: dict[str, str] = {}
-    for text, digest in digests.items():
-        if digest in known:
-            statuses[digest] = known[digest]
-            yield text, {"status": known[digest]}
-        else:
-            (target / f"{digest}.json").write_text(text, encoding="utf-8")
-            by_file[f"{digest}.json"] = text
-    for result in _run_kubeconform(target, validation.locations) if by_file else ():
-        text = by_file[Path(result["filename"]).name]
-        if result["status"] in known_results.STATUSES:
-            statuses[digests[text]] = result["status"]
-        yield text, result
-    if validation.known:
-        known_results.write(validation.known, statuses)
 
 
 def _run_kubeconform(target: Path, schema_locations: Sequence[str]) -> list[dict[str, Any]]:
