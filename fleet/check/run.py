@@ -79,7 +79,7 @@ def check_stacks(
     with (
         yaml_writer.texts_kept_for(root),
         tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
-        ThreadPoolExecutor(max_workers=1) as beside,
+        ThreadPoolExecutor(schemas.PROCESSORS) as beside,
     ):
         fleet = model.of_stacks(root, Path(folder) / "repository", stacks, progress)
         repository = fleet.repository

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ _COVERED_GROUPS = (
     "rbac.authorization.k8s.io", "resource.k8s.io",
     "scheduling.k8s.io", "source.toolkit.fluxcd.io", "storage.k8s.io",
 )  # fmt: skip
+PROCESSORS = os.cpu_count() or 1
+# Each process reads the schemas again, so fewer objects than these are no work for two.
+_MIN_BATCH = 1000
 
 
 def kubeconform() -> str:
@@ -97,7 +102,7 @@ def validate(
 
     Return the findings, and by apiVersion and kind the number of objects that have no schema.
     """
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(PROCESSORS) as beside:
         return start(objects, validation, beside).finish()
 
 
@@ -116,26 +121,47 @@ def start(objects: Iterable[BuiltObject], validation: Validation, beside: Execut
             findings += [built.finding(problem) for built in found]
     by_digest = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
     known = known_results.read(validation.known) if validation.known else {}
+    new = {digest: text for digest, text in by_digest.items() if digest not in known}
+    lists = {digest for digest, text in new.items() if texts[text][0].kind.lower() == "list"}
     target = validation.work / "objects"
     target.mkdir()
-    for digest, text in by_digest.items():
-        if digest not in known:
-            (target / f"{digest}.json").write_text(text, encoding="utf-8")
-    is_needed = not known.keys() >= by_digest.keys()
     return Started(
         findings=findings,
         objects={digest: texts[text] for digest, text in by_digest.items()},
         known={digest: known[digest] for digest in by_digest if digest in known},
         known_file=validation.known,
-        answers=beside.submit(_run_kubeconform, target, validation.locations)
-        if is_needed
-        else None,
+        answers=[
+            beside.submit(_answers, batch, validation.locations)
+            for batch in _batches(new, lists, target)
+        ],
     )
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """A file that one process of kubeconform reads: texts with these digests, in this order."""
+
+    file: Path
+    digests: Sequence[str]
+
+
+def _batches(texts: Mapping[str, str], lists: Set[str], target: Path) -> Iterator[_Batch]:
+    """Write texts, given by digest, to files in a folder; yield a batch for each file.
+
+    kubeconform takes a List apart, so it has another number of results, and a file of its own.
+    """
+    others = [digest for digest in texts if digest not in lists]
+    size = max(_MIN_BATCH, math.ceil(len(others) / PROCESSORS))
+    parts = [others[start : start + size] for start in range(0, len(others), size)]
+    for number, digests in enumerate([*([digest] for digest in sorted(lists)), *parts]):
+        file = target / f"{number}.yaml"
+        file.write_text("\n---\n".join(texts[digest] for digest in digests), encoding="utf-8")
+        yield _Batch(file=file, digests=digests)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Started:
-    """A validation whose kubeconform may still run; its answers are None if it is not needed.
+    """A validation whose processes of kubeconform may still run.
 
     `objects` are those that have the same text, by its digest, and `known` are earlier results.
     """
@@ -144,7 +170,7 @@ class Started:
     objects: Mapping[str, Sequence[BuiltObject]]
     known: Mapping[str, str]
     known_file: Path | None
-    answers: Future[list[dict[str, Any]]] | None
+    answers: Sequence[Future[list[tuple[str, dict[str, Any]]]]]
 
     def finish(self) -> tuple[list[Finding], Counter[str]]:
         """Return the findings, and by apiVersion and kind the number of objects without schema."""
@@ -165,8 +191,7 @@ class Started:
         statuses = dict(self.known)
         for digest, status in self.known.items():
             yield digest, {"status": status}
-        for result in self.answers.result() if self.answers else ():
-            digest = Path(result["filename"]).stem
+        for digest, result in (pair for answer in self.answers for pair in answer.result()):
             if result["status"] in known_results.STATUSES:
                 statuses[digest] = result["status"]
             yield digest, result
@@ -183,13 +208,26 @@ def _text(built: BuiltObject) -> str:
     return json.dumps(found, default=str, ensure_ascii=False)
 
 
-def _run_kubeconform(target: Path, schema_locations: Sequence[str]) -> list[dict[str, Any]]:
+def _answers(batch: _Batch, locations: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return kubeconform's results for a batch, each with the digest of its text."""
+    results = _run_kubeconform(batch.file, locations)
+    digests = list(batch.digests) if len(batch.digests) > 1 else list(batch.digests) * len(results)
+    if len(digests) != len(results):
+        raise CommandError(
+            f"kubeconform: {len(results)} results for {len(digests)} objects; update kubeconform"
+        )
+    return list(zip(digests, results, strict=True))
+
+
+def _run_kubeconform(file: Path, schema_locations: Sequence[str]) -> list[dict[str, Any]]:
+    """Return kubeconform's result for each document of a file, in their order."""
     out = process.run(
         [
+            # One worker keeps the order.
             kubeconform(), "-strict", "-ignore-missing-schemas", "-verbose",
-            "-output", "json", "-n", "4",
+            "-output", "json", "-n", "1",
             *(word for place in schema_locations for word in ("-schema-location", place)),
-            target,
+            file,
         ],
         timeout=600,
         accept=(0, 1),  # kubeconform exits with 1 when an object is invalid

@@ -31,9 +31,10 @@ def validated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     run = schemas._run_kubeconform
 
-    def counted(target: Path, locations: Sequence[str]) -> list[dict[str, Any]]:
-        counts.append(len(list(target.iterdir())))
-        return run(target, locations)
+    def counted(file: Path, locations: Sequence[str]) -> list[dict[str, Any]]:
+        results = run(file, locations)
+        counts.append(len(results))
+        return results
 
     monkeypatch.setattr(schemas, "_run_kubeconform", counted)
     return counts

@@ -13,7 +13,9 @@ from fleet.check import schemas
 from fleet.check.run import Options, check_stacks
 from fleet.config import load
 from fleet.errors import CommandError, FleetError
+from fleet.inventory.built_object import BuiltObject
 from fleet.kube import kustomize
+from fleet.kube.manifest import Manifest
 from tests.check.support import APPS, check, flux_kustomization
 from tests.support import definition, manifest, stack_file, write
 
@@ -106,6 +108,42 @@ class TestObjects:
     def test_a_bare_equals_sign_is_a_text(self, checkout: Path) -> None:
         text = manifest("v1", "ConfigMap", "a", "common", "data: {sign: =}\n")
         assert check(checkout, definition("apps/a", text), apps="a") == []
+
+
+class TestBatches:
+    """Several processes of kubeconform read many objects from a file each."""
+
+    @staticmethod
+    def config_map(name: str, **more: object) -> Manifest:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **more}
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 1000])
+    def test_each_result_belongs_to_its_object(
+        self, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(schemas, "_MIN_BATCH", size)
+        monkeypatch.setattr(schemas, "PROCESSORS", 1000 // size)
+        items = [self.config_map("in-a-list", dat={}), self.config_map("another")]
+        found = [
+            self.config_map("a"),
+            self.config_map("b", dat={}),
+            # kubeconform cannot read this character, so it knows neither kind nor name.
+            self.config_map("c", data={"text": "\x7f"}),
+            {"apiVersion": "v1", "kind": "List", "metadata": {"name": "d"}, "items": items},
+            self.config_map("e", data={"text": "a\n---\nb"}),
+            self.config_map("f", data={"number": 1}),
+            {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "g"}},
+        ]
+        objects = [BuiltObject(path="apps", manifest=manifest) for manifest in found]
+        validation = schemas.Validation(work=tmp_path, locations=schemas.locations([]))
+        findings, without_schema = schemas.validate(objects, validation)
+        assert {item.object: item.problem.partition(":")[0] for item in findings} == {
+            "ConfigMap b": "additional properties 'dat' not allowed",
+            "ConfigMap c": "error unmarshalling resource",
+            "List d": "additional properties 'dat' not allowed",
+            "ConfigMap f": "data.number",
+        }
+        assert without_schema == {"example.com/v1 Thing": 1}
 
 
 class TestNamedSchemas:
