@@ -136,7 +136,10 @@ def _remove_ignored(copy: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="fleet-git-") as folder:
         git_dir, defaults = Path(folder) / "git", Path(folder) / "patterns"
         defaults.write_text("\n".join(patterns), encoding="utf-8")
-        git(copy, "init", "--quiet", "--bare", "--template=", str(git_dir))
+        # This is all that Git needs to take a folder for a repository, and `git init` makes more.
+        (git_dir / "objects").mkdir(parents=True)
+        (git_dir / "refs").mkdir()
+        (git_dir / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
         options = ("--others", "--ignored", f"--exclude-per-directory={_IGNORE_FILE}")
         for name in _list_files(git_dir, copy, *options, f"--exclude-from={defaults}"):
             (copy / name).unlink()
