@@ -75,10 +75,39 @@ def pack(root: Path, copy: Path, left_out: str = TREES) -> Repository:
 
     Files below the folder `left_out`, in which each cluster has a tree of its own, are not copied.
     """
-    artifact.pack(root, copy, left_out=left_out)
-    definitions = Definitions(root=root, copy=copy.with_name(f"{copy.name}-definitions"))
-    entries = Entries(root=root, copy=copy.resolve(), left_out=left_out)
-    return Repository(root=root, copy=copy.resolve(), definitions=definitions, entries=entries)
+    return _packed(Entries(root=root, copy=copy.resolve(), left_out=left_out), copy)
+
+
+def pack_and_start(
+    root: Path, copy: Path, stacks: Sequence[tuple[Stack, str | None]]
+) -> Repository:
+    """Do the same, and start to build what the trees of stacks list.
+
+    So no cluster waits for it part by part. Each stack is given with Flux's install manifests,
+    None without them.
+    """
+    entries = Entries(root=root, copy=copy.resolve())
+    for manifests in dict.fromkeys(manifests for _, manifests in stacks if manifests):
+        # This build takes longest, and needs no file of the checkout.
+        entries.start_patched(flux.components(manifests), flux.flag_patches())
+    repository = _packed(entries, copy)
+    lists = (
+        tuple(entry_lists.source_of(folder, entry) for folder, entry in pairs)
+        for stack, _ in stacks
+        if not stack.is_rendered
+        for pairs in stages.entries_by_stage(stack).values()
+    )
+    for paths in dict.fromkeys(lists):
+        entries.start_list(paths)
+    return repository
+
+
+def _packed(entries: Entries, copy: Path) -> Repository:
+    artifact.pack(entries.root, copy, left_out=entries.left_out)
+    definitions = Definitions(root=entries.root, copy=copy.with_name(f"{copy.name}-definitions"))
+    return Repository(
+        root=entries.root, copy=entries.copy, definitions=definitions, entries=entries
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,25 +374,6 @@ def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) 
     """Build all paths that the Flux of one cluster applies, from a new copy of a checkout."""
     cluster = build_in(pack(root, copy), stack, components)
     return Build(cluster.objects, cluster.findings)
-
-
-def start(repository: Repository, stacks: Sequence[tuple[Stack, str | None]]) -> None:
-    """Start to build what the trees of stacks list, so that no cluster waits for it part by part.
-
-    Each stack is given with Flux's install manifests, None without them.
-    """
-    entries = repository.entries
-    for manifests in dict.fromkeys(manifests for _, manifests in stacks if manifests):
-        # This build takes longest, so it is the first.
-        entries.start_patched(flux.components(manifests), flux.flag_patches())
-    lists = (
-        tuple(entry_lists.source_of(folder, entry) for folder, entry in pairs)
-        for stack, _ in stacks
-        if not stack.is_rendered
-        for pairs in stages.entries_by_stage(stack).values()
-    )
-    for paths in dict.fromkeys(lists):
-        entries.start_list(paths)
 
 
 def build_in(repository: Repository, stack: Stack, install_manifests: str | None) -> ClusterBuild:

@@ -143,8 +143,7 @@ def of_stacks(
 
     `copy` is a new folder for the files that Flux fetches. Raises FleetError.
     """
-    repository = build.pack(root, copy)
-    build.start(repository, stacks)
+    repository = build.pack_and_start(root, copy, stacks)
     clusters: dict[str, Cluster] = {}
     for stack, manifests in stacks:
         progress(f"building {stack.path}")
