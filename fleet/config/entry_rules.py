@@ -14,14 +14,29 @@ from fleet.config.valid_parts import Parts
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
 
 
-def problems(root: Path, stack: StackOutline, parts: Parts) -> Iterator[str]:
+class Folders:
+    """The folders of a checkout; each is looked at once for all clusters that name it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._has_kustomization: dict[str, bool] = {}
+
+    def has_kustomization(self, folder: str) -> bool:
+        """Tell whether a folder, named by its path in the checkout, has a kustomization."""
+        if folder not in self._has_kustomization:
+            files = (self.root / folder / name for name in KUSTOMIZATION_FILES)
+            self._has_kustomization[folder] = any(file.is_file() for file in files)
+        return self._has_kustomization[folder]
+
+
+def problems(folders: Folders, stack: StackOutline, parts: Parts) -> Iterator[str]:
     """Yield the problem of every valid entry that breaks a rule."""
     for key in ("infrastructure", "apps"):
         seen: set[str] = set()
         for index, entry in parts.items(key, Entry).items():
             text = (
                 ("is there twice; keep one" if entry.path in seen else None)
-                or _missing_folder(root / key, entry)
+                or _missing_folder(folders, key, entry)
                 or _wrong_environment(entry, stack.environment)
             )
             if text:
@@ -29,10 +44,10 @@ def problems(root: Path, stack: StackOutline, parts: Parts) -> Iterator[str]:
             seen.add(entry.path)
 
 
-def _missing_folder(folder: Path, entry: Entry) -> str | None:
-    if any((folder / entry.path / name).is_file() for name in KUSTOMIZATION_FILES):
+def _missing_folder(folders: Folders, key: str, entry: Entry) -> str | None:
+    if folders.has_kustomization(f"{key}/{entry.path}"):
         return None
-    existing = _definitions(folder)
+    existing = _definitions(folders.root / key)
     close = difflib.get_close_matches(entry.path, existing, n=3)
     hint = (
         f"did you mean {' or '.join(close)}?"
@@ -41,7 +56,7 @@ def _missing_folder(folder: Path, entry: Entry) -> str | None:
         if existing
         else "add the folder"
     )
-    return f"has no kustomization.yaml below {folder.name}/; {hint}"
+    return f"has no kustomization.yaml below {key}/; {hint}"
 
 
 def _definitions(folder: Path) -> list[str]:

@@ -25,10 +25,28 @@ class Address:
     context: str
     server: tuple[str, ...] | None
 
-    def leads_to(self, other: Address) -> bool:
-        """Say whether both contexts lead to one cluster, as far as the files tell."""
-        same_context = (self.file, self.context) == (other.file, other.context)
-        return same_context or (self.server is not None and self.server == other.server)
+    @property
+    def clusters(self) -> list[tuple[str, ...]]:
+        """Names of the cluster; two addresses with a name in common lead to one cluster."""
+        context = ("context", self.file, self.context)
+        return [context] if self.server is None else [context, ("server", *self.server)]
+
+
+class Clusters:
+    """The clusters behind the addresses of stacks, as far as the files tell."""
+
+    def __init__(self, addresses: Mapping[str, Address]) -> None:
+        self.addresses = addresses
+        self._stacks: dict[tuple[str, ...], list[str]] = {}
+        for name, address in addresses.items():
+            for cluster in address.clusters:
+                self._stacks.setdefault(cluster, []).append(name)
+
+    def others(self, name: str) -> list[str]:
+        """Return the other stacks of the same cluster."""
+        own = self.addresses[name].clusters if name in self.addresses else ()
+        found = dict.fromkeys(other for cluster in own for other in self._stacks[cluster])
+        return [other for other in found if other != name]
 
 
 def addresses(root: Path, contexts: Mapping[str, tuple[str, str] | None]) -> dict[str, Address]:

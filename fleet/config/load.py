@@ -23,8 +23,9 @@ from fleet.config import (
     valid_parts,
 )
 from fleet.config.base import DNS_LABEL
+from fleet.config.entry_rules import Folders
 from fleet.config.keys import key_at
-from fleet.config.kubeconfigs import Address
+from fleet.config.kubeconfigs import Clusters
 from fleet.config.models import Stack
 from fleet.config.outlines import StackOutline
 from fleet.config.problem import problem
@@ -63,8 +64,9 @@ class _Checkout:
     shared: FileValues
     own: Mapping[str, FileValues]
     outlines: Mapping[str, StackOutline]
-    addresses: Mapping[str, Address]
+    clusters: Clusters
     namespace_folders: Mapping[str, str]
+    folders: Folders
 
 
 def _checkout(root: Path) -> _Checkout:
@@ -78,8 +80,9 @@ def _checkout(root: Path) -> _Checkout:
         shared=stack_files.shared(root),
         own=own,
         outlines=found,
-        addresses=kubeconfigs.addresses(root, contexts),
+        clusters=Clusters(kubeconfigs.addresses(root, contexts)),
         namespace_folders=definitions.namespace_folders(root),
+        folders=Folders(root),
     )
 
 
@@ -97,9 +100,9 @@ def _load(checkout: _Checkout, name: str) -> Stack:
     files = stack_files.files_of(shared.values, completed.values, file)
     found = valid_parts.validate(values, files, file)
     outline = checkout.outlines[name]
-    others = [other for other in checkout.outlines.values() if other.name != name]
+    others = (other for other in checkout.outlines.values() if other.name != name)
     problems += found.problems
-    problems += entry_rules.problems(checkout.root, outline, found)
+    problems += entry_rules.problems(checkout.folders, outline, found)
     problems += tenant_rules.problems(outline, found, others, checkout.namespace_folders)
     problems += _shared_clusters(checkout, name)
     if problems:
@@ -128,12 +131,10 @@ def _name_problem(checkout: _Checkout, name: str) -> str | None:
 
 def _shared_clusters(checkout: _Checkout, name: str) -> Iterator[str]:
     # Two stacks on one cluster would overwrite each other at every run.
-    own = checkout.addresses.get(name)
-    for other, address in checkout.addresses.items():
-        if own is not None and other != name and own.leads_to(address):
-            yield problem(
-                stack_files.own_file(name),
-                key_at(("cluster", "context")),
-                f"{own.context!r} is also the cluster of {stack_files.own_file(other)}; "
-                "keep one stack for each cluster",
-            )
+    for other in checkout.clusters.others(name):
+        yield problem(
+            stack_files.own_file(name),
+            key_at(("cluster", "context")),
+            f"{checkout.clusters.addresses[name].context!r} is also the cluster of "
+            f"{stack_files.own_file(other)}; keep one stack for each cluster",
+        )

@@ -132,6 +132,8 @@ class _Rules:
                 )
 
     def created_repositories(self, others: Iterable[StackOutline]) -> Iterator[str]:
+        if not any(tenant.create for tenant in self.tenants.values()):
+            return
         creators = {
             tenant.repository: other.file
             for other in others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -114,6 +115,7 @@ def _parts(key: str, values: Mapping[str, Any]) -> Iterator[tuple[Location, dict
         yield from (((key, part), {key: {part: item}}) for part, item in value.items())
 
 
+@functools.cache
 def _container(key: str) -> type[list[Any]] | type[dict[Any, Any]] | None:
     declaration = keys.declared_at((key,))
     return declaration.container if declaration else None
