@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,10 +78,15 @@ def pack(repository: Path, copy: Path, left_out: str = "") -> None:
     repository = repository.resolve()
     copy.mkdir(parents=True)
     try:
+        folders = {""}
         for name in _plain_files(repository, left_out):
-            target = copy / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(repository / name, target)
+            folder = name.rpartition("/")[0]
+            if folder not in folders:
+                (copy / folder).mkdir(parents=True, exist_ok=True)
+                folders.add(folder)
+            # `shutil.copyfile` asks five times more about both files.
+            with open(f"{repository}/{name}", "rb") as source, open(f"{copy}/{name}", "xb") as new:  # noqa: PTH123 - see above
+                shutil.copyfileobj(source, new)
     except OSError as error:
         raise FleetError(f"{repository}: cannot be read: {error}") from None
     _remove_ignored(copy)
@@ -88,11 +94,24 @@ def pack(repository: Path, copy: Path, left_out: str = "") -> None:
 
 def _plain_files(repository: Path, left_out: str) -> Iterator[str]:
     """Yield the files of a repository that are no symbolic links, without those below a folder."""
+    # Paths as texts are quicker, and a large fleet has many files.
+    plain: dict[str, bool] = {}
     for name in file_names(repository):
-        source = repository / name
-        # The path of a file behind a symbolic link is not its own.
-        if name.partition("/")[0] != left_out and source.is_file() and source.resolve() == source:
+        if name.partition("/")[0] == left_out:
+            continue
+        folder = f"{repository}/{name}".rpartition("/")[0]
+        if folder not in plain:
+            # The path of a folder behind a symbolic link is not its own.
+            plain[folder] = os.path.realpath(folder) == folder
+        if plain[folder] and _is_plain_file(f"{repository}/{name}"):
             yield name
+
+
+def _is_plain_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def file_names(repository: Path) -> list[str]:
