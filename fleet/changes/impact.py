@@ -22,6 +22,7 @@ from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.model import Cluster, Fleet, Progress, near_names
 from fleet.inventory.object_set import Comparison, ObjectSet
+from fleet.inventory.objects import Objects
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import ObjectId, object_id
 from fleet.policies import refusals
@@ -207,7 +208,7 @@ class _Comparing:
             assert old is not None  # noqa: S101 - the name is one of theirs
             return self._removed(old)
         if old is None:
-            nothing = dataclasses.replace(new.build, objects=[], findings=[])
+            nothing = dataclasses.replace(new.build, objects=Objects(), findings=[])
             # Without a stack there is no `up`: Flux applies what is merged.
             moment = Moment.MERGE if new.stack is None else Moment.UP
             changes = self._changes(moment, (nothing, new.build), new)

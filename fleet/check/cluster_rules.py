@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fleet.check import flux_rules, images, references
 from fleet.check.durations import too_long_durations
@@ -12,8 +13,9 @@ from fleet.check.scopes import Scopes
 from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.inventory.build import ClusterBuild
-from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.built_object import BuiltObject, is_encrypted
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 from fleet.kube import namespaces
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest, ObjectId
@@ -62,17 +64,22 @@ def findings(
 
 
 @finds(Rule.DUPLICATE_OBJECT)
-def duplicates(order: Sequence[str], objects: Sequence[BuiltObject]) -> Iterator[Finding]:
+def duplicates(order: Sequence[str], objects: Objects) -> Iterator[Finding]:
     """Rule: no object is applied from two Flux paths; `order` has the first ones."""
-    if len({(built.group, built.display_name) for built in objects}) == len(objects):
+    if len(objects.answers(_name_in_cluster)) == len(objects):
         return
     paths: dict[str, str] = {}
     for built in sorted(objects, key=lambda built: _position(order, built.path)):
-        first = paths.setdefault(f"{built.group} {built.display_name}", built.path)
+        first = paths.setdefault(_name_in_cluster(built.manifest), built.path)
         if first != built.path:
             yield built.finding(
                 f"is also delivered by {first}, and each overwrites the other; keep one"
             )
+
+
+def _name_in_cluster(manifest: Manifest) -> str:
+    found = id_of(manifest)
+    return f"{found.group} {found}"
 
 
 @finds(Rule.DUPLICATE_OBJECT)
@@ -94,55 +101,72 @@ def released_duplicates(cluster: ClusterBuild) -> Iterator[Finding]:
 
 
 @finds(Rule.WITHOUT_NAMESPACE)
-def objects_without_namespace(objects: Iterable[BuiltObject], scopes: Scopes) -> Iterator[Finding]:
+def objects_without_namespace(objects: Objects, scopes: Scopes) -> Iterator[Finding]:
     """Rule: an object of a namespaced kind has a namespace, or Flux refuses all of its stage."""
-    for built in objects:
-        if not built.metadata.get("namespace") and scopes.is_namespaced(built):
+    for built in objects.where(_has_no_namespace):
+        if scopes.is_namespaced(built):
             yield built.finding("has no namespace, which Flux refuses; add metadata.namespace")
+
+
+def _has_no_namespace(manifest: Manifest) -> bool:
+    return not mapping_at(manifest, "metadata").get("namespace")
 
 
 @finds(Rule.MISSING_NAMESPACE)
 def missing_namespaces(
-    stack: Stack, objects: Sequence[BuiltObject], definition_folders: Mapping[str, str]
+    stack: Stack, objects: Objects, definition_folders: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Rule: this cluster creates the namespace of every object, in the same stage or before."""
     order = _paths_in_order(stack)
     created = _namespace_creators(objects)
-    # Most objects of a path are in few namespaces, and what is right for one is so for all.
-    right: set[tuple[str, str, bool]] = set()
-    for built in objects:
-        for namespace in _needed_namespaces(built):
-            key = (built.path, namespace, namespace == built.namespace)
-            if key in right:
-                continue
-            creators = created.get(namespace, ())
-            if namespace in _NAMESPACES_OF_EVERY_CLUSTER or any(
-                _is_created_in_time(order, creator, built, namespace) for creator in creators
-            ):
-                right.add(key)
-            elif not creators:
-                folder = definition_folders.get(namespace)
-                hint = f"{folder} has it" if folder else "no shared definition has it yet"
-                yield built.finding(
-                    f"namespace {namespace} is not created in this cluster; "
-                    f"add its folder to fleet:infrastructure in {stack.file} ({hint})"
-                )
-            elif all(creator.path == built.path for creator in creators):
-                yield built.finding(
-                    f"namespace {namespace} is created only by Helm, after Flux has applied this "
-                    "stage; add it to namespaces/"
-                )
-            else:
-                yield built.finding(
-                    f"namespace {namespace} comes only in a later stage; move it to namespaces/"
-                )
+
+    def is_right(path: str, needed: _Needed) -> bool:
+        return needed.namespace in _NAMESPACES_OF_EVERY_CLUSTER or any(
+            _is_created_in_time(order, creator, path, needed)
+            for creator in created.get(needed.namespace, ())
+        )
+
+    for part in objects.parts:
+        # Many objects need few namespaces.
+        wanted = frozenset[_Needed]().union(*part.answers(_needed_namespaces))
+        wrong = {needed for needed in wanted if not is_right(part.path, needed)}
+        for built in part if wrong else ():
+            for needed in _needed_namespaces(built.manifest):
+                if needed in wrong and not built.is_unknown(needed.namespace):
+                    creators = created.get(needed.namespace, ())
+                    folder = definition_folders.get(needed.namespace)
+                    yield built.finding(
+                        _missing(stack, needed.namespace, creators, folder, part.path)
+                    )
+
+
+def _missing(
+    stack: Stack,
+    namespace: str,
+    creators: Collection[BuiltObject],
+    folder: str | None,
+    path: str,
+) -> str:
+    """Return why a namespace is not there for what `path` brings, and what to do."""
+    if not creators:
+        hint = f"{folder} has it" if folder else "no shared definition has it yet"
+        return (
+            f"namespace {namespace} is not created in this cluster; "
+            f"add its folder to fleet:infrastructure in {stack.file} ({hint})"
+        )
+    if all(creator.path == path for creator in creators):
+        return (
+            f"namespace {namespace} is created only by Helm, after Flux has applied this stage; "
+            "add it to namespaces/"
+        )
+    return f"namespace {namespace} comes only in a later stage; move it to namespaces/"
 
 
 @finds(Rule.NOT_DECRYPTED)
-def encrypted_objects(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
+def encrypted_objects(objects: Objects) -> Iterator[Finding]:
     """Rule: what SOPS has encrypted is applied by a Flux Kustomization that decrypts it."""
-    for built in objects:
-        if built.is_encrypted and not built.is_decrypted:
+    for built in objects.where(is_encrypted):
+        if not built.is_decrypted:
             yield built.finding(
                 "is encrypted with SOPS, which Flux refuses here; apply its folder with a Flux "
                 "Kustomization that has spec.decryption"
@@ -165,38 +189,40 @@ def _position(order: Sequence[str], path: str) -> int:
 _created_namespace = once_for_each(definitions.created_namespace)
 
 
-def _namespace_creators(objects: Iterable[BuiltObject]) -> dict[str, list[BuiltObject]]:
+def _namespace_creators(objects: Objects) -> dict[str, list[BuiltObject]]:
     """Return by namespace the objects that create it: Namespaces and HelmReleases."""
     creators: dict[str, list[BuiltObject]] = {}
-    for built in objects:
-        if (name := _created_namespace(built.manifest)) is not None:
-            creators.setdefault(name, []).append(built)
+    for built in objects.where(_created_namespace):
+        creators.setdefault(str(_created_namespace(built.manifest)), []).append(built)
     return creators
 
 
+class _Needed(NamedTuple):
+    """A namespace that an object needs: its own one, or one that Flux applies objects to for it."""
+
+    namespace: str
+    is_own: bool
+
+
 def _is_created_in_time(
-    order: Sequence[str], creator: BuiltObject, built: BuiltObject, namespace: str
+    order: Sequence[str], creator: BuiltObject, path: str, needed: _Needed
 ) -> bool:
-    """Tell whether a namespace that an object needs exists early enough.
+    """Tell whether a namespace that an object of `path` needs exists early enough.
 
     Flux applies the Namespaces of a path first. Helm creates one after its path is applied, which
     is too late for the object's own namespace. The order of paths that are no stages is unknown.
     """
-    if creator.path == built.path:
-        return not creator.is_helm_release or namespace != built.namespace
-    return _position(order, creator.path) <= _position(order, built.path)
-
-
-def _needed_namespaces(built: BuiltObject) -> list[str]:
-    """Return the object's own namespace, and the one that Flux applies objects to for it."""
-    return [name for name in _named_namespaces(built.manifest) if not built.is_unknown(name)]
+    if creator.path == path:
+        return not creator.is_helm_release or not needed.is_own
+    return _position(order, creator.path) <= _position(order, path)
 
 
 @once_for_each
-def _named_namespaces(manifest: Manifest) -> list[str]:
+def _needed_namespaces(manifest: Manifest) -> tuple[_Needed, ...]:
     built = BuiltObject(path="", manifest=manifest)
     needed = [built.namespace]
     if built.is_flux_applier and not mapping_at(built.spec, "install").get("createNamespace"):
         target = built.spec.get("targetNamespace")
         needed.append(None if target is None else str(target))
-    return list(dict.fromkeys(name for name in needed if name is not None))
+    names = dict.fromkeys(name for name in needed if name is not None)
+    return tuple(_Needed(name, name == built.namespace) for name in names)

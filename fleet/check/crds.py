@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fleet.check import json_schemas
-from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.objects import Objects
 from fleet.kube.manifest import Manifest
 from fleet.kube.once import distinct
 from fleet.kube.scopes import CRD
@@ -16,9 +16,9 @@ from fleet.kube.scopes import CRD
 _DEFINITIONS = {json_schemas.META: {"type": "object"}}
 
 
-def of_objects(objects: Iterable[BuiltObject]) -> Iterator[Manifest]:
+def of_objects(objects: Objects) -> Iterator[Manifest]:
     """Yield the CRDs among built objects."""
-    return (built.manifest for built in objects if built.kind == CRD[1])
+    return (built.manifest for built in objects.of_kinds(CRD[1]))
 
 
 def write_schemas(crds: Iterable[Manifest], folder: Path) -> None:

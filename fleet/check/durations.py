@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from fleet.check.rules import Rule, finds
-from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.built_object import is_of_flux
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest
 from fleet.kube.once import once_for_each
@@ -20,14 +21,14 @@ _LONGEST = 2562047 * _MILLISECONDS["h"]
 
 
 @finds(Rule.DURATION)
-def too_long_durations(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
+def too_long_durations(objects: Objects) -> Iterator[Finding]:
     """Rule: no duration of a Flux object is longer than Go can hold.
 
     With one such object, its controller can list no object of that kind any more. Everything of
     that kind stands still, and no commit can mend it.
     """
-    for built in objects:
-        for text in _too_long(built.manifest) if built.is_of_flux else ():
+    for built in objects.where(is_of_flux):
+        for text in _too_long(built.manifest):
             yield built.finding(f"duration {text[:20]} is longer than Go can hold; shorten it")
 
 

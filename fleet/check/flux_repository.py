@@ -29,6 +29,7 @@ from fleet.inventory import model
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
 from fleet.inventory.model import Cluster, Progress
+from fleet.inventory.objects import Objects
 from fleet.inventory.variables import VariableUse
 from fleet.kube import substitution
 from fleet.kube.fields import mappings_in
@@ -52,18 +53,19 @@ def check(
         tempfile.TemporaryDirectory(prefix="fleet-check-") as folder,
     ):
         clusters = list(fleet.clusters.values())
-        objects = [built for cluster in clusters for built in cluster.build.objects]
-        known_crds = list(crds.of_objects(objects))
+        known_crds = [crd for item in clusters for crd in crds.of_objects(item.build.objects)]
         scopes = Scopes(known_crds, json_schemas.folder())
         for cluster in clusters:
             report.findings += _findings(cluster, scopes)
         builds = {cluster.name: cluster.build for cluster in clusters}
         policy_findings.add(report, builds, progress, with_audit=with_audit)
-        progress(f"validating {len(objects)} objects")
+        report.clusters = len(clusters)
+        report.objects = sum(len(item.build.objects) for item in clusters)
+        progress(f"validating {report.objects} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
         locations = [*schemas.locations([str(of_crds)]), *locations]
-        judged = [_as_of_operator(built) for built in objects]
+        judged = [Objects.of(map(_as_of_operator, item.build.objects)) for item in clusters]
         validation = schemas.Validation(work=Path(folder), locations=locations)
         findings, report.without_schema = schemas.validate(judged, validation)
         report.findings += of_rule(Rule.SCHEMA, findings)
@@ -73,7 +75,6 @@ def check(
             for cluster in clusters
             for found in cluster.build.unknown
         )
-        report.clusters, report.objects = len(clusters), len(objects)
     accepted.apply(acceptances, report)
     return report
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from fleet.check.rules import Rule, finds
 from fleet.inventory import built_object
-from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.built_object import BuiltObject, is_of_flux
 from fleet.inventory.finding import Finding, listed
+from fleet.inventory.objects import Objects
 from fleet.kube import namespaces
 from fleet.kube.fields import Fields, mapping_at, mappings_in
 from fleet.kube.kustomize import generated_resources, kustomization_file
@@ -32,12 +33,12 @@ _CHART_FILE = "Chart.yaml"
 _VALUE_LISTS = (("valuesFrom",), ("postBuild", "substituteFrom"))
 
 
-def findings(objects: Sequence[BuiltObject], copy: Path) -> Iterator[Finding]:
+def findings(objects: Objects, copy: Path) -> Iterator[Finding]:
     """Apply the rules below to all objects of one cluster.
 
     `copy` has the files of the repository that Flux fetches.
     """
-    of_flux = [built for built in objects if built.is_of_flux]
+    of_flux = [*objects.where(is_of_flux)]
     yield from missing_dependencies(of_flux)
     yield from dependency_cycles(of_flux)
     yield from missing_accounts(of_flux)
@@ -139,11 +140,11 @@ def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Find
 
 
 @finds(Rule.SOURCE)
-def missing_sources(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
+def missing_sources(objects: Objects) -> Iterator[Finding]:
     """Rule: this cluster has the source that a Flux object names."""
-    references = [*_source_references(objects)]
+    references = [*_source_references(objects.where(is_of_flux))]
     kinds = {str(reference.get("kind")) for _, _, reference in references}
-    sources = [built for built in objects if built.kind in kinds]
+    sources = objects.of_kinds(*kinds)
     known = {(built.kind, built.namespace, built.name) for built in sources}
     for built, key, reference in references:
         kind, name = str(reference.get("kind")), str(reference.get("name"))
@@ -196,10 +197,10 @@ def implicit_memberships(objects: Iterable[BuiltObject], copy: Path) -> Iterator
 
 
 @finds(Rule.CONFIG_MAP)
-def missing_values(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
+def missing_values(objects: Objects) -> Iterator[Finding]:
     """Rule: this cluster has the ConfigMaps that values come from. Secrets may be in no file."""
-    known = {(built.namespace, built.name) for built in objects if built.kind == "ConfigMap"}
-    for built in objects:
+    known = {(built.namespace, built.name) for built in objects.of_kinds("ConfigMap")}
+    for built in objects.where(is_of_flux):
         if not built.is_flux_applier:
             continue
         for path in _VALUE_LISTS:
@@ -218,10 +219,8 @@ def missing_values(objects: Sequence[BuiltObject]) -> Iterator[Finding]:
 def _source_references(
     objects: Iterable[BuiltObject],
 ) -> Iterator[tuple[BuiltObject, str, Fields]]:
-    """Yield each reference to a source, with the object that has it and its key."""
+    """Yield each reference of Flux's objects to a source, with the object and the key."""
     for built in objects:
-        if not built.is_of_flux:
-            continue
         for path in _REFERENCES:
             if reference := mapping_at(built.spec, *path):
                 yield built, path[-1], reference

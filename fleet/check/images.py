@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from fleet.check.pods import pods_of
 from fleet.check.rules import Rule, finds
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.field_diff import HIDDEN
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 from fleet.kube.fields import mapping_at, mappings_in
 from fleet.kube.manifest import Manifest
 from fleet.kube.once import once_for_each
@@ -18,9 +19,9 @@ _LATEST = "latest"
 
 
 @finds(Rule.IMAGE_TAG)
-def findings(objects: Iterable[BuiltObject]) -> Iterator[Finding]:
+def findings(objects: Objects) -> Iterator[Finding]:
     """Rule: an image has a digest, or a tag other than `latest`, so that a cluster keeps to it."""
-    for built in objects:
+    for built in objects.where(_open_images):
         for user, image in _open_images(built.manifest):
             if not built.is_unknown(image):
                 shown = HIDDEN if built.holds_secrets else image

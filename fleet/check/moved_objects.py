@@ -15,6 +15,7 @@ from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.deliveries import deliveries
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 from fleet.kube import artifact
 from fleet.kube.once import id_of
 from fleet.render import header, layout, moves
@@ -34,18 +35,18 @@ class FormerTrees:
     folder: Path
     now: Repository
 
-    def objects(self, stack: Stack, cluster: ClusterBuild) -> list[BuiltObject]:
+    def objects(self, stack: Stack, cluster: ClusterBuild) -> Objects:
         """Return all objects of a stack's tree that can be built.
 
         There are none if it is new, or the same as `cluster` with definitions that have the same
         objects.
         """
         if not self._trees.get(stack.path):
-            return []
+            return Objects()
         if not self._is_same_tree(stack, cluster):
             return build.build_tree(self._repository, stack.path, self._files(stack)).objects
         if self._has_same_definitions or (not cluster.has_own_builds and self._has_same_names):
-            return []
+            return Objects()
         return build.rebuild(self._repository, stack.path, cluster).objects
 
     @cached_property

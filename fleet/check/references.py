@@ -13,8 +13,9 @@ from fleet.check.rules import Rule, finds
 from fleet.config.models import Stack
 from fleet.inventory import built_object
 from fleet.inventory.build import ClusterBuild
-from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.built_object import BuiltObject, is_of_flux
 from fleet.inventory.finding import Finding, listed
+from fleet.inventory.objects import Objects
 from fleet.kube.fields import Fields, mapping_at, mappings_in, values_at
 from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
@@ -74,7 +75,7 @@ def missing_config_maps(cluster: ClusterBuild) -> Iterator[Finding]:
 
     What a chart refers to is the chart's business: its hooks may make it.
     """
-    for built, found in _missing(cluster, cluster.objects, (CONFIG_MAP,)):
+    for built, found in _missing(cluster, (CONFIG_MAP,)):
         if not _may_get_more(cluster, str(built.namespace)):
             yield built.finding(
                 f"needs ConfigMap {found.name}, which this cluster does not have; add it, correct "
@@ -94,19 +95,18 @@ def _from_elsewhere(stack: Stack, cluster: ClusterBuild) -> Iterator[str]:
     """Yield the Secrets, and the ConfigMaps that another repository may have."""
     # The program makes the Secrets that fleet's own objects need.
     own = (f"{stack.path}//", f"{stack.path}/{layout.TENANTS}/")
-    objects = [built for built in cluster.objects if not f"{built.path}//".startswith(own)]
-    for built, found in _missing(cluster, objects, (CONFIG_MAP, SECRET)):
+    for built, found in _missing(cluster, (CONFIG_MAP, SECRET)):
+        if f"{built.path}//".startswith(own):
+            continue
         if found.kind == SECRET or _may_get_more(cluster, str(built.namespace)):
             yield f"{found.kind} {built.namespace}/{found.name}"
 
 
-def _missing(
-    cluster: ClusterBuild, objects: Iterable[BuiltObject], kinds: Collection[str]
-) -> list[tuple[BuiltObject, Reference]]:
-    """Return the references of objects to what a cluster does not have."""
+def _missing(cluster: ClusterBuild, kinds: Collection[str]) -> list[tuple[BuiltObject, Reference]]:
+    """Return the references of Flux's and kustomize's objects to what a cluster does not have."""
     named = [
         (built, found)
-        for built in objects
+        for built in cluster.objects.where(_references_of)
         for found in _references_of(built.manifest)
         if found.kind in kinds
     ]
@@ -120,7 +120,7 @@ def _may_get_more(cluster: ClusterBuild, namespace: str) -> bool:
     """Tell whether a namespace may get objects that are in no file of this repository."""
     return any(
         target in (None, namespace)
-        for built in built_object.appliers(cluster.objects).values()
+        for built in built_object.appliers(cluster.objects.where(is_of_flux)).values()
         if not built.spec.get("kubeConfig")
         for target in _unknown_targets(cluster, built)
     )
@@ -144,12 +144,12 @@ def _unknown_targets(cluster: ClusterBuild, built: BuiltObject) -> Iterator[str 
 class _Known:
     """The ConfigMaps and Secrets of a cluster, and those that its controllers make."""
 
-    def __init__(self, present: Iterable[BuiltObject]) -> None:
+    def __init__(self, present: Objects) -> None:
         self._brought: set[tuple[str, str | None, str]] = set()
         self._made: set[str] = set()
-        for built in present:
-            if built.kind in (CONFIG_MAP, SECRET):
-                self._brought.add((built.kind, built.namespace, built.name))
+        for built in present.of_kinds(CONFIG_MAP, SECRET):
+            self._brought.add((built.kind, built.namespace, built.name))
+        for built in present.where(_made_names):
             self._made.update(_made_names(built.manifest))
 
     def has(self, built: BuiltObject, found: Reference) -> bool:

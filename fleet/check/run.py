@@ -39,8 +39,8 @@ from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.inventory import model
 from fleet.inventory.build import ClusterBuild, Repository
-from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 from fleet.kube import yaml_writer
 from fleet.kube.manifest import Manifest
 from fleet.render import rendered_moves
@@ -84,12 +84,16 @@ def check_stacks(
         fleet = model.of_stacks(root, Path(folder) / "repository", stacks, progress)
         repository = fleet.repository
         builds = [(cluster.own_stack, cluster.build) for cluster in fleet.clusters.values()]
-        objects = [built for _, cluster in builds for built in cluster.objects]
-        known_crds = [*crds.of_objects(objects), *definitions.crds(repository.copy)]
+        objects = [cluster.objects for _, cluster in builds]
+        known_crds = [
+            *(crd for found in objects for crd in crds.of_objects(found)),
+            *definitions.crds(repository.copy),
+        ]
         if options.clones is not None:
             progress("building the tenants' folders")
-            objects += _tenants_objects(options.clones, of_checkout, report)
-        progress(f"validating {len(objects)} objects")
+            objects.append(_tenants_objects(options.clones, of_checkout, report))
+        report.objects = sum(map(len, objects))
+        progress(f"validating {report.objects} objects")
         of_crds = Path(folder) / "crds"
         crds.write_schemas(known_crds, of_crds)
         # Nobody knows whether schemas of others have changed since the last run.
@@ -114,7 +118,6 @@ def check_stacks(
         report.findings += of_rule(Rule.SCHEMA, findings)
         report.notes += _notes(repository, builds)
         report.findings = places.of_fleet(fleet, sorted(set(report.findings)))
-    report.objects = len(objects)
     accepted.apply(acceptances, report)
     report.unused += [
         *used_decisions.lines(root, of_checkout),
@@ -124,13 +127,13 @@ def check_stacks(
     return report
 
 
-def _tenants_objects(clones: Path, stacks: Sequence[Stack], report: Report) -> list[BuiltObject]:
+def _tenants_objects(clones: Path, stacks: Sequence[Stack], report: Report) -> Objects:
     """Add to the report what is wrong in tenants' repositories; return the objects in these."""
     tenants = tenant_findings.check_tenants(clones, stacks)
     report.findings += of_rule(Rule.TENANT, tenants.findings)
     report.tenants = tenants.checked
     report.not_checked += tenants.not_checked
-    return tenants.objects
+    return Objects.of(tenants.objects)
 
 
 def _elsewhere(builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[str]:

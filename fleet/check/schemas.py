@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,10 @@ from fleet import process
 from fleet.check import json_schemas, known_results
 from fleet.check.json_schemas import are_names
 from fleet.errors import CommandError, FleetError
+from fleet.inventory import objects
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 from fleet.kube import kustomize
 
 # kubeconform replaces the names in braces to find the schema of a kind.
@@ -38,6 +40,8 @@ _COVERED_GROUPS = (
 PROCESSORS = os.cpu_count() or 1
 # Each process reads the schemas again, so fewer objects than these are no work for two.
 _MIN_BATCH = 1000
+# The answer about an object that kubeconform cannot take.
+_NO_NAMES: Mapping[str, Any] = {"status": "noNames"}
 
 
 def kubeconform() -> str:
@@ -96,29 +100,25 @@ class Validation:
 
 
 def validate(
-    objects: Iterable[BuiltObject], validation: Validation
+    clusters: Sequence[Objects], validation: Validation
 ) -> tuple[list[Finding], Counter[str]]:
-    """Validate all objects.
+    """Validate the objects of clusters.
 
     Return the findings, and by apiVersion and kind the number of objects that have no schema.
     """
     with ThreadPoolExecutor(PROCESSORS) as beside:
-        return start(objects, validation, beside).finish()
+        return start(clusters, validation, beside).finish()
 
 
-def start(objects: Iterable[BuiltObject], validation: Validation, beside: Executor) -> Started:
-    """Start to validate all objects, with kubeconform beside the rest of the program."""
-    shared: dict[int, list[BuiltObject]] = {}
-    for built in objects:
-        shared.setdefault(id(built.manifest), []).append(built)
-    findings: list[Finding] = []
+def start(clusters: Sequence[Objects], validation: Validation, beside: Executor) -> Started:
+    """Start to validate the objects of clusters, with kubeconform beside the rest of the program."""
+    without_names: list[BuiltObject] = []
     texts: dict[str, list[BuiltObject]] = {}
-    for found in shared.values():
-        if are_names(found[0].api_version, found[0].kind):
-            texts.setdefault(_text(found[0]), []).extend(found)
+    for built in objects.distinct(clusters):
+        if are_names(built.api_version, built.kind):
+            texts.setdefault(_text(built), []).append(built)
         else:
-            problem = "apiVersion and kind are no names; correct them"
-            findings += [built.finding(problem) for built in found]
+            without_names.append(built)
     by_digest = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
     known = known_results.read(validation.known) if validation.known else {}
     new = {digest: text for digest, text in by_digest.items() if digest not in known}
@@ -126,7 +126,8 @@ def start(objects: Iterable[BuiltObject], validation: Validation, beside: Execut
     target = validation.work / "objects"
     target.mkdir()
     return Started(
-        findings=findings,
+        clusters=clusters,
+        without_names=without_names,
         objects={digest: texts[text] for digest, text in by_digest.items()},
         known={digest: known[digest] for digest in by_digest if digest in known},
         known_file=validation.known,
@@ -163,10 +164,12 @@ def _batches(texts: Mapping[str, str], lists: Set[str], target: Path) -> Iterato
 class Started:
     """A validation whose processes of kubeconform may still run.
 
-    `objects` are those that have the same text, by its digest, and `known` are earlier results.
+    `objects` has by the digest of a text one object for each manifest with this text; those
+    `without_names` have none. `known` are earlier results.
     """
 
-    findings: Sequence[Finding]
+    clusters: Sequence[Objects]
+    without_names: Sequence[BuiltObject]
     objects: Mapping[str, Sequence[BuiltObject]]
     known: Mapping[str, str]
     known_file: Path | None
@@ -174,16 +177,19 @@ class Started:
 
     def finish(self) -> tuple[list[Finding], Counter[str]]:
         """Return the findings, and by apiVersion and kind the number of objects without schema."""
-        findings = [*self.findings]
-        without_schema: Counter[str] = Counter()
+        # By the number of a manifest in memory, what is said about each object that has it.
+        answers = {id(built.manifest): _NO_NAMES for built in self.without_names}
         for digest, result in self._results():
-            objects = self.objects[digest]
-            first = objects[0]
-            if result["status"] == "statusSkipped" and first.group not in _COVERED_GROUPS:
-                without_schema[f"{first.api_version} {first.kind}"] += len(objects)
-            elif result["status"] != "statusValid":
-                for built in objects:
-                    findings += [built.finding(problem) for problem in _problems(built, result)]
+            if result["status"] != "statusValid":
+                answers |= {id(built.manifest): result for built in self.objects[digest]}
+        findings: list[Finding] = []
+        without_schema: Counter[str] = Counter()
+        for built in objects.having(self.clusters, answers.keys()):
+            result = answers[id(built.manifest)]
+            if result["status"] == "statusSkipped" and built.group not in _COVERED_GROUPS:
+                without_schema[f"{built.api_version} {built.kind}"] += 1
+            else:
+                findings += [built.finding(problem) for problem in _problems(built, result)]
         return findings, without_schema
 
     def _results(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -246,7 +252,9 @@ def _run_kubeconform(file: Path, schema_locations: Sequence[str]) -> list[dict[s
 
 
 def _problems(built: BuiltObject, result: Mapping[str, Any]) -> Iterator[str]:
-    if result["status"] == "statusSkipped":
+    if result is _NO_NAMES:
+        yield "apiVersion and kind are no names; correct them"
+    elif result["status"] == "statusSkipped":
         yield f"{built.api_version} has no kind {built.kind}; check apiVersion and kind"
     else:
         for pointer, problem in _details(result["msg"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -15,11 +16,13 @@ from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
 from fleet.helm.renderer import Renderer
 from fleet.inventory import built_object, own_sources, resource_sets, variables
-from fleet.inventory.built_object import Build, BuiltObject
+from fleet.inventory.built_object import Build, BuiltObject, is_flux_kustomization
 from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.entrypoints import Entrypoint
 from fleet.inventory.finding import Finding
 from fleet.inventory.lists import Lists
+from fleet.inventory.manifest_list import ManifestList
+from fleet.inventory.objects import Objects, OwnPart, Part, SharedPart
 from fleet.inventory.own_sources import OwnSources, Sources
 from fleet.inventory.releases import Released, Releases
 from fleet.inventory.remote_resources import Remote
@@ -152,7 +155,7 @@ class ClusterBuild:
     tree: Mapping[str, TreeFile] = field(default_factory=dict)
     components: str | None = None
     # What Flux applies; helm adds the objects of HelmReleases to it.
-    objects: list[BuiltObject] = field(default_factory=list)
+    objects: Objects = field(default_factory=Objects)
     findings: list[Finding] = field(default_factory=list)
     # What else brings objects, which cannot be known from the files of the repository.
     unknown: list[Finding] = field(default_factory=list)
@@ -173,15 +176,15 @@ class ClusterBuild:
         """The objects of the cluster's HelmReleases. Helm runs when they are asked for first."""
         return self.release(self.objects)
 
-    def release(self, objects: Sequence[BuiltObject]) -> Released:
+    def release(self, objects: Objects) -> Released:
         """Return what HelmReleases would bring if the cluster had these objects."""
         own = self.sources.names if self.sources else None
         return self.repository.releases.of_cluster(objects, own)
 
     @cached_property
-    def all_objects(self) -> Sequence[BuiltObject]:
+    def all_objects(self) -> Objects:
         """The objects that Flux applies, and those that its HelmReleases bring."""
-        return [*self.objects, *self.released.objects]
+        return self.objects.with_own(self.released.objects)
 
     @cached_property
     def appliers(self) -> Mapping[str, BuiltObject]:
@@ -225,19 +228,21 @@ class ClusterBuild:
         self.unknown.extend(self._unknown_places(waiting))
 
     def _build_all(self, steps: Sequence[_Step]) -> list[BuiltObject]:
+        """Build paths, and return the Kustomizations of Flux that they bring."""
         if self.sources is not None:
             steps = sorted(steps, key=lambda step: step.takes_variables)
             for step in steps:
                 self.repository.entries.start(step.path, step.spec)
-        objects: list[BuiltObject] = []
+        found: list[BuiltObject] = []
         for step in steps:
-            build = self._with_templates(self._build(step))
+            objects, findings = self._build(step)
+            objects = self._with_templates(objects)
             self.unknown += self._remote_resources(step)
-            self.objects.extend(build.objects)
-            objects += build.objects
-            self.findings.extend(build.findings)
-            self.is_complete &= not build.findings
-        return objects
+            self.objects.parts += objects.parts
+            found += objects.where(is_flux_kustomization)
+            self.findings.extend(findings)
+            self.is_complete &= not findings
+        return found
 
     def _remote_resources(self, step: _Step) -> Iterator[Finding]:
         """Yield a finding for each remote resource that the build of a path would fetch."""
@@ -248,31 +253,31 @@ class ClusterBuild:
             for text in self.remote.get(file, ()):
                 yield Finding(file=file, object=text, problem="is remote, so it is not known here")
 
-    def _with_templates(self, build: Build) -> Build:
-        """Return a build with what the ResourceSets in it make."""
+    def _with_templates(self, built_objects: Objects) -> Objects:
+        """Return objects with what the ResourceSets among them make."""
         if self.sources is None:
-            return build
-        objects = [*build.objects]
+            return built_objects
+        objects = [*built_objects]
         for built in objects:
             made, unknown = resource_sets.made_by(built)
             # A ResourceSet may make more of them, so the list grows while it is read.
             objects += made
             self.unknown += unknown
-        return Build(objects, build.findings)
+        return built_objects.with_own(objects[len(built_objects) :])
 
-    def _build(self, step: _Step) -> Build:
+    def _build(self, step: _Step) -> tuple[Objects, list[Finding]]:
         is_plain = not any(name in step.spec for name in CHANGING_FIELDS)
         entry = self._lists.built(step.path) if is_plain else None
         try:
-            manifests = self._whole(step) if entry is None else entry.manifests
-            return Build(self._objects(step, manifests), [])
+            lists = [self._whole(step)] if entry is None else entry.lists
+            return self._objects(step, lists), []
         except ReferencesError as error:
-            return Build([], [_reference_finding(*problem) for problem in error.problems])
+            return Objects(), [_reference_finding(*problem) for problem in error.problems]
         except CommandError as error:
             problem = f"does not build: {error}"
-            return Build([], [Finding(file=step.path, object="", problem=problem)])
+            return Objects(), [Finding(file=step.path, object="", problem=problem)]
 
-    def _whole(self, step: _Step) -> Sequence[Manifest]:
+    def _whole(self, step: _Step) -> ManifestList:
         """Return what kustomize builds from a path. Raises CommandError and ReferencesError."""
         entries = self.repository.entries
         if step.path not in self._folders:
@@ -281,28 +286,34 @@ class ClusterBuild:
         self._write_tree()
         return entries.build(step.path, step.spec)
 
-    def _objects(self, step: _Step, manifests: Iterable[Manifest]) -> list[BuiltObject]:
+    def _objects(self, step: _Step, lists: Iterable[Sequence[Manifest]]) -> Objects:
+        """Return the objects of a path with the values of their variables. Raises CommandError."""
         values = substitution.values(
             step.spec, lambda name: variables.data_of(self.objects, step.namespace, name)
         )
-        return [self._object(step, manifest, values) for manifest in manifests]
+        return Objects(self._part(step, manifests, values) for manifests in lists)
+
+    def _part(self, step: _Step, manifests: Sequence[Manifest], values: Values | None) -> Part:
+        if not isinstance(manifests, ManifestList):
+            objects = [self._object(step, manifest, values) for manifest in manifests]
+            return OwnPart(path=step.path, objects=objects)
+        return SharedPart(
+            path=step.path,
+            manifests=manifests,
+            own={
+                index: self._object(step, manifests[index], values)
+                for index in manifests.passing(variables.are_in)
+            },
+            make=functools.partial(_plain, step),
+        )
 
     def _object(self, step: _Step, manifest: Manifest, values: Values | None) -> BuiltObject:
-        """Return an object with the values of its variables. Raises CommandError."""
-        plain = BuiltObject(
-            path=step.path,
-            manifest=manifest,
-            applied_by=step.applier_name,
-            is_pruned=step.spec.get("prune") is True,
-            is_decrypted=bool(mapping_at(step.spec, "decryption")),
-        )
         if not variables.are_in(manifest):
-            return plain
+            return _plain(step, manifest)
         use = variables.use_of(step.path, step.spec, manifest, values)
         self.uses.append(use)
         return dataclasses.replace(
-            plain,
-            manifest=use.manifest,
+            _plain(step, use.manifest),
             before_variables=None if use.manifest is manifest else manifest,
             has_unknown_variables=use.has_unknown,
         )
@@ -330,7 +341,7 @@ class ClusterBuild:
             target.write_text(text, encoding="utf-8")
 
     def _next_steps(self, objects: Iterable[BuiltObject]) -> tuple[list[_Step], list[BuiltObject]]:
-        """Return the steps of this repository that objects make Flux apply.
+        """Return the steps of this repository that Kustomizations make Flux apply.
 
         The second value are the Kustomizations whose paths are not known (yet).
         """
@@ -338,19 +349,14 @@ class ClusterBuild:
             paths = [
                 (built, path)
                 for built in objects
-                if built.is_flux_kustomization
-                and (path := flux_paths.applied_path(built.manifest)) is not None
+                if (path := flux_paths.applied_path(built.manifest)) is not None
             ]
             elsewhere = [built for built, _ in paths if built.spec.get("kubeConfig")]
             self.unknown += [built.finding(own_sources.ELSEWHERE) for built in elsewhere]
             found = (self._step(built, path) for built, path in paths if built not in elsewhere)
             return [step for step in found if step is not None], []
         known = own_sources.known(self.objects)
-        places = [
-            (built, self.sources.place(built, known))
-            for built in objects
-            if built.is_flux_kustomization
-        ]
+        places = [(built, self.sources.place(built, known)) for built in objects]
         found = (self._step(built, place.path) for built, place in places if not place.reason)
         waiting = [built for built, place in places if place.reason]
         return [step for step in found if step is not None], waiting
@@ -370,10 +376,20 @@ class ClusterBuild:
         return _Step(path=path, spec=built.spec, namespace=str(built.namespace), name=built.name)
 
 
+def _plain(step: _Step, manifest: Manifest) -> BuiltObject:
+    return BuiltObject(
+        path=step.path,
+        manifest=manifest,
+        applied_by=step.applier_name,
+        is_pruned=step.spec.get("prune") is True,
+        is_decrypted=bool(mapping_at(step.spec, "decryption")),
+    )
+
+
 def build_cluster(root: Path, stack: Stack, components: str | None, copy: Path) -> Build:
     """Build all paths that the Flux of one cluster applies, from a new copy of a checkout."""
     cluster = build_in(pack(root, copy), stack, components)
-    return Build(cluster.objects, cluster.findings)
+    return Build([*cluster.objects], cluster.findings)
 
 
 def build_in(repository: Repository, stack: Stack, install_manifests: str | None) -> ClusterBuild:

@@ -157,7 +157,7 @@ class BuiltObject:
     @property
     def is_encrypted(self) -> bool:
         """Tell whether SOPS has encrypted the object."""
-        return bool(mapping_at(self.manifest, "sops"))
+        return is_encrypted(self.manifest)
 
     def is_unknown(self, value: object) -> bool:
         """Tell whether only the cluster knows what a value of this object will be."""
@@ -180,6 +180,26 @@ def applier_name(built: BuiltObject, namespace: str | None, name: str) -> str:
 def appliers(objects: Iterable[BuiltObject]) -> dict[str, BuiltObject]:
     """Return the Kustomizations and HelmReleases of Flux by the name that `applied_by` has."""
     return {built.applier_name: built for built in objects if built.is_flux_applier}
+
+
+def is_of_flux(manifest: Manifest) -> bool:
+    """Tell whether an object is one of Flux's kinds."""
+    return _traits(manifest).is_of_flux
+
+
+def is_flux_kustomization(manifest: Manifest) -> bool:
+    """Tell whether an object is a Flux Kustomization, not one of kustomize's own."""
+    return _traits(manifest).is_flux_kustomization
+
+
+def is_helm_release(manifest: Manifest) -> bool:
+    """Tell whether an object is a HelmRelease."""
+    return _traits(manifest).is_helm_release
+
+
+def is_encrypted(manifest: Manifest) -> bool:
+    """Tell whether SOPS has encrypted an object."""
+    return bool(mapping_at(manifest, "sops"))
 
 
 class Build(NamedTuple):

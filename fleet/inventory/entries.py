@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from fleet.errors import CommandError
 from fleet.inventory import independence, variables
 from fleet.inventory.independence import Entry
+from fleet.inventory.manifest_list import ManifestList
 from fleet.kube import builds, flux_build, references
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.builds import Inputs
@@ -58,7 +60,7 @@ class Entries:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _entries: dict[object, Future[Entry | None]] = field(default_factory=dict)
     _together: dict[tuple[str, ...], Entry | None] = field(default_factory=dict)
-    _applied: dict[str, Future[Sequence[Manifest]]] = field(default_factory=dict)
+    _applied: dict[str, Future[ManifestList]] = field(default_factory=dict)
     _specs: dict[str, tuple[str, Fields]] = field(default_factory=dict)
 
     def folder(self, path: str) -> ArtifactFolder:
@@ -71,7 +73,7 @@ class Entries:
         """Return what a list of folders builds, None if it does not build."""
         if paths not in self._together:
             found = put_together([future.result() for future in self._start_each(paths)])
-            self._together[paths] = found or self._start_whole(paths).result()
+            self._together[paths] = _as_one(found) if found else self._start_whole(paths).result()
         return self._together[paths]
 
     def start_list(self, paths: tuple[str, ...]) -> None:
@@ -90,14 +92,14 @@ class Entries:
     def _start_whole(self, paths: tuple[str, ...]) -> Future[Entry | None]:
         return self._started(paths, lambda: self._whole(paths))
 
-    def applied(self, path: str, spec: Fields) -> Sequence[Manifest]:
+    def applied(self, path: str, spec: Fields) -> ManifestList:
         """Return what Flux builds from a shared folder for a Kustomization with `spec`.
 
         Raises CommandError and ReferencesError.
         """
         return self.start(path, spec).result()
 
-    def start(self, path: str, spec: Fields) -> Future[Sequence[Manifest]]:
+    def start(self, path: str, spec: Fields) -> Future[ManifestList]:
         """Start to build the same, if nothing has started it."""
         fields = {name: spec[name] for name in CHANGING_FIELDS if name in spec}
         key = json.dumps([path, fields], default=str)
@@ -124,12 +126,12 @@ class Entries:
         except (CommandError, ReferencesError):
             return False
 
-    def build(self, path: str, spec: Fields) -> Sequence[Manifest]:
+    def build(self, path: str, spec: Fields) -> ManifestList:
         """Do the same for any folder, each time. Raises CommandError and ReferencesError."""
         folder = self.folder(path)
         if problems := flux_build.reference_problems(folder, spec):
             raise ReferencesError(problems)
-        return flux_build.build(folder, spec).manifests
+        return ManifestList(flux_build.build(folder, spec).manifests)
 
     def patched(self, text: str, patches: Sequence[Fields]) -> Entry | None:
         """Return what kustomize builds from a file and patches, None if it fails."""
@@ -185,9 +187,19 @@ def put_together(entries: Sequence[Entry | None]) -> Entry | None:
     found = [entry for entry in entries if entry is not None]
     if len(found) < len(entries) or not independence.are_independent(found):
         return None
-    manifests: tuple[Manifest, ...] = tuple(item for entry in found for item in entry.manifests)
+    lists: list[Sequence[Manifest]] = []
+    for item in (item for entry in found for item in entry.lists):
+        # Few lists are quicker to ask than many short ones.
+        if any(isinstance(neighbour, ManifestList) for neighbour in (item, *lists[-1:])):
+            lists.append(item)
+        else:
+            lists[-1:] = [[*chain.from_iterable(lists[-1:]), *item]]
     renamed = frozenset(name for entry in found for name in entry.renamed)
-    return Entry(manifests=manifests, renamed=renamed)
+    return Entry(lists=lists, renamed=renamed)
+
+
+def _as_one(entry: Entry) -> Entry:
+    return dataclasses.replace(entry, lists=(ManifestList(entry.manifests),))
 
 
 def _have_same_names(manifests: Sequence[Manifest], former: Sequence[Manifest]) -> bool:
@@ -213,6 +225,6 @@ def _patched(text: str, patches: Sequence[Fields]) -> Entry | None:
 
 def _built(inputs: Inputs) -> Entry | None:
     try:
-        return Entry(manifests=builds.build(inputs).manifests)
+        return Entry(lists=(ManifestList(builds.build(inputs).manifests),))
     except CommandError:
         return None

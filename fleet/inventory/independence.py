@@ -7,12 +7,13 @@ in everything that refers to it, and some keys of a kustomization hold for all t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from fleet.inventory.manifest_list import ManifestList
 from fleet.kube.fields import Fields, mapping_at, mappings_in
-from fleet.kube.manifest import Manifest, object_id
+from fleet.kube.manifest import Manifest, ObjectId, object_id
 
 # Keys of a kustomization, case-folded, whose effect reaches the list above it, or is unknown.
 _REACHES_FURTHER = (
@@ -28,13 +29,20 @@ _GENERATORS = ("configmapgenerator", "secretgenerator")
 class Entry:
     """The objects that kustomize builds from one entry of a list.
 
+    Each ManifestList of them is shared by other entries, and all other `lists` are not.
+
     In a whole build kustomize would replace the names in `renamed` in other entries, where they
     are among the `texts`. An entry that is a list, built whole, goes together with no other.
     """
 
-    manifests: Sequence[Manifest]
+    lists: Sequence[Sequence[Manifest]]
     renamed: frozenset[str] = frozenset()
     is_whole: bool = False
+
+    @property
+    def manifests(self) -> Sequence[Manifest]:
+        """All objects, in their order."""
+        return [manifest for found in self.lists for manifest in found]
 
     @cached_property
     def texts(self) -> frozenset[str]:
@@ -60,7 +68,7 @@ def entry(contents: Sequence[Fields], manifests: Sequence[Manifest]) -> Entry:
     renamed = {name for content in contents for name in _generated_names(content)}
     if any(content.get("namespace") for content in contents):
         renamed |= {object_id(manifest).name for manifest in manifests}
-    return Entry(manifests=manifests, renamed=frozenset(renamed))
+    return Entry(lists=(ManifestList(manifests),), renamed=frozenset(renamed))
 
 
 def _reaches_further(content: Fields) -> bool:
@@ -87,16 +95,25 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
+def _versioned_ids(manifests: Sequence[Manifest]) -> Iterable[tuple[str, ObjectId]]:
+    if isinstance(manifests, ManifestList):
+        return manifests.answers(_versioned_id, ())
+    return map(_versioned_id, manifests)
+
+
+def _versioned_id(manifest: Manifest) -> tuple[str, ObjectId]:
+    return str(manifest.get("apiVersion")), object_id(manifest)
+
+
 def are_independent(entries: Sequence[Entry]) -> bool:
     """Tell whether the builds of the entries, one after the other, are the build of their list."""
     if len(entries) < 2:
         return True
     if any(entry.is_whole for entry in entries):
         return False
-    ids = [
-        (item.get("apiVersion"), object_id(item)) for entry in entries for item in entry.manifests
-    ]
-    if len(ids) != len(set(ids)):
+    lists = [found for entry in entries for found in entry.lists]
+    ids = {found for item in lists for found in _versioned_ids(item)}
+    if len(ids) != sum(map(len, lists)):
         # kustomize refuses the list, and says why.
         return False
     all_renamed = frozenset(name for entry in entries for name in entry.renamed)

@@ -81,7 +81,7 @@ class Lists:
 
     def _file(self, file: str) -> Entry | None:
         manifests = self.files.get(file)
-        return None if manifests is None else Entry(manifests=manifests)
+        return None if manifests is None else Entry(lists=(manifests,))
 
     def _patched(self, target: str, patches: Sequence[Fields]) -> Entry | None:
         """Return what a file of a list with patches builds.

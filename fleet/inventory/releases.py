@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from fleet.helm.charts import Cluster, Key
 from fleet.helm.renderer import Renderer, Rendering
 from fleet.inventory import field_diff
-from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.built_object import BuiltObject, is_helm_release
+from fleet.inventory.objects import Objects
 from fleet.kube import scopes
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest
@@ -36,14 +37,12 @@ class Releases:
     renderer: Renderer
     _placed: dict[tuple[int, str, bool], tuple[Manifest, Manifest]] = field(default_factory=dict)
 
-    def of_cluster(
-        self, objects: Sequence[BuiltObject], own_sources: frozenset[Key] | None = None
-    ) -> Released:
+    def of_cluster(self, objects: Objects, own_sources: frozenset[Key] | None = None) -> Released:
         """Return what the HelmReleases among the objects of a cluster bring.
 
         `own_sources` are those that stand for the repository, the usual one if None.
         """
-        all_releases = [built for built in objects if built.is_helm_release]
+        all_releases = [*objects.where(is_helm_release)]
         elsewhere = {
             built.applier_name: f"{built.display_name} is released into another cluster, which "
             "spec.kubeConfig names"

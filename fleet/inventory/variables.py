@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.objects import Objects
 from fleet.kube import substitution
 from fleet.kube.envsubst import Expression
 from fleet.kube.fields import Fields, mapping_at, mappings_in
@@ -79,10 +79,10 @@ def use_of(path: str, spec: Fields, manifest: Manifest, values: Values | None) -
     )
 
 
-def data_of(objects: Iterable[BuiltObject], namespace: str, name: str) -> Fields | None:
+def data_of(objects: Objects, namespace: str, name: str) -> Fields | None:
     """Return the data of a ConfigMap of the cluster, None if it is not there or encrypted."""
-    wanted = ("v1", "ConfigMap", namespace, name)
-    for built in objects:
-        if (built.api_version, built.kind, built.namespace, built.name) == wanted:
+    wanted = ("v1", namespace, name)
+    for built in objects.of_kinds("ConfigMap"):
+        if (built.api_version, built.namespace, built.name) == wanted:
             return None if built.is_encrypted else mapping_at(built.manifest, "data")
     return None

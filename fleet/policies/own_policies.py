@@ -65,7 +65,7 @@ class Shared:
 def of_cluster(cluster: ClusterBuild, shared: Shared) -> OwnPolicies:
     """Return the policies of a cluster."""
     # Without a trace of Kyverno, helm need not run.
-    if not any(_role(built.manifest) in _TRACES for built in cluster.objects):
+    if not any(cluster.objects.where(_is_trace)):
         return OwnPolicies()
     by_role: dict[_Role, list[BuiltObject]] = {role: [] for role in _Role}
     for built in cluster.all_objects:
@@ -96,6 +96,10 @@ def _policy(built: BuiltObject, exceptions: Iterable[Manifest], shared: Shared) 
         # The policy keeps its manifests, so that no other one gets their numbers.
         shared.policies[key] = Policy(manifest=built.manifest, exceptions=own)
     return shared.policies[key]
+
+
+def _is_trace(manifest: Manifest) -> bool:
+    return _role(manifest) in _TRACES
 
 
 @once_for_each

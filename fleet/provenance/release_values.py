@@ -11,6 +11,7 @@ from fleet.inventory import field_diff
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.field_diff import FieldDifference
 from fleet.inventory.model import Cluster
+from fleet.inventory.objects import Objects
 from fleet.kube.fields import mapping_at
 from fleet.kube.manifest import Manifest, object_id
 
@@ -65,7 +66,7 @@ def _effect(cluster: Cluster, built: BuiltObject, path: Path) -> Effect | None:
     changed = dataclasses.replace(release, manifest=_without(release.manifest, ("spec", *path)))
     # Helm asks for the other objects of the cluster, too.
     objects = [changed if item is release else item for item in cluster.build.objects]
-    released = cluster.build.release(objects)
+    released = cluster.build.release(Objects.of(objects))
     wanted = object_id(built.manifest)
     same = (item for item in released.objects if item.applied_by == built.applied_by)
     found = next((item for item in same if object_id(item.manifest) == wanted), None)

@@ -13,6 +13,7 @@ from fleet.config import load
 from fleet.inventory import build
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.objects import Objects
 from tests.check.support import flux_kustomization
 from tests.support import config_map, helm_release, manifest
 
@@ -44,7 +45,7 @@ def objects(text: str) -> list[BuiltObject]:
 
 def missing(repository: Repository, *present: BuiltObject) -> list[str]:
     """Return the ConfigMaps that the objects of a cluster lack."""
-    cluster = ClusterBuild(repository=repository, objects=list(present))
+    cluster = ClusterBuild(repository=repository, objects=Objects.of(present))
     problems = [finding.problem for finding in references.missing_config_maps(cluster)]
     return [problem.split()[2].rstrip(",") for problem in problems]
 
@@ -73,7 +74,7 @@ def test_every_form_of_reference(spec: dict[str, Any], repository: Repository) -
 
 
 def test_the_finding_names_a_remedy(repository: Repository) -> None:
-    cluster = ClusterBuild(repository=repository, objects=[needing("ConfigMap", "b")])
+    cluster = ClusterBuild(repository=repository, objects=Objects.of([needing("ConfigMap", "b")]))
     (finding,) = references.missing_config_maps(cluster)
     assert str(finding) == (
         f"{PATH}: Pod apps/a: needs ConfigMap b, which this cluster does not have; add it, "
@@ -128,7 +129,7 @@ def test_a_namespace_that_another_repository_fills(repository: Repository, check
         assert missing(repository, item, *found) == (["b"] if is_known else [])
     # From here, Flux may apply to every namespace, so this is only a note.
     assert missing(repository, item, *objects(text)) == []
-    cluster = ClusterBuild(repository=repository, objects=[item, *objects(text)])
+    cluster = ClusterBuild(repository=repository, objects=Objects.of([item, *objects(text)]))
     assert list(references.lines([(load.stack(checkout, "dev"), cluster)])) == [
         "the clusters need these, which are in no file: ConfigMap apps/b"
     ]
@@ -146,7 +147,7 @@ def test_a_release_that_is_not_rendered(repository: Repository) -> None:
 class TestSecrets:
     def named(self, repository: Repository, root: Path, *present: BuiltObject) -> list[str]:
         """Return the note about Secrets."""
-        cluster = ClusterBuild(repository=repository, objects=list(present))
+        cluster = ClusterBuild(repository=repository, objects=Objects.of(present))
         return list(references.lines([(load.stack(root, "dev"), cluster)]))
 
     def test_they_are_named_and_are_no_finding(

@@ -9,6 +9,7 @@ import yaml
 
 from fleet.check import flux_rules
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.objects import Objects
 from tests.check.support import flux_kustomization
 from tests.support import config_map, definition, kustomization, manifest, write
 
@@ -91,7 +92,8 @@ class TestImplicitMembership:
 def test_references_that_name_no_kind(api: str, kind: str, key: str, named: str) -> None:
     text = manifest(api, kind, "a", "apps", f"spec: {{{key}: {{name: b}}}}\n")
     built = BuiltObject(path="apps/a", manifest=yaml.safe_load(text))
-    (found,) = flux_rules.missing_sources([built])
+    (found,) = flux_rules.missing_sources(Objects.of([built]))
     assert found.problem.startswith(f"{key} names {named} b, which this cluster does not have")
     other = yaml.safe_load(manifest(api, named, "b", "apps"))
-    assert list(flux_rules.missing_sources([built, BuiltObject(path="", manifest=other)])) == []
+    both = Objects.of([built, BuiltObject(path="", manifest=other)])
+    assert list(flux_rules.missing_sources(both)) == []

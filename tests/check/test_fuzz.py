@@ -20,6 +20,7 @@ from fleet.inventory import build, variables
 from fleet.inventory.build import ClusterBuild, Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 from fleet.kube import artifact, flux_build, substitution
 from fleet.kube.artifact import ArtifactFolder
 from fleet.kube.references import ReferenceProblem
@@ -141,7 +142,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 )
 def test_objects(manifests: list[dict[str, Any]], stack: Stack, repository: Repository) -> None:
     """No rule fails, and each path that Flux would apply is one of the repository."""
-    objects = [BuiltObject(path="apps/a", manifest=manifest) for manifest in manifests]
+    objects = Objects.of(BuiltObject(path="apps/a", manifest=found) for found in manifests)
     cluster = ClusterBuild(repository=repository, objects=objects)
     for found in cluster_rules.findings(stack, cluster, {}, Scopes([], Path("/nowhere"))):
         assert str(found).isprintable()

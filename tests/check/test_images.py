@@ -8,6 +8,7 @@ import pytest
 
 from fleet.check import images
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.objects import Objects
 
 POD = {"containers": [{"name": "a", "image": "registry.example:5000/team/app"}]}
 
@@ -25,7 +26,7 @@ def built(kind: str, spec: dict[str, Any], **more: Any) -> BuiltObject:  # noqa:
 
 
 def found(item: BuiltObject) -> list[str]:
-    return [finding.problem for finding in images.findings([item])]
+    return [finding.problem for finding in images.findings(Objects.of([item]))]
 
 
 @pytest.mark.parametrize(

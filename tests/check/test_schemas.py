@@ -14,6 +14,7 @@ from fleet.check.run import Options, check_stacks
 from fleet.config import load
 from fleet.errors import CommandError, FleetError
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.objects import Objects
 from fleet.kube import kustomize
 from fleet.kube.manifest import Manifest
 from tests.check.support import APPS, check, flux_kustomization
@@ -136,7 +137,7 @@ class TestBatches:
         ]
         objects = [BuiltObject(path="apps", manifest=manifest) for manifest in found]
         validation = schemas.Validation(work=tmp_path, locations=schemas.locations([]))
-        findings, without_schema = schemas.validate(objects, validation)
+        findings, without_schema = schemas.validate([Objects.of(objects)], validation)
         assert {item.object: item.problem.partition(":")[0] for item in findings} == {
             "ConfigMap b": "additional properties 'dat' not allowed",
             "ConfigMap c": "error unmarshalling resource",

@@ -191,7 +191,7 @@ class TestBuild:
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError(13, "Permission denied", "a.yaml")
 
-        monkeypatch.setattr("shutil.copyfile", refuse)
+        monkeypatch.setattr("shutil.copyfileobj", refuse)
         with pytest.raises(FleetError, match=r"billing-apps: cannot be read: .*Permission denied"):
             check(checkout, healthy_files())
 

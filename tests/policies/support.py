@@ -9,6 +9,7 @@ from typing import Any
 from fleet.inventory import build
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.objects import Objects
 from fleet.kube.manifest import Manifest
 from fleet.policies.batches import Run
 from fleet.policies.outcome import Outcome
@@ -104,7 +105,7 @@ def cluster(root: Path, *objects: Manifest | BuiltObject) -> ClusterBuild:
     """Return a cluster with these objects."""
     repository = build.Repository(root=root, copy=root, definitions=None, entries=None)  # type: ignore[arg-type]
     found = [item if isinstance(item, BuiltObject) else built(item) for item in objects]
-    return ClusterBuild(repository=repository, objects=found)
+    return ClusterBuild(repository=repository, objects=Objects.of(found))
 
 
 class WrittenKyverno:

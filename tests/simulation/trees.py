@@ -14,6 +14,7 @@ from fleet.inventory import build
 from fleet.inventory.build import Repository
 from fleet.inventory.built_object import BuiltObject
 from fleet.inventory.finding import Finding
+from fleet.inventory.objects import Objects
 
 
 class Trees:
@@ -46,5 +47,5 @@ class Trees:
         crds.write_schemas(self._crds, of_crds)
         locations = [*schemas.locations([str(of_crds)]), *schemas.locations(())]
         validation = schemas.Validation(work=self._folder, locations=locations)
-        found, _ = schemas.validate(self._objects.values(), validation)
+        found, _ = schemas.validate([Objects.of(self._objects.values())], validation)
         return found

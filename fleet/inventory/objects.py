@@ -1,0 +1,186 @@
+"""The objects of one cluster, in parts of which clusters share the most.
+
+What a rule asks about a shared list of manifests is answered once for all clusters, so a rule takes
+little time for each of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from fleet.inventory.built_object import BuiltObject
+from fleet.inventory.manifest_list import ManifestList
+from fleet.kube.manifest import Manifest
+
+# A question about a manifest. It must be a function with a name, and the answer the same each time.
+Test = Callable[[Manifest], object]
+Question = Callable[[Manifest], Hashable]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPart:
+    """Objects of a path that no other cluster has."""
+
+    path: str
+    objects: Sequence[BuiltObject]
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def __iter__(self) -> Iterator[BuiltObject]:
+        return iter(self.objects)
+
+    def where(self, test: Test) -> Iterator[BuiltObject]:
+        """Yield the objects whose manifests pass a test."""
+        return (built for built in self.objects if test(built.manifest))
+
+    def of_kinds(self, kinds: Collection[str]) -> Iterator[BuiltObject]:
+        """Yield the objects of some kinds."""
+        return (built for built in self.objects if built.kind in kinds)
+
+    def answers(self, question: Question) -> Collection[Any]:
+        """Return all answers to a question about the manifests."""
+        return {question(built.manifest) for built in self.objects}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedPart:
+    """Objects of a path, whose manifests clusters share.
+
+    `own` has by their index those that only this cluster has, because of its variables. `make`
+    makes the object of any other manifest.
+    """
+
+    path: str
+    manifests: ManifestList
+    own: Mapping[int, BuiltObject]
+    make: Callable[[Manifest], BuiltObject]
+    _made: dict[int, BuiltObject] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.manifests)
+
+    def __iter__(self) -> Iterator[BuiltObject]:
+        return map(self.at, range(len(self.manifests)))
+
+    @property
+    def key(self) -> object:
+        """The same value for all parts that share everything but their own objects."""
+        return id(self.manifests), tuple(self.own)
+
+    def at(self, index: int) -> BuiltObject:
+        """Return the object at an index, which is the same one each time."""
+        found = self.own.get(index) or self._made.get(index)
+        if found is None:
+            found = self._made[index] = self.make(self.manifests[index])
+        return found
+
+    def where(self, test: Test) -> Iterator[BuiltObject]:
+        """Yield the objects whose manifests pass a test."""
+        return self.chosen(self.manifests.passing(test), lambda built: test(built.manifest))
+
+    def of_kinds(self, kinds: Collection[str]) -> Iterator[BuiltObject]:
+        """Yield the objects of some kinds."""
+        by_kind = self.manifests.by_kind
+        indexes = sorted(index for kind in kinds for index in by_kind.get(kind, ()))
+        return self.chosen(indexes, lambda built: built.kind in kinds)
+
+    def chosen(
+        self, shared: Iterable[int], is_chosen: Callable[[BuiltObject], object]
+    ) -> Iterator[BuiltObject]:
+        """Yield, in their order, the shared objects at some indexes, and own ones that fit."""
+        if self.own:
+            own = (index for index, built in self.own.items() if is_chosen(built))
+            shared = sorted([*(index for index in shared if index not in self.own), *own])
+        return map(self.at, shared)
+
+    def answers(self, question: Question) -> Collection[Any]:
+        """Return all answers to a question about the manifests."""
+        shared = self.manifests.answers(question, tuple(self.own))
+        return shared.union(question(built.manifest) for built in self.own.values())
+
+
+Part = OwnPart | SharedPart
+
+
+class Objects(Sequence[BuiltObject]):
+    """The objects of one cluster, in their order."""
+
+    def __init__(self, parts: Iterable[Part] = ()) -> None:
+        self.parts = [*parts]
+
+    @classmethod
+    def of(cls, objects: Iterable[BuiltObject]) -> Objects:
+        """Return objects that no other cluster has."""
+        by_path = itertools.groupby(objects, lambda built: built.path)
+        return cls(OwnPart(path=path, objects=[*found]) for path, found in by_path)
+
+    def with_own(self, objects: Sequence[BuiltObject]) -> Objects:
+        """Return these objects, and then some that no other cluster has."""
+        return Objects([*self.parts, *Objects.of(objects).parts])
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __iter__(self) -> Iterator[BuiltObject]:
+        return itertools.chain.from_iterable(self.parts)
+
+    @overload
+    def __getitem__(self, index: int) -> BuiltObject: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[BuiltObject]: ...
+
+    def __getitem__(self, index: int | slice) -> BuiltObject | Sequence[BuiltObject]:
+        return list(self)[index]
+
+    def where(self, test: Test) -> Iterator[BuiltObject]:
+        """Yield the objects whose manifests pass a test."""
+        return itertools.chain.from_iterable(part.where(test) for part in self.parts)
+
+    def of_kinds(self, *kinds: str) -> Iterator[BuiltObject]:
+        """Yield the objects of some kinds, of any API group."""
+        return itertools.chain.from_iterable(part.of_kinds(kinds) for part in self.parts)
+
+    def answers(self, question: Question) -> Collection[Any]:
+        """Return all answers to a question about the manifests."""
+        return frozenset[Any]().union(*(part.answers(question) for part in self.parts))
+
+
+def distinct(clusters: Iterable[Objects]) -> Iterator[BuiltObject]:
+    """Yield one object for each manifest of clusters, of those that they share only one."""
+    lists: set[object] = set()
+    manifests: set[int] = set()
+    for part in _parts(clusters):
+        is_known = isinstance(part, SharedPart) and part.key in lists
+        for built in part.own.values() if isinstance(part, SharedPart) and is_known else part:
+            if id(built.manifest) not in manifests:
+                manifests.add(id(built.manifest))
+                yield built
+        if isinstance(part, SharedPart):
+            lists.add(part.key)
+
+
+def having(clusters: Iterable[Objects], manifests: Collection[int]) -> Iterator[BuiltObject]:
+    """Yield the objects of clusters that have manifests with these numbers in memory."""
+
+    def is_wanted(built: BuiltObject) -> bool:
+        return id(built.manifest) in manifests
+
+    indexes: dict[object, list[int]] = {}
+    for part in _parts(clusters) if manifests else ():
+        if isinstance(part, OwnPart):
+            yield from filter(is_wanted, part.objects)
+            continue
+        if part.key not in indexes:
+            indexes[part.key] = [
+                index for index, item in enumerate(part.manifests) if id(item) in manifests
+            ]
+        yield from part.chosen(indexes[part.key], is_wanted)
+
+
+def _parts(clusters: Iterable[Objects]) -> Iterator[Part]:
+    return (part for found in clusters for part in found.parts)
