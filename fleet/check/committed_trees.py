@@ -6,6 +6,7 @@ is only older than its stack file, and no history of Git is needed.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,8 +91,50 @@ class CommittedTree:
 
 def read(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[CommittedTree]:
     """Return the trees in a checkout that are not as fleet makes them now."""
-    trees = (_read(root, stack, cluster) for stack, cluster in builds)
-    return [tree for tree in trees if tree.differing or tree.missing]
+    contents = _Contents()
+    return [
+        _read(root, stack, cluster)
+        for stack, cluster in builds
+        if not _is_current(root, stack, cluster, contents)
+    ]
+
+
+def _is_current(root: Path, stack: Stack, cluster: ClusterBuild, contents: _Contents) -> bool:
+    """Tell whether a checkout has a tree as fleet makes it now, or none yet."""
+    files = {path: (text,) for path, text in cluster.files.items()}
+    expected: dict[str, tuple[str, ...]] = {**files}
+    if cluster.files and (body := cluster.components) is not None:
+        components = f"{stack.path}/{layout.COMPONENTS_FILE}"
+        expected[components] = (header.lines(stack.file, body), body)
+    paths = set(_paths(root, stack))
+    return not paths or (
+        paths == expected.keys()
+        and all(contents.are(f"{root}/{path}", parts) for path, parts in expected.items())
+    )
+
+
+class _Contents:
+    """The contents of files, all read into the same memory, because a large fleet has many."""
+
+    def __init__(self) -> None:
+        self._read = bytearray(2**20)
+
+    def are(self, file: str, parts: Iterable[str]) -> bool:
+        """Tell whether a file has these parts one after the other, and nothing else."""
+        with open(file, "rb", buffering=0) as source:  # noqa: PTH123 - a Path takes longer
+            size = source.readinto(self._read)
+        end = 0
+        for part in map(_encoded, parts):
+            if not self._read.startswith(part, end):
+                return False
+            end += len(part)
+        return end == size
+
+
+# All clusters have the same install manifests, which are large.
+@functools.lru_cache(maxsize=16)
+def _encoded(text: str) -> bytes:
+    return text.encode()
 
 
 def _read(root: Path, stack: Stack, cluster: ClusterBuild) -> CommittedTree:
@@ -110,17 +153,26 @@ def _read(root: Path, stack: Stack, cluster: ClusterBuild) -> CommittedTree:
 
 def _texts(root: Path, stack: Stack) -> dict[str, str]:
     """Return the YAML files of a tree, without the one that only a cluster's UID decides about."""
-    texts: dict[str, str] = {}
-    top = str(root / stack.path)
-    # Paths as texts are quicker, and a large fleet has many files.
-    for folder, _, names in os.walk(top):
-        for name in names:
-            file = f"{folder}/{name}"
-            if name.endswith(_YAML) and not os.path.islink(file):  # noqa: PTH114 - see above
-                text = Path(file).read_text("utf-8", "replace")
-                texts[f"{stack.path}{file.removeprefix(top)}"] = text
-    texts.pop(identity_file.path(stack), None)
-    return texts
+    return {path: (root / path).read_text("utf-8", "replace") for path in _paths(root, stack)}
+
+
+def _paths(root: Path, stack: Stack) -> Iterator[str]:
+    """Yield the paths of these files in the repository."""
+    identity = identity_file.path(stack)
+    folders = [stack.path] if (root / stack.path).is_dir() else []
+    while folders:
+        folder = folders.pop()
+        with os.scandir(f"{root}/{folder}") as found:
+            for item in found:
+                path = f"{folder}/{item.name}"
+                if item.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif path.endswith(_YAML) and path != identity and _is_plain(item):
+                    yield path
+
+
+def _is_plain(item: os.DirEntry[str]) -> bool:
+    return item.is_file(follow_symlinks=False)
 
 
 @finds(Rule.EDITED_TREE)

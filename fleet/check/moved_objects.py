@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,13 +27,15 @@ class FormerTrees:
     """The trees of a commit, with the definitions of that commit.
 
     `blobs` has Git's name for the content of each file, so that most files need not be read.
-    `folder` is for the others, and `now` is the checkout as it is.
+    `folder` is for the others, and `now` is the checkout as it is. In it, the trees of the stacks
+    `differing` are not those of the next `up`.
     """
 
     commit: str
     blobs: Mapping[str, str]
     folder: Path
     now: Repository
+    differing: Collection[str]
 
     def objects(self, stack: Stack, cluster: ClusterBuild) -> Objects:
         """Return all objects of a stack's tree that can be built.
@@ -59,14 +61,23 @@ class FormerTrees:
         return found
 
     def _is_same_tree(self, stack: Stack, cluster: ClusterBuild) -> bool:
+        components = f"{stack.path}/{layout.COMPONENTS_FILE}"
+        paths = {*cluster.files, *([] if cluster.components is None else [components])}
+        if stack.name not in self.differing and stack.path not in self._changed:
+            return paths <= self.blobs.keys()
         files = dict(cluster.files)
         if cluster.components is not None:
-            text = header.with_header(stack.file, cluster.components)
-            files[f"{stack.path}/{layout.COMPONENTS_FILE}"] = text
+            files[components] = header.with_header(stack.file, cluster.components)
         return all(
             artifact.is_blob(text.encode(), self.blobs.get(path, ""))
             for path, text in files.items()
         )
+
+    @cached_property
+    def _changed(self) -> frozenset[str]:
+        """The folders of the trees that may differ between the commit and the checkout."""
+        paths = artifact.changed_files(self.now.root, self.commit, TREES)
+        return frozenset("/".join(path.split("/")[:2]) for path in paths)
 
     @cached_property
     def _has_same_definitions(self) -> bool:
@@ -90,16 +101,18 @@ class FormerTrees:
         }
 
 
-def former_trees(commit: str | None, folder: Path, now: Repository) -> FormerTrees | None:
+def former_trees(
+    commit: str | None, folder: Path, now: Repository, differing: Collection[str]
+) -> FormerTrees | None:
     """Return the trees of a commit of a checkout, the last one if None; None if there is none.
 
-    `folder` is a new folder, and `now` the checkout as it is. Raises FleetError for a commit that
-    does not exist.
+    `folder` is a new folder, and `now` the checkout as it is, in which the trees of the stacks
+    `differing` are not those of the next `up`. Raises FleetError for a commit that does not exist.
     """
     found = artifact.full_name(now.root, commit or "HEAD")
     if found is not None:
         blobs = artifact.blobs(now.root, found)
-        return FormerTrees(commit=found, blobs=blobs, folder=folder, now=now)
+        return FormerTrees(commit=found, blobs=blobs, folder=folder, now=now, differing=differing)
     if commit is not None:
         raise FleetError(f"--since {commit}: is no commit of {now.root}; name one that it has")
     return None

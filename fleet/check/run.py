@@ -105,11 +105,13 @@ def check_stacks(
         )
         # kubeconform runs while the other rules are applied.
         started = schemas.start(objects, validation, beside)
-        _compare_committed_trees(root, builds, report)
+        differing = _compare_committed_trees(root, builds, report)
         report.findings += overlays.findings(repository, of_checkout)
         report.findings += _cluster_findings(repository, builds, known_crds)
         progress("comparing with the trees that are committed")
-        former = moved_objects.former_trees(options.since, Path(folder) / "former", repository)
+        former = moved_objects.former_trees(
+            options.since, Path(folder) / "former", repository, differing
+        )
         report.findings += moved_objects.findings_of_all(former, builds)
         clusters = {stack.name: cluster for stack, cluster in builds}
         policy_findings.add(report, clusters, progress, with_audit=options.audit)
@@ -158,8 +160,11 @@ def _notes(repository: Repository, builds: Sequence[tuple[Stack, ClusterBuild]])
 
 def _compare_committed_trees(
     root: Path, builds: Sequence[tuple[Stack, ClusterBuild]], report: Report
-) -> None:
-    """Add to the report what differs between the trees of a checkout and those of the next `up`."""
+) -> frozenset[str]:
+    """Add to the report what differs between the trees of a checkout and those of the next `up`.
+
+    Return the names of the stacks whose trees differ.
+    """
     behind_definitions = set()
     for stack, cluster in builds:
         if stack.is_rendered and cluster.tree:
@@ -176,6 +181,7 @@ def _compare_committed_trees(
     # One line says enough about a tree.
     others = (tree for tree in trees if tree.stack.name not in behind_definitions)
     report.behind += committed_trees.pending(others)
+    return frozenset(tree.stack.name for tree in trees)
 
 
 def _cluster_findings(

@@ -111,7 +111,7 @@ def validate(
 
 
 def start(clusters: Sequence[Objects], validation: Validation, beside: Executor) -> Started:
-    """Start to validate the objects of clusters, with kubeconform beside the rest of the program."""
+    """Start to validate the objects of clusters; kubeconform runs beside the rest of fleet."""
     without_names: list[BuiltObject] = []
     texts: dict[str, list[BuiltObject]] = {}
     for built in objects.distinct(clusters):

@@ -195,6 +195,16 @@ def blobs(repository: Path, commit: str) -> dict[str, str]:
     return found
 
 
+def changed_files(repository: Path, commit: str, folder: str) -> list[str]:
+    """Return the files below a folder that may differ between a commit and the checkout.
+
+    Files that Git does not know are not among them.
+    """
+    options = ("--name-only", "-z", "--no-renames", "--relative", commit, "--", folder)
+    names = git(repository, "--no-optional-locks", "diff-index", *options).split("\0")
+    return [name for name in names if name]
+
+
 def is_blob(content: bytes, name: str) -> bool:
     """Tell whether Git's name for a content is this one."""
     whole = b"blob %d\0%b" % (len(content), content)

@@ -100,6 +100,15 @@ def test_a_namespace_that_moves_to_its_app(root: Path) -> None:
     assert check(root) == [f"{APPS}: Namespace team: {MOVED}"]
 
 
+def test_a_tree_that_is_rendered_and_not_committed(root: Path) -> None:
+    """The tree in the checkout is that of the next `up`, but not that of the last commit."""
+    beside_its_app(root)
+    write(root, tree.render(load.stack(root, "dev"), INSTALL_MANIFESTS))
+    assert check(root) == [f"{APPS}: Namespace team: {MOVED}"]
+    git(root, "add", "--all")
+    assert check(root) == [f"{APPS}: Namespace team: {MOVED}"]
+
+
 def test_a_namespace_that_moves_in_the_definitions_alone(root: Path) -> None:
     """No list changes, so `pulumi up` has nothing to do with it."""
     both = f"{namespace('team')}---\n{config_map('app', 'team')}"

@@ -44,6 +44,19 @@ class TestGit:
         git(root, "add", "--force", "b")
         assert packed(root) == {"a", "b"}
 
+    def test_files_that_differ_from_a_commit(self, root: Path) -> None:
+        write(root, {f"in/trees/{name}": "" for name in "abcd"})
+        write(root, {"in/other": "", "trees/a": ""})
+        git(root, "add", "--all")
+        author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        git(root, *author, "commit", "--quiet", "--message", "all")
+        write(root, {"in/trees/a": "changed", "in/trees/new": "", "in/other": "changed"})
+        write(root, {"in/trees/b": "changed and added", "trees/a": "changed"})
+        git(root, "add", "in/trees/b")
+        (root / "in/trees/c").unlink()
+        found = artifact.changed_files(root / "in", "HEAD", "trees")
+        assert sorted(found) == ["trees/a", "trees/b", "trees/c"]
+
     def test_a_tracked_file_that_was_removed(self, root: Path) -> None:
         write(root, {"a": "", "b": ""})
         git(root, "add", "a")
