@@ -19,7 +19,7 @@ from fleet.inventory.objects import Objects
 from fleet.kube import artifact
 from fleet.kube.once import id_of
 from fleet.render import header, layout, moves
-from fleet.render.definition_build import TREES
+from fleet.render.definition_build import OF_ONE_CLUSTER, TREES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class FormerTrees:
 
     @cached_property
     def _has_same_definitions(self) -> bool:
-        return artifact.has_files_of(self.now.root, self.blobs, TREES)
+        return artifact.has_files_of(self.now.root, self.blobs, OF_ONE_CLUSTER)
 
     @cached_property
     def _has_same_names(self) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ from fleet.render import (
     tree,
     tree_file,
 )
-from fleet.render.definition_build import TREES, Definitions
+from fleet.render.definition_build import OF_ONE_CLUSTER, TREES, Definitions
 from fleet.render.header import with_header
 from fleet.render.tree_file import TreeFile
 
@@ -73,10 +74,10 @@ class Repository:
         return Releases(renderer=Renderer(self.root, self.copy, version))
 
 
-def pack(root: Path, copy: Path, left_out: str = TREES) -> Repository:
+def pack(root: Path, copy: Path, left_out: re.Pattern[str] | None = OF_ONE_CLUSTER) -> Repository:
     """Copy the files of a checkout that Flux fetches for every cluster to the new folder `copy`.
 
-    Files below the folder `left_out`, in which each cluster has a tree of its own, are not copied.
+    Files whose paths `left_out` matches are not copied.
     """
     return _packed(Entries(root=root, copy=copy.resolve(), left_out=left_out), copy)
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import posixpath
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +29,7 @@ from fleet.kube.once import id_of
 from fleet.kube.references import ReferenceProblem
 from fleet.kube.yaml_writer import to_yaml
 from fleet.render import flux_paths
-from fleet.render.definition_build import TREES
+from fleet.render.definition_build import OF_ONE_CLUSTER, TREES
 
 # A program on each processor, and one more that reads or writes files in the meantime.
 _WORKERS = (os.cpu_count() or 1) + 1
@@ -50,12 +51,13 @@ class ReferencesError(Exception):
 class Entries:
     """The builds of shared folders, and of the files of trees that are equal but for their header.
 
-    `copy` has the files that Flux fetches from the checkout `root`, without those below `left_out`.
+    `copy` has the files that Flux fetches from the checkout `root`, without those whose paths
+    `left_out` matches.
     """
 
     root: Path
     copy: Path
-    left_out: str = TREES
+    left_out: re.Pattern[str] | None = OF_ONE_CLUSTER
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WORKERS))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _entries: dict[object, Future[Entry | None]] = field(default_factory=dict)

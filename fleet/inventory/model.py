@@ -161,7 +161,7 @@ def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:
     """Return the fleet of a repository that fleet did not make. Raises FleetError."""
     if not root.is_dir():
         raise FleetError(f"{root}: is no folder; name a checkout")
-    repository = build.pack(root, folder / "repository", left_out="")
+    repository = build.pack(root, folder / "repository", left_out=None)
     documents = list(entrypoints.read(repository.copy))
     found = entrypoints.by_name(entrypoints.find(repository.copy, documents))
     if not found:

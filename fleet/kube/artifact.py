@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -33,16 +34,16 @@ class ArtifactFolder:
     """A folder of an artifact that Flux builds.
 
     `repository` is the checkout as it is, `copy` the resolved path of its artifact, `path` the
-    folder in both. Findings show the folder as `file`. `left_out` is a folder of the repository
-    that this artifact has only in part, empty if there is none. Of an artifact
-    with `kept` folders, everything else was removed.
+    folder in both. Findings show the folder as `file`. `left_out` matches the paths of
+    files that this artifact does not have. Of an artifact with `kept` folders, everything else was
+    removed.
     """
 
     repository: Path
     copy: Path
     path: str
     file: str
-    left_out: str = ""
+    left_out: re.Pattern[str] | None = None
     kept: Sequence[str] = ()
 
     @property
@@ -58,7 +59,7 @@ class ArtifactFolder:
         if self.kept and path.parts[:1] not in [(name,) for name in self.kept]:
             folders = " and ".join(f"{name}/" for name in self.kept)
             return f"is outside {folders}, and a rendered cluster is made of these; move it there"
-        if self.left_out and path.parts[:1] == (self.left_out,):
+        if self.left_out and self.left_out.fullmatch(path.as_posix()):
             return "is not part of this cluster; name a shared definition"
         if os.path.lexists(self.repository / path):
             return (
@@ -68,11 +69,12 @@ class ArtifactFolder:
         return "is not among the files that Flux fetches; add it"
 
 
-def pack(repository: Path, copy: Path, left_out: str = "") -> None:
+def pack(repository: Path, copy: Path, left_out: re.Pattern[str] | None = None) -> None:
     """Copy the files of a repository that Flux would fetch to the new folder `copy`.
 
     In a checkout these are the files that Git tracks or would add, committed or not. Flux fetches
-    no symbolic links and no submodules. Files below the folder `left_out` are not copied.
+    no symbolic links and no submodules. Files whose paths `left_out` matches are
+    not copied.
     Raises FleetError for a file that cannot be read, and CommandError for a failure of Git.
     """
     repository = repository.resolve()
@@ -92,12 +94,12 @@ def pack(repository: Path, copy: Path, left_out: str = "") -> None:
     _remove_ignored(copy)
 
 
-def _plain_files(repository: Path, left_out: str) -> Iterator[str]:
-    """Yield the files of a repository that are no symbolic links, without those below a folder."""
+def _plain_files(repository: Path, left_out: re.Pattern[str] | None) -> Iterator[str]:
+    """Yield the files of a repository that are no symbolic links, without those left out."""
     # Paths as texts are quicker, and a large fleet has many files.
     plain: dict[str, bool] = {}
     for name in file_names(repository):
-        if name.partition("/")[0] == left_out:
+        if left_out and left_out.fullmatch(name):
             continue
         folder = f"{repository}/{name}".rpartition("/")[0]
         if folder not in plain:
@@ -215,10 +217,10 @@ def is_blob(content: bytes, name: str) -> bool:
     return hashlib.new(algorithm, whole, usedforsecurity=False).hexdigest() == name
 
 
-def has_files_of(repository: Path, found: Mapping[str, str], left_out: str) -> bool:
-    """Tell whether a checkout has the files of a commit, `blobs`, without those below a folder."""
+def has_files_of(repository: Path, found: Mapping[str, str], left_out: re.Pattern[str]) -> bool:
+    """Tell whether a checkout has the files of a commit, `blobs`, without those left out."""
     repository = repository.resolve()
-    wanted = {path: name for path, name in found.items() if path.partition("/")[0] != left_out}
+    wanted = {path: name for path, name in found.items() if not left_out.fullmatch(path)}
     present = list(_plain_files(repository, left_out))
     return wanted.keys() == set(present) and all(
         is_blob((repository / path).read_bytes(), wanted[path]) for path in present

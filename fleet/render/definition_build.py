@@ -5,6 +5,7 @@ Each definition is built once, however many clusters name it.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from fleet.render.rendered import Document
 # The folder of all trees. A cluster's artifact has only its own tree there, so that a reference to
 # another cluster's folder is found.
 TREES = "clusters"
+# The files that are about one cluster: its tree and its stack file. No shared definition is among
+# them, and a large fleet has many, so they are not copied.
+OF_ONE_CLUSTER = re.compile(rf"{TREES}(/.*)?|Pulumi\.[^/]+\.ya?ml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ class Definitions:
         return {object_id(document.manifest) for document in self.documents(source, None)}
 
     def _pack(self) -> None:
-        artifact.pack(self.root, self.copy, left_out=TREES)
+        artifact.pack(self.root, self.copy, left_out=OF_ONE_CLUSTER)
         for path in self.copy.iterdir():
             if path.name not in SHARED_FOLDERS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 
 from fleet.errors import CommandError
 from fleet.kube import artifact
+from fleet.render.definition_build import OF_ONE_CLUSTER
 from tests.support import write
 
 
-def packed(root: Path, left_out: str = "") -> set[str]:
+def packed(root: Path, left_out: re.Pattern[str] | None = None) -> set[str]:
     """Return the files of the artifact of a repository."""
     copy = root.parent / "artifact"
     artifact.pack(root, copy, left_out)
@@ -144,9 +146,10 @@ class TestFlux:
         os.mkfifo(root / "pipe")
         assert packed(root) == {"b"}
 
-    def test_the_folder_that_is_left_out(self, root: Path) -> None:
+    def test_files_of_one_cluster_that_are_left_out(self, root: Path) -> None:
         write(root, {"clusters/dev/a": "", "apps/clusters/b": "", "clusters.yaml": ""})
-        assert packed(root, "clusters") == {"apps/clusters/b", "clusters.yaml"}
+        write(root, {"Pulumi.dev.yaml": ""})
+        assert packed(root, OF_ONE_CLUSTER) == {"apps/clusters/b", "clusters.yaml"}
 
 
 class TestBlobs:
@@ -162,7 +165,7 @@ class TestBlobs:
 
     @staticmethod
     def is_same(root: Path) -> bool:
-        return artifact.has_files_of(root, artifact.blobs(root, "HEAD"), "clusters")
+        return artifact.has_files_of(root, artifact.blobs(root, "HEAD"), OF_ONE_CLUSTER)
 
     def test_contents(self, root: Path) -> None:
         found = artifact.blobs(root, "HEAD")
