@@ -38,15 +38,15 @@ def findings(objects: Objects, copy: Path) -> Iterator[Finding]:
 
     `copy` has the files of the repository that Flux fetches.
     """
-    of_flux = [*objects.where(is_of_flux)]
+    of_flux = objects.where(is_of_flux)
     yield from missing_dependencies(of_flux)
     yield from dependency_cycles(of_flux)
     yield from missing_accounts(of_flux)
     yield from sources_in_other_namespaces(of_flux)
-    yield from missing_sources(objects)
+    yield from missing_sources(objects, of_flux)
     yield from missing_charts(of_flux, copy)
     yield from implicit_memberships(of_flux, copy)
-    yield from missing_values(objects)
+    yield from missing_values(objects, of_flux)
 
 
 @finds(Rule.DEPENDENCY)
@@ -140,9 +140,9 @@ def sources_in_other_namespaces(objects: Iterable[BuiltObject]) -> Iterator[Find
 
 
 @finds(Rule.SOURCE)
-def missing_sources(objects: Objects) -> Iterator[Finding]:
-    """Rule: this cluster has the source that a Flux object names."""
-    references = [*_source_references(objects.where(is_of_flux))]
+def missing_sources(objects: Objects, of_flux: Iterable[BuiltObject]) -> Iterator[Finding]:
+    """Rule: this cluster has the source that one of its objects `of_flux` names."""
+    references = [*_source_references(of_flux)]
     kinds = {str(reference.get("kind")) for _, _, reference in references}
     sources = objects.of_kinds(*kinds)
     known = {(built.kind, built.namespace, built.name) for built in sources}
@@ -163,7 +163,9 @@ def missing_charts(objects: Iterable[BuiltObject], copy: Path) -> Iterator[Findi
     """Rule: a chart that is part of this repository is there."""
     for built in objects:
         keys = _CHARTS.get(built.kind)
-        chart = mapping_at(built.spec, *keys) if keys is not None else {}
+        if keys is None:
+            continue
+        chart = mapping_at(built.spec, *keys)
         if not flux_paths.is_own_source(built.manifest, mapping_at(chart, "sourceRef")):
             continue
         name = str(chart.get("chart"))
@@ -197,10 +199,10 @@ def implicit_memberships(objects: Iterable[BuiltObject], copy: Path) -> Iterator
 
 
 @finds(Rule.CONFIG_MAP)
-def missing_values(objects: Objects) -> Iterator[Finding]:
+def missing_values(objects: Objects, of_flux: Iterable[BuiltObject]) -> Iterator[Finding]:
     """Rule: this cluster has the ConfigMaps that values come from. Secrets may be in no file."""
     known = {(built.namespace, built.name) for built in objects.of_kinds("ConfigMap")}
-    for built in objects.where(is_of_flux):
+    for built in of_flux:
         if not built.is_flux_applier:
             continue
         for path in _VALUE_LISTS:

@@ -40,6 +40,7 @@ _COVERED_GROUPS = (
 PROCESSORS = os.cpu_count() or 1
 # Each process reads the schemas again, so fewer objects than these are no work for two.
 _MIN_BATCH = 1000
+_JSON = json.JSONEncoder(default=str, ensure_ascii=False)
 # The answer about an object that kubeconform cannot take.
 _NO_NAMES: Mapping[str, Any] = {"status": "noNames"}
 
@@ -211,7 +212,7 @@ def _text(built: BuiltObject) -> str:
     content = {key: built.manifest[key] for key in built.manifest if key != "sops"}
     found = content if built.is_encrypted else built.manifest
     # kubeconform reads YAML, which has no pairs of escapes for one character.
-    return json.dumps(found, default=str, ensure_ascii=False)
+    return _JSON.encode(found)
 
 
 def _answers(batch: _Batch, locations: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -13,6 +13,7 @@ from fleet.inventory.finding import listed
 from fleet.kube import flux_build, references
 from fleet.kube.fields import Fields
 from fleet.kube.kustomize import KUSTOMIZATION_FILES
+from fleet.kube.manifest import Manifest
 from fleet.kube.once import distinct
 from fleet.render import entry_lists, flux_paths, rendered, stages
 
@@ -39,7 +40,7 @@ def _kustomizations(repository: Repository) -> set[str]:
 def _applied(builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[tuple[str, Fields]]:
     """Return the folders that clusters name or Flux applies, each with the spec of the latter."""
     folders: dict[str, Fields] = {}
-    manifests = []
+    manifests: list[Manifest] = []
     for stack, cluster in builds:
         for pairs in stages.entries_by_stage(stack).values():
             folders |= {entry_lists.source_of(shared, entry): {} for shared, entry in pairs}
@@ -47,7 +48,7 @@ def _applied(builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[tuple[str, Fi
             # What a Flux Kustomization applies is rendered too, into a folder of the tree.
             sources = (rendered.source_of(text) for text in cluster.files.values())
             folders |= {source: {} for source in sources if source}
-        manifests += [built.manifest for built in cluster.objects.where(is_flux_kustomization)]
+        manifests += (built.manifest for built in cluster.objects.where(is_flux_kustomization))
     applied = [
         (path, manifest["spec"])
         for manifest in distinct(manifests)

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
@@ -66,6 +66,13 @@ class Repository:
     copy: Path
     definitions: Definitions
     entries: Entries
+    _folders: dict[str, bool] = field(default_factory=dict)
+
+    def has_folder(self, path: str) -> bool:
+        """Tell whether the copy has a folder, but for those of a cluster's tree."""
+        if path not in self._folders:
+            self._folders[path] = os.path.isdir(self.copy / path)  # noqa: PTH112 - accepts any name
+        return self._folders[path]
 
     @cached_property
     def releases(self) -> Releases:
@@ -206,7 +213,13 @@ class ClusterBuild:
 
     @cached_property
     def _folders(self) -> frozenset[str]:
-        return frozenset(str(parent) for file in self.tree for parent in PurePath(file).parents)
+        found = {"."} if self.tree else set()
+        for file in self.tree:
+            folder = file.rpartition("/")[0]
+            while folder and folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return frozenset(found)
 
     def run(self, step: _Step) -> None:
         """Build a path and, level by level, all paths that the built Kustomizations apply."""
@@ -370,8 +383,7 @@ class ClusterBuild:
                 yield built.finding(self.sources.place(built, known).reason)
 
     def _step(self, built: BuiltObject, path: str) -> _Step | None:
-        is_folder = path in self._folders or os.path.isdir(self.repository.copy / path)  # noqa: PTH112 - accepts any name
-        if not is_folder:
+        if path not in self._folders and not self.repository.has_folder(path):
             self.findings.append(_missing_path(built))
             return None
         return _Step(path=path, spec=built.spec, namespace=str(built.namespace), name=built.name)

@@ -34,9 +34,11 @@ class ManifestList(tuple[Manifest, ...]):
 
     def passing(self, test: Callable[[Manifest], object]) -> Sequence[int]:
         """Return the indexes of the manifests that pass a test."""
-        if test not in self._passing:
-            self._passing[test] = [index for index, item in enumerate(self) if test(item)]
-        return self._passing[test]
+        found = self._passing.get(test)
+        if found is None:
+            found = [index for index, item in enumerate(self) if test(item)]
+            self._passing[test] = found
+        return found
 
     def answers(
         self, question: Callable[[Manifest], Hashable], left_out: tuple[int, ...]

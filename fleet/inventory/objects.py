@@ -33,13 +33,13 @@ class OwnPart:
     def __iter__(self) -> Iterator[BuiltObject]:
         return iter(self.objects)
 
-    def where(self, test: Test) -> Iterator[BuiltObject]:
-        """Yield the objects whose manifests pass a test."""
-        return (built for built in self.objects if test(built.manifest))
+    def where(self, test: Test) -> Sequence[BuiltObject]:
+        """Return the objects whose manifests pass a test."""
+        return [built for built in self.objects if test(built.manifest)]
 
-    def of_kinds(self, kinds: Collection[str]) -> Iterator[BuiltObject]:
-        """Yield the objects of some kinds."""
-        return (built for built in self.objects if built.kind in kinds)
+    def of_kinds(self, kinds: Collection[str]) -> Sequence[BuiltObject]:
+        """Return the objects of some kinds."""
+        return [built for built in self.objects if built.kind in kinds]
 
     def answers(self, question: Question) -> Collection[Any]:
         """Return all answers to a question about the manifests."""
@@ -78,24 +78,31 @@ class SharedPart:
             found = self._made[index] = self.make(self.manifests[index])
         return found
 
-    def where(self, test: Test) -> Iterator[BuiltObject]:
-        """Yield the objects whose manifests pass a test."""
-        return self.chosen(self.manifests.passing(test), lambda built: test(built.manifest))
+    def where(self, test: Test) -> Sequence[BuiltObject]:
+        """Return the objects whose manifests pass a test."""
+        own = [index for index, built in self.own.items() if test(built.manifest)]
+        return self._chosen(self.manifests.passing(test), own)
 
-    def of_kinds(self, kinds: Collection[str]) -> Iterator[BuiltObject]:
-        """Yield the objects of some kinds."""
+    def of_kinds(self, kinds: Collection[str]) -> Sequence[BuiltObject]:
+        """Return the objects of some kinds."""
         by_kind = self.manifests.by_kind
-        indexes = sorted(index for kind in kinds for index in by_kind.get(kind, ()))
-        return self.chosen(indexes, lambda built: built.kind in kinds)
+        shared = sorted(index for kind in kinds for index in by_kind.get(kind, ()))
+        own = [index for index, built in self.own.items() if built.kind in kinds]
+        return self._chosen(shared, own)
 
-    def chosen(
-        self, shared: Iterable[int], is_chosen: Callable[[BuiltObject], object]
-    ) -> Iterator[BuiltObject]:
-        """Yield, in their order, the shared objects at some indexes, and own ones that fit."""
-        if self.own:
-            own = (index for index, built in self.own.items() if is_chosen(built))
+    def having(self, manifests: Collection[int], shared: Sequence[int]) -> Sequence[BuiltObject]:
+        """Return the objects that have manifests with these numbers in memory.
+
+        The shared ones among them are at the indexes `shared`.
+        """
+        own = [index for index, built in self.own.items() if id(built.manifest) in manifests]
+        return self._chosen(shared, own)
+
+    def _chosen(self, shared: Sequence[int], own: Sequence[int]) -> Sequence[BuiltObject]:
+        """Return the shared objects at some indexes, and own ones at others, in their order."""
+        if self.own and (shared or own):
             shared = sorted([*(index for index in shared if index not in self.own), *own])
-        return map(self.at, shared)
+        return [self.at(index) for index in shared]
 
     def answers(self, question: Question) -> Collection[Any]:
         """Return all answers to a question about the manifests."""
@@ -137,13 +144,13 @@ class Objects(Sequence[BuiltObject]):
     def __getitem__(self, index: int | slice) -> BuiltObject | Sequence[BuiltObject]:
         return list(self)[index]
 
-    def where(self, test: Test) -> Iterator[BuiltObject]:
-        """Yield the objects whose manifests pass a test."""
-        return itertools.chain.from_iterable(part.where(test) for part in self.parts)
+    def where(self, test: Test) -> list[BuiltObject]:
+        """Return the objects whose manifests pass a test."""
+        return [built for part in self.parts for built in part.where(test)]
 
-    def of_kinds(self, *kinds: str) -> Iterator[BuiltObject]:
-        """Yield the objects of some kinds, of any API group."""
-        return itertools.chain.from_iterable(part.of_kinds(kinds) for part in self.parts)
+    def of_kinds(self, *kinds: str) -> list[BuiltObject]:
+        """Return the objects of some kinds, of any API group."""
+        return [built for part in self.parts for built in part.of_kinds(kinds)]
 
     def answers(self, question: Question) -> Collection[Any]:
         """Return all answers to a question about the manifests."""
@@ -166,20 +173,16 @@ def distinct(clusters: Iterable[Objects]) -> Iterator[BuiltObject]:
 
 def having(clusters: Iterable[Objects], manifests: Collection[int]) -> Iterator[BuiltObject]:
     """Yield the objects of clusters that have manifests with these numbers in memory."""
-
-    def is_wanted(built: BuiltObject) -> bool:
-        return id(built.manifest) in manifests
-
     indexes: dict[object, list[int]] = {}
     for part in _parts(clusters) if manifests else ():
         if isinstance(part, OwnPart):
-            yield from filter(is_wanted, part.objects)
+            yield from (built for built in part.objects if id(built.manifest) in manifests)
             continue
         if part.key not in indexes:
             indexes[part.key] = [
                 index for index, item in enumerate(part.manifests) if id(item) in manifests
             ]
-        yield from part.chosen(indexes[part.key], is_wanted)
+        yield from part.having(manifests, indexes[part.key])
 
 
 def _parts(clusters: Iterable[Objects]) -> Iterator[Part]:

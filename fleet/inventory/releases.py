@@ -42,7 +42,7 @@ class Releases:
 
         `own_sources` are those that stand for the repository, the usual one if None.
         """
-        all_releases = [*objects.where(is_helm_release)]
+        all_releases = objects.where(is_helm_release)
         elsewhere = {
             built.applier_name: f"{built.display_name} is released into another cluster, which "
             "spec.kubeConfig names"

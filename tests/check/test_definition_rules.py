@@ -92,8 +92,8 @@ class TestImplicitMembership:
 def test_references_that_name_no_kind(api: str, kind: str, key: str, named: str) -> None:
     text = manifest(api, kind, "a", "apps", f"spec: {{{key}: {{name: b}}}}\n")
     built = BuiltObject(path="apps/a", manifest=yaml.safe_load(text))
-    (found,) = flux_rules.missing_sources(Objects.of([built]))
+    (found,) = flux_rules.missing_sources(Objects.of([built]), [built])
     assert found.problem.startswith(f"{key} names {named} b, which this cluster does not have")
     other = yaml.safe_load(manifest(api, named, "b", "apps"))
     both = Objects.of([built, BuiltObject(path="", manifest=other)])
-    assert list(flux_rules.missing_sources(both)) == []
+    assert list(flux_rules.missing_sources(both, both)) == []
