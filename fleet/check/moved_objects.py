@@ -21,6 +21,13 @@ from fleet.kube.once import id_of
 from fleet.render import header, layout, moves
 from fleet.render.definition_build import OF_ONE_CLUSTER, TREES
 
+# Git's patterns for the files that OF_ONE_CLUSTER does not match.
+_NOT_OF_ONE_CLUSTER = (
+    ".",
+    f":(exclude){TREES}",
+    *(f":(exclude,glob)Pulumi.*.{suffix}" for suffix in ("yaml", "yml")),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FormerTrees:
@@ -90,7 +97,7 @@ class FormerTrees:
     @cached_property
     def _repository(self) -> Repository:
         definitions = self.folder / "definitions"
-        artifact.extract(self.now.root, self.commit, definitions, (".", f":(exclude){TREES}"))
+        artifact.extract(self.now.root, self.commit, definitions, _NOT_OF_ONE_CLUSTER)
         return build.pack(definitions, self.folder / "repository")
 
     def _files(self, stack: Stack) -> dict[str, str]:
