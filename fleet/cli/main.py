@@ -45,9 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = args.run(args)
         sys.stdout.flush()
-        if argv is None:
-            # At its end, Python would look through everything once more.
-            gc.freeze()
     except FleetError as error:
         for line in str(error).splitlines():
             print(printable(line), file=sys.stderr)
