@@ -141,6 +141,15 @@ class TestFiles:
             "cluster; name a shared definition"
         )
 
+    def test_a_stack_file_as_a_file_of_a_definition(self, checkout: Path) -> None:
+        generator = "configMapGenerator:\n- {name: a, files: [../../Pulumi.dev.yaml]}\n"
+        files = {"apps/a/kustomization.yaml": generator}
+        (found,) = (line for line in check(checkout, files, apps="a") if line.startswith("apps/"))
+        assert found == (
+            "apps/a/kustomization.yaml: files: ../../Pulumi.dev.yaml: is not part of "
+            "this cluster; name a shared definition"
+        )
+
     def test_broken_yaml(self, checkout: Path) -> None:
         files = definition("apps/a", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a\n")
         (found,) = check(checkout, files, apps="a")
