@@ -1,8 +1,11 @@
 """The programs that the sandbox runs, built once from pinned Go modules.
 
-Each folder below `modules/` is a Go module of its own, because their dependencies conflict. The
-cache keeps a build under a key of everything that changes its result, so nothing is built twice. A
-build gets its final name when it is complete, so an interrupted one is made again.
+Each folder below `modules/` is a Go module. Go compiles a package once for all programs that have
+it, and all of its dependencies, in the same versions. So most programs are in one module,
+`programs`, and the others have its versions of what they share, as far as they can.
+
+The cache keeps a build under a key of everything that changes its result, so nothing is built
+twice. A build gets its final name when it is complete, so an interrupted one is made again.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +34,7 @@ BUILD_TIMEOUT = 40 * 60
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One folder below `modules/` and the programs built from it.
+    """Programs that are built together, in the Go module of a folder below `modules/`.
 
     `programs` maps a program's file name to its Go package. `version_command` maps a program to the
     arguments that print its version; a program on PATH is used only when it prints `version`.
@@ -39,6 +43,7 @@ class Part:
     """
 
     programs: Mapping[str, str]
+    module: str
     version: str
     minutes: float
     version_command: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -50,10 +55,13 @@ class Part:
 CHECK_PARTS = ("kustomize", "kubeconform", "helm")
 # `fleet` judges policies with it, and says so if it is missing.
 POLICY_PART = "kyverno-cli"
+# The module of most programs.
+_PROGRAMS = "programs"
 _KUBERNETES = "k8s.io/component-base/version"
 PARTS: Mapping[str, Part] = {
     "kustomize": Part(
         programs={"kustomize": "sigs.k8s.io/kustomize/kustomize/v5"},
+        module=_PROGRAMS,
         version="v5.8.1",
         version_command={"kustomize": ("version",)},
         linker_flags="-X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1",
@@ -61,6 +69,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "kubeconform": Part(
         programs={"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
+        module="kubeconform",
         version="v0.7.0",
         version_command={"kubeconform": ("-v",)},
         linker_flags="-X main.version=v0.7.0",
@@ -70,6 +79,7 @@ PARTS: Mapping[str, Part] = {
     # same objects, and the second of them to be built takes a few seconds.
     "helm": Part(
         programs={"helm": "helm.sh/helm/v4/cmd/helm"},
+        module=_PROGRAMS,
         version="v4.2.2",
         version_command={"helm": ("version", "--short")},
         linker_flags="-X helm.sh/helm/v4/internal/version.version=v4.2.2",
@@ -77,6 +87,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "etcd": Part(
         programs={"etcd": "go.etcd.io/etcd/server/v3"},
+        module=_PROGRAMS,
         version="3.6.8",
         version_command={"etcd": ("--version",)},
         minutes=0.7,
@@ -86,6 +97,7 @@ PARTS: Mapping[str, Part] = {
             name: f"k8s.io/kubernetes/cmd/{name}"
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
         },
+        module="kubernetes",
         version="v1.36.2",
         version_command={
             "kube-apiserver": ("--version",),
@@ -101,6 +113,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "kwok": Part(
         programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        module=_PROGRAMS,
         version="v0.8.0",
         version_command={"kwok": ("--version",)},
         linker_flags="-X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0",
@@ -108,21 +121,25 @@ PARTS: Mapping[str, Part] = {
     ),
     "source-controller": Part(
         programs={"source-controller": "github.com/fluxcd/source-controller"},
+        module=_PROGRAMS,
         version="v1.9.3",
         minutes=2,
     ),
     "kustomize-controller": Part(
         programs={"kustomize-controller": "github.com/fluxcd/kustomize-controller"},
+        module=_PROGRAMS,
         version="v1.9.3",
         minutes=2,
     ),
     "helm-controller": Part(
         programs={"helm-controller": "github.com/fluxcd/helm-controller"},
+        module=_PROGRAMS,
         version="v1.6.2",
         minutes=1.5,
     ),
     "pulumi": Part(
         programs={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
+        module=_PROGRAMS,
         version="v3.259.0",
         version_command={"pulumi": ("version",)},
         # The Automation API refuses a program that prints no version.
@@ -130,13 +147,15 @@ PARTS: Mapping[str, Part] = {
         minutes=3,
     ),
     "pulumi-github": Part(
-        programs={"pulumi-resource-github": "."},
+        programs={"pulumi-resource-github": "./pulumi-github"},
+        module=_PROGRAMS,
         version="6.15.0",
         version_command={"pulumi-resource-github": ("--version",)},
         minutes=3,
     ),
     "pulumi-kubernetes": Part(
         programs={"pulumi-resource-kubernetes": "."},
+        module="pulumi-kubernetes",
         version="4.25.0",
         linker_flags=(
             "-X github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version=4.25.0"
@@ -146,15 +165,27 @@ PARTS: Mapping[str, Part] = {
     ),
     "kyverno-cli": Part(
         programs={"kubectl-kyverno": "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno"},
+        module="kyverno-cli",
         version="v1.19.1",
         version_command={"kubectl-kyverno": ("version",)},
         linker_flags="-X github.com/kyverno/kyverno/pkg/version.BuildVersion=v1.19.1",
         minutes=3,
     ),
-    "pod-security": Part(programs={"pod-security": "."}, version="v1.36.2", minutes=0.3),
-    "quota-usage": Part(programs={"quota-usage": "."}, version="v1.36.2", minutes=0.2),
-    "flux-build": Part(programs={"flux-build": "."}, version="v1.9.3", minutes=0.2),
-    "flux-substitution": Part(programs={"flux-substitution": "."}, version="v1.9.3", minutes=0.2),
+    "pod-security": Part(
+        programs={"pod-security": "."}, module="pod-security", version="v1.36.2", minutes=0.3
+    ),
+    "quota-usage": Part(
+        programs={"quota-usage": "."}, module="quota-usage", version="v1.36.2", minutes=0.2
+    ),
+    "flux-build": Part(
+        programs={"flux-build": "./flux-build"}, module=_PROGRAMS, version="v1.9.3", minutes=0.2
+    ),
+    "flux-substitution": Part(
+        programs={"flux-substitution": "./flux-substitution"},
+        module=_PROGRAMS,
+        version="v1.9.3",
+        minutes=0.2,
+    ),
 }
 # Only a test runs these.
 TEST_PARTS = ("pod-security", "quota-usage", "flux-build", "flux-substitution")
@@ -178,20 +209,73 @@ def program(name: str) -> Path:
 
 
 def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
-    """Build the named parts that are neither in the cache nor on PATH, one after the other."""
+    """Build the named parts that are neither in the cache nor on PATH.
+
+    The parts of the module with most programs are built one after the other, so that each package
+    is compiled once. Beside them, the others use a processor while a program is linked.
+    """
     missing = [name for name in names if not _is_available(name)]
-    left = sum(PARTS[name].minutes for name in missing)
     for name in names:
-        if name in missing:
-            say(f"building {name} {PARTS[name].version} (about {left:.0f} min left for all parts)")
-            started = time.monotonic()
-            with _reminder(say, f"still building {name}"):
-                _build(name)
-            say(f"built {name} in {time.monotonic() - started:.0f} s")
-            left -= PARTS[name].minutes
-        if name in (*CHECK_PARTS, POLICY_PART):
-            for found in PARTS[name].programs:
-                link(cache.programs() / found, program(found))
+        if name not in missing:
+            _link_for_fleet(name)
+    progress = _Progress(say, missing)
+    with ThreadPoolExecutor() as pool:
+        lanes = [
+            pool.submit(_build_each, [name for name in missing if is_chosen(name)], progress)
+            for is_chosen in (_is_in_programs, lambda name: not _is_in_programs(name))
+        ]
+        try:
+            wait(lanes)
+        except KeyboardInterrupt:
+            progress.is_stopped = True
+            raise
+    for lane in lanes:
+        lane.result()
+
+
+def _is_in_programs(name: str) -> bool:
+    return PARTS[name].module == _PROGRAMS
+
+
+def _build_each(names: Iterable[str], progress: _Progress) -> None:
+    for name in names:
+        if progress.is_stopped:
+            return
+        with progress.of(name):
+            _build(name)
+        _link_for_fleet(name)
+
+
+def _link_for_fleet(name: str) -> None:
+    """Put the programs of a part where `fleet` finds them, if it runs them."""
+    if name in (*CHECK_PARTS, POLICY_PART):
+        for found in PARTS[name].programs:
+            link(cache.programs() / found, program(found))
+
+
+class _Progress:
+    """What is said while parts are built. Once it is stopped, no further part is begun."""
+
+    def __init__(self, say: Callable[[str], None], names: Iterable[str]) -> None:
+        self._say = say
+        self._left = {name: PARTS[name].minutes for name in names}
+        self.is_stopped = False
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Say that a part is built. If that fails, everything is stopped."""
+        left = sum(self._left.values())
+        self._say(f"building {name} {PARTS[name].version} (about {left:.0f} min left for all)")
+        started = time.monotonic()
+        is_built = False
+        try:
+            with _reminder(self._say, f"still building {name}"):
+                yield
+            is_built = True
+        finally:
+            self.is_stopped |= not is_built
+        self._left.pop(name)
+        self._say(f"built {name} in {time.monotonic() - started:.0f} s")
 
 
 def link(path: Path, target: Path) -> None:
@@ -251,10 +335,19 @@ def _version_output(path: str, arguments: tuple[str, ...]) -> str:
         return ""
 
 
+def _sources(part: Part) -> Iterator[Path]:
+    """Yield the files of this repository that decide what a build makes."""
+    folder = FOLDER / part.module
+    yield from (folder / "go.mod", folder / "go.sum")
+    for package in part.programs.values():
+        if package.startswith("."):
+            yield from sorted((folder / package).glob("*.go"))
+
+
 def _build_folder(part_name: str) -> Path:
     part = PARTS[part_name]
     digest = hashlib.sha256()
-    for file in sorted((FOLDER / part_name).iterdir()):
+    for file in _sources(part):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     digest.update(repr((sorted(part.programs.items()), part.linker_flags)).encode())
     return cache.directory() / "parts" / f"{part_name}-{digest.hexdigest()[:12]}"
@@ -284,17 +377,19 @@ def _build(part_name: str) -> None:
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
-        for name, package in part.programs.items():
-            run(
-                [
-                    "go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false",
-                    "-ldflags", f"-s -w {part.linker_flags}",
-                    "-o", unfinished / name, package,
-                ],
-                timeout=BUILD_TIMEOUT,
-                cwd=FOLDER / part_name,
-                env=_go_environment(),
-            )  # fmt: skip
+        # Go names each of several programs as its package, and one program as it is told.
+        target = unfinished if len(part.programs) > 1 else unfinished / next(iter(part.programs))
+        run(
+            [
+                "go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false",
+                # The linker leaves out what a debugger needs, so the compiler need not make it.
+                "-gcflags=all=-dwarf=false", "-ldflags", f"-s -w {part.linker_flags}",
+                "-o", target, *part.programs.values(),
+            ],
+            timeout=BUILD_TIMEOUT,
+            cwd=FOLDER / part.module,
+            env=_go_environment(),
+        )  # fmt: skip
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     finally:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from sandbox.build import parts
+
+
+class CompileError(Exception):
+    """A part cannot be built."""
 
 
 def test_programs_of_fleet_are_linked_before_the_next_part_is_built(
@@ -23,11 +28,12 @@ def test_programs_of_fleet_are_linked_before_the_next_part_is_built(
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(parts, "run", compile_empty)
-    parts.build(("kustomize", "kubeconform", "etcd", "kyverno-cli"), print)
+    parts.build(("kustomize", "etcd"), print)
+    parts.build(("kustomize", "kubeconform", "kyverno-cli"), print)
     assert linked_before == {
         "kustomize": set(),
+        "etcd": {"kustomize"},
         "kubeconform": {"kustomize"},
-        "etcd": {"kustomize", "kubeconform"},
         "kubectl-kyverno": {"kustomize", "kubeconform"},
     }
     assert (empty_cache / "bin/kubectl-kyverno").exists()
@@ -38,3 +44,43 @@ def test_programs_of_fleet_are_linked_before_the_next_part_is_built(
     linked_before.clear()
     parts.build(("kustomize",), print)
     assert linked_before == {} and (empty_cache / "bin/kustomize").exists()
+
+
+def test_after_a_part_that_cannot_be_built_no_other_is_begun(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    has_failed = threading.Event()
+
+    def compile_or_fail(command: Sequence[str | Path], **options: object) -> str:
+        program = Path(command[command.index("-o") + 1])
+        begun.append(program.name)
+        if program.name == "etcd":
+            has_failed.set()
+            raise CompileError
+        assert has_failed.wait(timeout=30)
+        program.touch()
+        return ""
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(parts, "run", compile_or_fail)
+    said: list[str] = []
+    with pytest.raises(CompileError):
+        parts.build(("etcd", "kwok", "kubeconform", "kyverno-cli"), said.append)
+    assert "kwok" not in begun
+
+
+def test_several_programs_of_a_part_are_built_at_once(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_all(command: Sequence[str | Path], **options: object) -> str:
+        folder = Path(command[command.index("-o") + 1])
+        for package in command[command.index("-o") + 2 :]:
+            (folder / str(package).rpartition("/")[2]).touch()
+        return ""
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(parts, "run", compile_all)
+    parts.build(("kubernetes",), print)
+    for name in parts.PARTS["kubernetes"].programs:
+        assert parts.program(name).is_file()
