@@ -255,7 +255,7 @@ def _link_for_fleet(name: str) -> None:
 
 
 class _Progress:
-    """What is said while parts are built. Once it is stopped, no further part is begun."""
+    """The lines that are said while parts are built. Once it is stopped, no other is begun."""
 
     def __init__(self, say: Callable[[str], None], names: Iterable[str]) -> None:
         self._say = say
