@@ -220,9 +220,11 @@ def build(names: tuple[str, ...], say: Callable[[str], None]) -> None:
         if name not in missing:
             _link_for_fleet(name)
     progress = _Progress(say, missing)
+    # The first part is built alone, because it compiles Go's own packages for all others.
+    _build_each(missing[:1], progress)
     with ThreadPoolExecutor() as pool:
         lanes = [
-            pool.submit(_build_each, [name for name in missing if is_chosen(name)], progress)
+            pool.submit(_build_each, [name for name in missing[1:] if is_chosen(name)], progress)
             for is_chosen in (_is_in_programs, lambda name: not _is_in_programs(name))
         ]
         try:

@@ -38,8 +38,8 @@ def build(say: Say, names: tuple[str, ...] = parts.SANDBOX_PARTS) -> None:
     Of several calls at the same time, the first one builds and the others wait for it.
     """
     with _one_at_a_time(say):
-        _build_for_check(say)
         parts.build(names, say)
+        _build_for_check(say)
         _make("charts", charts(), public_sources.build_charts, say)
         _make("public repositories", public_repositories(), public_sources.build_gateway_api, say)
 
