@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from fleet.check.rules import Rule, finds
 from fleet.config.models import Stack
+from fleet.errors import FleetError
 from fleet.identity import edited_files
 from fleet.inventory import model
 from fleet.inventory.build import ClusterBuild
@@ -90,13 +91,19 @@ class CommittedTree:
 
 
 def read(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[CommittedTree]:
-    """Return the trees in a checkout that are not as fleet makes them now."""
+    """Return the trees in a checkout that are not as fleet makes them now.
+
+    Raises FleetError for a file or a folder that cannot be read.
+    """
     contents = _Contents()
-    return [
-        _read(root, stack, cluster)
-        for stack, cluster in builds
-        if not _is_current(root, stack, cluster, contents)
-    ]
+    try:
+        return [
+            _read(root, stack, cluster)
+            for stack, cluster in builds
+            if not _is_current(root, stack, cluster, contents)
+        ]
+    except OSError as error:
+        raise FleetError(f"{root}: cannot be read: {error}") from None
 
 
 def _is_current(root: Path, stack: Stack, cluster: ClusterBuild, contents: _Contents) -> bool:
@@ -128,7 +135,8 @@ class _Contents:
             if not self._read.startswith(part, end):
                 return False
             end += len(part)
-        return end == size
+        # A longer file may go on behind the memory.
+        return end == size < len(self._read)
 
 
 # All clusters have the same install manifests, which are large.

@@ -178,19 +178,23 @@ class Started:
 
     def finish(self) -> tuple[list[Finding], Counter[str]]:
         """Return the findings, and by apiVersion and kind the number of objects without schema."""
-        # By the number of a manifest in memory, what is said about each object that has it.
-        answers = {id(built.manifest): _NO_NAMES for built in self.without_names}
+        # By the number of a manifest in memory, what is said about each object that has it. A List
+        # has an answer for each of its items.
+        answers: dict[int, list[Mapping[str, Any]]] = {
+            id(built.manifest): [_NO_NAMES] for built in self.without_names
+        }
         for digest, result in self._results():
             if result["status"] != "statusValid":
-                answers |= {id(built.manifest): result for built in self.objects[digest]}
+                for built in self.objects[digest]:
+                    answers.setdefault(id(built.manifest), []).append(result)
         findings: list[Finding] = []
         without_schema: Counter[str] = Counter()
         for built in objects.having(self.clusters, answers.keys()):
-            result = answers[id(built.manifest)]
-            if result["status"] == "statusSkipped" and built.group not in _COVERED_GROUPS:
-                without_schema[f"{built.api_version} {built.kind}"] += 1
-            else:
-                findings += [built.finding(problem) for problem in _problems(built, result)]
+            for result in answers[id(built.manifest)]:
+                if result["status"] == "statusSkipped" and built.group not in _COVERED_GROUPS:
+                    without_schema[f"{built.api_version} {built.kind}"] += 1
+                else:
+                    findings += [built.finding(problem) for problem in _problems(built, result)]
         return findings, without_schema
 
     def _results(self) -> Iterator[tuple[str, Mapping[str, Any]]]:

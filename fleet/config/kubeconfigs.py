@@ -45,8 +45,9 @@ class Clusters:
     def others(self, name: str) -> list[str]:
         """Return the other stacks of the same cluster."""
         own = self.addresses[name].clusters if name in self.addresses else ()
-        found = dict.fromkeys(other for cluster in own for other in self._stacks[cluster])
-        return [other for other in found if other != name]
+        found = {other for cluster in own for other in self._stacks[cluster]} - {name}
+        # Most clusters have one stack, and need no look at all others.
+        return [other for other in self.addresses if other in found] if found else []
 
 
 def addresses(root: Path, contexts: Mapping[str, tuple[str, str] | None]) -> dict[str, Address]:

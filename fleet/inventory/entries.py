@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -83,7 +84,9 @@ class Entries:
 
         def start_whole(done: Future[Entry | None]) -> None:
             if done.exception() is None and done.result() is None:
-                self._start_whole(paths)
+                # The pool takes no more when the program ends.
+                with contextlib.suppress(RuntimeError):
+                    self._start_whole(paths)
 
         for future in self._start_each(paths):
             future.add_done_callback(start_whole)

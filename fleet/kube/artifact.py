@@ -112,7 +112,7 @@ def _plain_files(repository: Path, left_out: re.Pattern[str] | None) -> Iterator
 def _is_plain_file(path: str) -> bool:
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
 
 
@@ -204,6 +204,9 @@ def changed_files(repository: Path, commit: str, folder: str) -> list[str]:
     """
     options = ("--name-only", "-z", "--no-renames", "--relative", commit, "--", folder)
     names = git(repository, "--no-optional-locks", "diff-index", *options).split("\0")
+    # Git looks at no file that is outside a sparse checkout, or is to be taken as unchanged.
+    tagged = git(repository, "ls-files", "-v", "-z", "--", folder).split("\0")
+    names += [line[2:] for line in tagged if not line.startswith("H ")]
     return [name for name in names if name]
 
 

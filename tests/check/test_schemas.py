@@ -124,7 +124,11 @@ class TestBatches:
     ) -> None:
         monkeypatch.setattr(schemas, "_MIN_BATCH", size)
         monkeypatch.setattr(schemas, "PROCESSORS", 1000 // size)
-        items = [self.config_map("in-a-list", dat={}), self.config_map("another")]
+        items = [
+            self.config_map("in-a-list", dat={}),
+            self.config_map("another"),
+            self.config_map("a-third", datb={}),
+        ]
         found = [
             self.config_map("a"),
             self.config_map("b", dat={}),
@@ -138,11 +142,13 @@ class TestBatches:
         objects = [BuiltObject(path="apps", manifest=manifest) for manifest in found]
         validation = schemas.Validation(work=tmp_path, locations=schemas.locations([]))
         findings, without_schema = schemas.validate([Objects.of(objects)], validation)
-        assert {item.object: item.problem.partition(":")[0] for item in findings} == {
-            "ConfigMap b": "additional properties 'dat' not allowed",
-            "ConfigMap c": "error unmarshalling resource",
-            "List d": "additional properties 'dat' not allowed",
-            "ConfigMap f": "data.number",
+        assert {(item.object, item.problem.partition(":")[0]) for item in findings} == {
+            ("ConfigMap b", "additional properties 'dat' not allowed"),
+            ("ConfigMap c", "error unmarshalling resource"),
+            # Each item of a List has a problem of its own.
+            ("List d", "additional properties 'dat' not allowed"),
+            ("List d", "additional properties 'datb' not allowed"),
+            ("ConfigMap f", "data.number"),
         }
         assert without_schema == {"example.com/v1 Thing": 1}
 

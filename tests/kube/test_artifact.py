@@ -58,6 +58,9 @@ class TestGit:
         (root / "in/trees/c").unlink()
         found = artifact.changed_files(root / "in", "HEAD", "trees")
         assert sorted(found) == ["trees/a", "trees/b", "trees/c"]
+        # Git does not look at such a file, so it may differ.
+        git(root, "update-index", "--assume-unchanged", "in/trees/d")
+        assert "trees/d" in artifact.changed_files(root / "in", "HEAD", "trees")
 
     def test_a_tracked_file_that_was_removed(self, root: Path) -> None:
         write(root, {"a": "", "b": ""})
