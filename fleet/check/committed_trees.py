@@ -108,8 +108,7 @@ def read(root: Path, builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[Commi
 
 def _is_current(root: Path, stack: Stack, cluster: ClusterBuild, contents: _Contents) -> bool:
     """Tell whether a checkout has a tree as fleet makes it now, or none yet."""
-    files = {path: (text,) for path, text in cluster.files.items()}
-    expected: dict[str, tuple[str, ...]] = {**files}
+    expected: dict[str, tuple[str, ...]] = {path: (text,) for path, text in cluster.files.items()}
     if cluster.files and (body := cluster.components) is not None:
         components = f"{stack.path}/{layout.COMPONENTS_FILE}"
         expected[components] = (header.lines(stack.file, body), body)

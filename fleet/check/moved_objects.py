@@ -19,14 +19,7 @@ from fleet.inventory.objects import Objects
 from fleet.kube import artifact
 from fleet.kube.once import id_of
 from fleet.render import header, layout, moves
-from fleet.render.definition_build import OF_ONE_CLUSTER, TREES
-
-# Git's patterns for the files that OF_ONE_CLUSTER does not match.
-_NOT_OF_ONE_CLUSTER = (
-    ".",
-    f":(exclude){TREES}",
-    *(f":(exclude,glob)Pulumi.*.{suffix}" for suffix in ("yaml", "yml")),
-)
+from fleet.render.definition_build import NOT_OF_ONE_CLUSTER, OF_ONE_CLUSTER, TREES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +90,7 @@ class FormerTrees:
     @cached_property
     def _repository(self) -> Repository:
         definitions = self.folder / "definitions"
-        artifact.extract(self.now.root, self.commit, definitions, _NOT_OF_ONE_CLUSTER)
+        artifact.extract(self.now.root, self.commit, definitions, NOT_OF_ONE_CLUSTER)
         return build.pack(definitions, self.folder / "repository")
 
     def _files(self, stack: Stack) -> dict[str, str]:

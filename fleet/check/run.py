@@ -94,14 +94,8 @@ def check_stacks(
             objects.append(_tenants_objects(options.clones, of_checkout, report))
         report.objects = sum(map(len, objects))
         progress(f"validating {report.objects} objects")
-        of_crds = Path(folder) / "crds"
-        crds.write_schemas(known_crds, of_crds)
-        # Nobody knows whether schemas of others have changed since the last run.
-        is_known = not options.schema_locations
-        validation = schemas.Validation(
-            work=Path(folder),
-            locations=[*schemas.locations([str(of_crds)]), *locations],
-            known=known_results.file_of(root, of_crds, schemas.kubeconform()) if is_known else None,
+        validation = _validation(
+            root, Path(folder), known_crds, locations, has_own_schemas=not options.schema_locations
         )
         # kubeconform runs while the other rules are applied.
         started = schemas.start(objects, validation, beside)
@@ -127,6 +121,23 @@ def check_stacks(
         *_unused_facts(root, builds),
     ]
     return report
+
+
+def _validation(
+    root: Path,
+    folder: Path,
+    known_crds: Iterable[Manifest],
+    locations: Sequence[str],
+    *,
+    has_own_schemas: bool,
+) -> schemas.Validation:
+    """Write the schemas of CRDs below a folder; return how all objects are validated."""
+    of_crds = folder / "crds"
+    crds.write_schemas(known_crds, of_crds)
+    # Nobody knows whether schemas of others have changed since the last run.
+    known = known_results.file_of(root, of_crds, schemas.kubeconform()) if has_own_schemas else None
+    of_repository = schemas.locations([str(of_crds)])
+    return schemas.Validation(work=folder, locations=[*of_repository, *locations], known=known)
 
 
 def _tenants_objects(clones: Path, stacks: Sequence[Stack], report: Report) -> Objects:

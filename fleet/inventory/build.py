@@ -17,7 +17,7 @@ from fleet.config.models import Stack
 from fleet.errors import CommandError, ConfigError
 from fleet.helm.renderer import Renderer
 from fleet.inventory import built_object, own_sources, resource_sets, variables
-from fleet.inventory.built_object import Build, BuiltObject, is_flux_kustomization
+from fleet.inventory.built_object import Build, BuiltObject
 from fleet.inventory.entries import Entries, ReferencesError
 from fleet.inventory.entrypoints import Entrypoint
 from fleet.inventory.finding import Finding
@@ -92,9 +92,9 @@ def pack(root: Path, copy: Path, left_out: re.Pattern[str] | None = OF_ONE_CLUST
 def pack_and_start(
     root: Path, copy: Path, stacks: Sequence[tuple[Stack, str | None]]
 ) -> Repository:
-    """Do the same, and start to build what the trees of stacks list.
+    """Copy the same files, and start to build what the trees of stacks list.
 
-    So no cluster waits for it part by part. Each stack is given with Flux's install manifests,
+    So no cluster waits for its parts one by one. Each stack is given with Flux's install manifests,
     None without them.
     """
     entries = Entries(root=root, copy=copy.resolve())
@@ -253,7 +253,7 @@ class ClusterBuild:
             objects = self._with_templates(objects)
             self.unknown += self._remote_resources(step)
             self.objects.parts += objects.parts
-            found += objects.where(is_flux_kustomization)
+            found += objects.where(flux_paths.is_flux_kustomization)
             self.findings.extend(findings)
             self.is_complete &= not findings
         return found

@@ -187,11 +187,6 @@ def is_of_flux(manifest: Manifest) -> bool:
     return _traits(manifest).is_of_flux
 
 
-def is_flux_kustomization(manifest: Manifest) -> bool:
-    """Tell whether an object is a Flux Kustomization, not one of kustomize's own."""
-    return _traits(manifest).is_flux_kustomization
-
-
 def is_helm_release(manifest: Manifest) -> bool:
     """Tell whether an object is a HelmRelease."""
     return _traits(manifest).is_helm_release

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 from fleet.errors import CommandError
@@ -193,12 +193,11 @@ def put_together(entries: Sequence[Entry | None]) -> Entry | None:
     if len(found) < len(entries) or not independence.are_independent(found):
         return None
     lists: list[Sequence[Manifest]] = []
-    for item in (item for entry in found for item in entry.lists):
-        # Few lists are quicker to ask than many short ones.
-        if any(isinstance(neighbour, ManifestList) for neighbour in (item, *lists[-1:])):
-            lists.append(item)
-        else:
-            lists[-1:] = [[*chain.from_iterable(lists[-1:]), *item]]
+    # Few lists are quicker to ask than many short ones.
+    all_lists = chain.from_iterable(entry.lists for entry in found)
+    for is_shared, group in groupby(all_lists, lambda item: isinstance(item, ManifestList)):
+        those = list(group)
+        lists += those if is_shared else [[*chain.from_iterable(those)]]
     renamed = frozenset(name for entry in found for name in entry.renamed)
     return Entry(lists=lists, renamed=renamed)
 

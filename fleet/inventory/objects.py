@@ -162,13 +162,14 @@ def distinct(clusters: Iterable[Objects]) -> Iterator[BuiltObject]:
     lists: set[object] = set()
     manifests: set[int] = set()
     for part in _parts(clusters):
-        is_known = isinstance(part, SharedPart) and part.key in lists
-        for built in part.own.values() if isinstance(part, SharedPart) and is_known else part:
+        found: Iterable[BuiltObject] = part
+        if isinstance(part, SharedPart):
+            found = part.own.values() if part.key in lists else part
+            lists.add(part.key)
+        for built in found:
             if id(built.manifest) not in manifests:
                 manifests.add(id(built.manifest))
                 yield built
-        if isinstance(part, SharedPart):
-            lists.add(part.key)
 
 
 def having(clusters: Iterable[Objects], manifests: Collection[int]) -> Iterator[BuiltObject]:

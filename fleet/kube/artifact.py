@@ -73,8 +73,7 @@ def pack(repository: Path, copy: Path, left_out: re.Pattern[str] | None = None) 
     """Copy the files of a repository that Flux would fetch to the new folder `copy`.
 
     In a checkout these are the files that Git tracks or would add, committed or not. Flux fetches
-    no symbolic links and no submodules. Files whose paths `left_out` matches are
-    not copied.
+    no symbolic links and no submodules. Files whose paths `left_out` matches are not copied.
     Raises FleetError for a file that cannot be read, and CommandError for a failure of Git.
     """
     repository = repository.resolve()

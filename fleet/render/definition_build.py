@@ -28,6 +28,12 @@ TREES = "clusters"
 # The files that are about one cluster: its tree and its stack file. No shared definition is among
 # them, and a large fleet has many, so they are not copied.
 OF_ONE_CLUSTER = re.compile(rf"{TREES}(/.*)?|Pulumi\.[^/]+\.ya?ml")
+# Git's patterns for all other files.
+NOT_OF_ONE_CLUSTER = (
+    ".",
+    f":(exclude){TREES}",
+    *(f":(exclude,glob)Pulumi.*.{suffix}" for suffix in ("yaml", "yml")),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
