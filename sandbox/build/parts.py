@@ -342,16 +342,15 @@ def _sources(part: Part) -> Iterator[Path]:
     """Yield the files of this repository that decide what a build makes."""
     folder = FOLDER / part.module
     yield from (folder / "go.mod", folder / "go.sum")
-    for package in part.programs.values():
-        if package.startswith("."):
-            yield from sorted((folder / package).glob("*.go"))
+    if any(package.startswith(".") for package in part.programs.values()):
+        yield from sorted(folder.rglob("*.go"))
 
 
 def _build_folder(part_name: str) -> Path:
     part = PARTS[part_name]
     digest = hashlib.sha256()
     for file in _sources(part):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update(str(file.relative_to(FOLDER)).encode() + b"\0" + file.read_bytes())
     digest.update(repr((sorted(part.programs.items()), part.linker_flags)).encode())
     return cache.directory() / "parts" / f"{part_name}-{digest.hexdigest()[:12]}"
 

@@ -7,14 +7,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"log"
-	"os"
 	"path/filepath"
 
+	"fleet.example/sandbox/build/modules/programs/answers"
 	"github.com/fluxcd/pkg/kustomize"
 	"github.com/fluxcd/pkg/ssa/utils"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,29 +29,13 @@ type answer struct {
 }
 
 func main() {
-	log.SetFlags(0)
-	questions := json.NewDecoder(bufio.NewReader(os.Stdin))
-	answers := bufio.NewWriter(os.Stdout)
-	encoder := json.NewEncoder(answers)
-	for questions.More() {
-		var asked question
-		if err := questions.Decode(&asked); err != nil {
-			log.Fatal(err)
-		}
-		found := answer{Objects: []map[string]any{}}
-		objects, err := build(&asked)
+	answers.Each(func(asked *question) answer {
+		objects, err := build(asked)
 		if err != nil {
-			found.Error = err.Error()
-		} else {
-			found.Objects = append(found.Objects, objects...)
+			return answer{Objects: []map[string]any{}, Error: err.Error()}
 		}
-		if err := encoder.Encode(found); err != nil {
-			log.Fatal(err)
-		}
-	}
-	if err := answers.Flush(); err != nil {
-		log.Fatal(err)
-	}
+		return answer{Objects: objects}
+	})
 }
 
 // build does what the controller does between fetching and applying, without remote bases, which

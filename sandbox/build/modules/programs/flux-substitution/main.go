@@ -7,14 +7,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"log"
-	"os"
 
+	"fleet.example/sandbox/build/modules/programs/answers"
 	"github.com/fluxcd/pkg/kustomize"
 	"github.com/fluxcd/pkg/ssa/utils"
 	corev1 "k8s.io/api/core/v1"
@@ -54,28 +51,13 @@ func (c configMaps) Get(_ context.Context, key client.ObjectKey, obj client.Obje
 }
 
 func main() {
-	log.SetFlags(0)
-	questions := json.NewDecoder(bufio.NewReader(os.Stdin))
-	answers := bufio.NewWriter(os.Stdout)
-	encoder := json.NewEncoder(answers)
-	for questions.More() {
-		var asked question
-		if err := questions.Decode(&asked); err != nil {
-			log.Fatal(err)
+	answers.Each(func(asked *question) answer {
+		object, err := substitute(asked)
+		if err != nil {
+			return answer{Error: err.Error()}
 		}
-		var found answer
-		if object, err := substitute(&asked); err != nil {
-			found.Error = err.Error()
-		} else {
-			found.Object = object
-		}
-		if err := encoder.Encode(found); err != nil {
-			log.Fatal(err)
-		}
-	}
-	if err := answers.Flush(); err != nil {
-		log.Fatal(err)
-	}
+		return answer{Object: object}
+	})
 }
 
 // substitute does what the controller does between building and applying. A panic is an error there
