@@ -19,6 +19,7 @@ import yaml
 from fleet import files
 from fleet.config import stack_files
 from fleet.config.definitions import SHARED_FOLDERS
+from fleet.process import run
 from sandbox.github.tokens import ANY, Grant
 from sandbox.kubernetes.clusters import Clusters
 from sandbox.servers import GitHub
@@ -111,7 +112,7 @@ class PlatformRepository:
     def pull(self) -> None:
         """Reset the working copy to the branch as it is on the server."""
         self.fetch()
-        if self.git("ls-remote", "--heads", "origin", BRANCH):
+        if self.git("for-each-ref", f"refs/remotes/origin/{BRANCH}"):
             self.git("reset", "--quiet", "--hard", f"origin/{BRANCH}")
 
     def push(self, message: str) -> bool:
@@ -136,8 +137,10 @@ class PlatformRepository:
         return bool(self.git("diff", "--name-only", "--no-renames", "--diff-filter=d", *span))
 
     def head(self) -> str:
-        """Return the last commit of the branch on the server."""
-        return self.git("ls-remote", "origin", f"refs/heads/{BRANCH}").split()[0]
+        """Return the last commit of the branch on the server, which is not asked for it."""
+        directory = self.github.bare(OWNER, NAME)
+        ref = f"refs/heads/{BRANCH}"
+        return run(["git", f"--git-dir={directory}", "rev-parse", ref], timeout=30).strip()
 
     def git(self, *args: str) -> str:
         """Run git in the working copy and return its output."""

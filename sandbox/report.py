@@ -22,12 +22,13 @@ from sandbox.sandbox_error import SandboxError
 
 # Flux puts this label on all that it applies.
 _APPLIED_BY_FLUX = "kustomize.toolkit.fluxcd.io/name"
-_KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
-_GIT_REPOSITORIES = "gitrepositories.source.toolkit.fluxcd.io"
+# The paths of lists in the API of a cluster.
+_KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations"
+_GIT_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/gitrepositories"
 _KINDS = {
-    "Namespace": "namespaces",
-    "Deployment": "deployments",
-    "HelmRelease": "helmreleases",
+    "Namespace": "/api/v1/namespaces",
+    "Deployment": "/apis/apps/v1/deployments",
+    "HelmRelease": "/apis/helm.toolkit.fluxcd.io/v2/helmreleases",
 }
 Values = Mapping[str, str]
 ValueOfKind = Mapping[str, Callable[[Mapping[str, Any]], str]]
@@ -153,7 +154,7 @@ class Report:
         """Return the platform's Kustomizations that are not Ready at a commit, with the reason."""
         cluster = self.clusters.cluster(name)
         waiting: list[str] = []
-        for content in cluster.objects([_KUSTOMIZATIONS]):
+        for content in cluster.objects(_KUSTOMIZATIONS):
             if content["metadata"]["namespace"] != namespaces.FLUX_NAMESPACE:
                 continue  # The platform does not wait for tenants.
             applied = content.get("status", {}).get("lastAppliedRevision", "")
@@ -163,15 +164,17 @@ class Report:
             ):
                 continue
             waiting.append(f"{content['metadata']['name']}: {_reason(content)}")
-        if not waiting and not cluster.objects([_GIT_REPOSITORIES]):
+        if not waiting and not cluster.objects(_GIT_REPOSITORIES):
             return ["flux-system: no GitRepository"]
         return waiting
 
     def not_ready(self, name: str) -> list[str]:
         """Return one line for each Flux source and Kustomization of a cluster that is not Ready."""
+        cluster = self.clusters.cluster(name)
         return [
             f"{name}: {content['kind']} {content['metadata']['name']}: {_reason(content)}"
-            for content in self.clusters.cluster(name).objects([_GIT_REPOSITORIES, _KUSTOMIZATIONS])
+            for path in (_GIT_REPOSITORIES, _KUSTOMIZATIONS)
+            for content in cluster.objects(path)
             if not is_ready(content)
         ]
 
@@ -205,7 +208,11 @@ def _found(cluster: Cluster) -> Values:
         "Deployment": lambda content: str(content["status"].get("availableReplicas", 0)),
         "HelmRelease": lambda content: "ready" if is_ready(content) else "not ready",
     }
-    objects = cluster.objects(list(_KINDS.values()), _APPLIED_BY_FLUX)
+    objects = (
+        {"kind": kind, **content}
+        for kind, path in _KINDS.items()
+        for content in cluster.objects(path, _APPLIED_BY_FLUX)
+    )
     return _values(objects, value_of_kind)
 
 

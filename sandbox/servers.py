@@ -70,6 +70,10 @@ class GitHub:
         """Return the URL by which Git clones a repository."""
         return f"{self.url}{owner}/{name}.git"
 
+    def bare(self, owner: str, name: str) -> Path:
+        """Return the folder of a repository, which Git can read beside the server."""
+        return self.directory / owner / f"{name}.git"
+
     def ssh_url(self, owner: str, name: str) -> str:
         """Return the URL by which Git clones a repository with a deploy key."""
         return f"ssh://git@127.0.0.1:{self.processes.port('github/ssh')}/{owner}/{name}.git"

@@ -26,7 +26,10 @@ class Access:
     token_file: Path | None = None
 
     def get(self, path: str, accept: str = "*/*") -> bytes:
-        """Return the server's answer; a kubectl for each question would cost much more time."""
+        """Return the server's answer; a kubectl for each question would cost much more time.
+
+        Raises SandboxError when the server does not answer as it should.
+        """
         if self.client is None:
             raise TypeError(f"{self.server}: needs a client certificate")
         trust = ssl.create_default_context(cafile=str(self.authority))
@@ -37,6 +40,8 @@ class Access:
             connection.request("GET", path, headers={"Accept": accept})
             reply = connection.getresponse()
             body = reply.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise SandboxError(f"{self.server}{path}: {error}") from None
         finally:
             connection.close()
         if reply.status != http.client.OK:
@@ -47,7 +52,7 @@ class Access:
         """Return the server's answer, or None while the server does not answer as it should."""
         try:
             return self.get(path)
-        except (OSError, http.client.HTTPException, SandboxError):
+        except SandboxError:
             return None
 
 

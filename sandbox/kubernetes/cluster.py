@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fleet.process import run
 from sandbox.build.parts import program
@@ -79,12 +79,12 @@ class Cluster:
         answer: dict[str, Any] = json.loads(self.admin.get(path, accept))
         return answer
 
-    def objects(self, kinds: Sequence[str], selector: str = "") -> list[dict[str, Any]]:
-        """Return the objects of these kinds in all namespaces."""
-        out = self.kubectl(
-            "get", ",".join(kinds), "--all-namespaces", "-o", "json", f"--selector={selector}"
-        )
-        items: list[dict[str, Any]] = json.loads(out)["items"]
+    def objects(self, path: str, labels: str = "") -> list[dict[str, Any]]:
+        """Return the objects of a list that has this path, those that a selector matches.
+
+        Those of Kubernetes' own kinds do not have the kind and the version. Raises SandboxError.
+        """
+        items: list[dict[str, Any]] = self.get(f"{path}?labelSelector={quote(labels)}")["items"]
         return items
 
     def _access(self, user: str, group: str | None = None) -> Access:

@@ -53,27 +53,27 @@ class FluxControllers:
 
         A controller whose Deployment has changed is restarted, as is one that has ended: a kubelet
         does so too. One whose Deployment is gone or scaled to zero is stopped. Raises SandboxError
-        when one dies at once, CommandError when the cluster does not answer.
+        when one dies at once, and when the cluster does not answer.
         """
-        listing = self.cluster.kubectl(
-            "get", "deployments,serviceaccounts", f"--namespace={FLUX_NAMESPACE}", "-o=json"
-        )
-        objects = {
-            (item["kind"], item["metadata"]["name"]): item for item in json.loads(listing)["items"]
-        }
+        deployments = self._by_name("/apis/apps/v1", "deployments")
+        accounts = self._by_name("/api/v1", "serviceaccounts")
         ready = []
         for name in CONTROLLERS:
-            deployment = objects.get(("Deployment", name))
+            deployment = deployments.get(name)
             if deployment is None or deployment["spec"].get("replicas", 1) == 0:
                 self.cluster.processes.stop(self.cluster.process(name))
                 continue
             pod = deployment["spec"]["template"]["spec"]
-            account = objects.get(("ServiceAccount", pod.get("serviceAccountName", "default")))
+            account = accounts.get(pod.get("serviceAccountName", "default"))
             if account is not None:
                 self._start_controller(name, pod["containers"][0], account)
                 if self._is_ready(name):
                     ready.append(name)
         return ready
+
+    def _by_name(self, version: str, kind: str) -> dict[str, dict[str, Any]]:
+        found = self.cluster.objects(f"{version}/namespaces/{FLUX_NAMESPACE}/{kind}")
+        return {item["metadata"]["name"]: item for item in found}
 
     def _is_ready(self, name: str) -> bool:
         """Return whether a controller answers the readiness probe of its Deployment."""

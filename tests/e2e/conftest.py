@@ -62,7 +62,7 @@ def _state_of_flux(sandbox: Sandbox) -> Iterator[str]:
     for name in sandbox.names:
         try:
             yield from sandbox.report.not_ready(name)
-            for namespace in sandbox.clusters.cluster(name).objects(["namespaces"]):
+            for namespace in sandbox.clusters.cluster(name).objects("/api/v1/namespaces"):
                 if "deletionTimestamp" in namespace["metadata"]:
                     yield f"{name}: {namespace['metadata']['name']} ends: {namespace['status']}"
         except FleetError as error:

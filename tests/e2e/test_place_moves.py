@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,6 @@ import yaml
 from fleet.kube import namespaces
 from fleet.process import run
 from fleet.render import flux
-from sandbox.github.repositories import Repositories
 from sandbox.platform_repository import NAME, OWNER, READS_THE_TREE, WRITES_THE_TREE
 from tests.e2e.sandbox import KUSTOMIZATIONS, Sandbox
 from tests.e2e.support import end_session, eventually, kill_tree
@@ -136,8 +135,8 @@ class Moves:
 
     def heads(self) -> dict[str, str]:
         """Return the last commit of every branch."""
-        lines = self._git("ls-remote", "--heads", "origin").splitlines()
-        return {ref.removeprefix("refs/heads/"): sha for sha, ref in map(str.split, lines)}
+        found = self._on_server("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)")
+        return dict(line.split() for line in found.splitlines())
 
     def files(self, branch: str) -> set[str]:
         """Return the files below clusters/ of a branch."""
@@ -148,10 +147,7 @@ class Moves:
     def text(self, place: tuple[str, str], file: str) -> str:
         """Return a file of the tree at a place, nothing if there is none."""
         branch, path = place
-        # The end of a step is seen in time only if a look takes little of the run's own time.
-        directory = Repositories(self.sandbox.github.directory).get(OWNER, NAME).directory
-        show = ["git", f"--git-dir={directory}", "show", f"{branch}:{path}/{file}"]
-        return run(show, timeout=30, accept=(0, 128))
+        return self._on_server("show", f"{branch}:{path}/{file}", accept=(0, 128))
 
     def expect_no_duplicates(self, heads: Mapping[str, str]) -> None:
         """Assert that every commit since these heads of branches changes something."""
@@ -179,6 +175,11 @@ class Moves:
         found = self.sandbox.get("dev", kind, namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
         assert found is not None
         return found
+
+    def _on_server(self, *args: str, accept: Sequence[int] = (0,)) -> str:
+        # The end of a step is seen in time only if a look takes little of the run's own time.
+        directory = self.sandbox.github.bare(OWNER, NAME)
+        return run(["git", f"--git-dir={directory}", *args], timeout=30, accept=accept)
 
     def _git(self, *args: str) -> str:
         return self.sandbox.platform_repository.git(*args)
