@@ -1,6 +1,7 @@
 """Run one stack, which is one cluster: connections, Flux, tenants, tree, outputs."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pulumi
@@ -12,6 +13,7 @@ from components.flux_sync import FluxSync, FluxSyncArgs
 from components.github_connection import GitHubConnection, GitHubConnectionArgs
 from components.tenants import register_tenants
 from components.verification import Verification, verify
+from fleet import files
 from fleet.check import moves_in_cluster
 from fleet.config import connection, engine, load, stack_files
 from fleet.config.models import Stack
@@ -35,6 +37,7 @@ from fleet.render import (
 
 def main() -> None:
     """Register all resources of the stack that the engine runs."""
+    tempfile.tempdir = files.folder_in_memory()
     root = Path.cwd()  # The engine runs a program in the folder of its project.
     stack = load.stack(root, pulumi.get_stack())
     config = pulumi.Config(stack_files.PROJECT)

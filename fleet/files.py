@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Linux has this folder in memory. A container often has 64 MiB there, and a copy of a repository
+# has to fit.
+_MEMORY = "/dev/shm"  # noqa: S108 - only mkdtemp makes names there
+_MIN_FREE = 2 * 2**30
+
 
 def write(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file completely or not at all; nobody can read it before it has its mode.
@@ -44,3 +49,18 @@ def fresh_folder(path: Path) -> Iterator[Path]:
         made.rename(path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def folder_in_memory() -> str | None:
+    """Return a folder for temporary files, None for the usual one.
+
+    A run makes and removes some hundred small files. A disk can need more time for these than
+    everything else takes.
+    """
+    if any(name in os.environ for name in ("TMPDIR", "TEMP", "TMP")):
+        return None
+    try:
+        has_space = shutil.disk_usage(_MEMORY).free >= _MIN_FREE
+    except OSError:
+        return None
+    return _MEMORY if has_space and os.access(_MEMORY, os.W_OK | os.X_OK) else None

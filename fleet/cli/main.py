@@ -6,11 +6,11 @@ import argparse
 import gc
 import importlib
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 
+from fleet import files
 from fleet.errors import FleetError
 from fleet.printable import printable
 
@@ -28,18 +28,13 @@ _COMMANDS = (
     "schema",
 )
 
-# Linux has this folder in memory. A container often has 64 MiB there, and a copy of a repository
-# has to fit.
-_MEMORY = "/dev/shm"  # noqa: S108 - only mkdtemp makes names there
-_MIN_FREE = 2 * 2**30
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, which is 1 when it fails or finds problems."""
     if argv is None:
         # A program that ends soon need not look for what it could forget in a large fleet.
         gc.disable()
-        tempfile.tempdir = _folder_in_memory()
+        tempfile.tempdir = files.folder_in_memory()
     words = sys.argv[1:] if argv is None else argv
     args = _parser(words).parse_args(words)
     try:
@@ -59,21 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Python looks once more at all objects when it ends, unless they are set aside.
             gc.freeze()
     return code
-
-
-def _folder_in_memory() -> str | None:
-    """Return a folder for temporary files, None for the usual one.
-
-    A run makes and removes some hundred small files. A disk can need more time for these than
-    everything else takes.
-    """
-    if any(name in os.environ for name in ("TMPDIR", "TEMP", "TMP")):
-        return None
-    try:
-        has_space = shutil.disk_usage(_MEMORY).free >= _MIN_FREE
-    except OSError:
-        return None
-    return _MEMORY if has_space and os.access(_MEMORY, os.W_OK | os.X_OK) else None
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

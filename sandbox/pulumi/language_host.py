@@ -9,6 +9,7 @@ reads the port from the first line of standard output.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import runpy
 import shlex
@@ -74,6 +75,8 @@ def install(program: Path) -> None:
 
 def main() -> None:
     """Serve until the engine ends or interrupts this host."""
+    # It ends after one run, and has many objects that stay, those of Pulumi's SDK.
+    gc.disable()
     interrupted = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     engine = os.getppid()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from fleet.cli import main
 from tests.support import REPOSITORY, Run
 
 
@@ -81,29 +79,3 @@ def test_python_m_fleet_is_the_command() -> None:
         cwd=REPOSITORY,
     )
     assert done.stdout.startswith("usage: fleet")
-
-
-class TestTemporaryFiles:
-    """They are in memory where it has space, unless the user names another folder."""
-
-    @pytest.fixture(autouse=True)
-    def memory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("TMPDIR", "TEMP", "TMP"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(main, "_MEMORY", str(tmp_path))
-        monkeypatch.setattr(main, "_MIN_FREE", 1)
-
-    def test_in_memory(self, tmp_path: Path) -> None:
-        assert main._folder_in_memory() == str(tmp_path)
-
-    def test_the_users_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("TMPDIR", "/elsewhere")
-        assert main._folder_in_memory() is None
-
-    def test_too_little_space(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(main, "_MIN_FREE", 2**60)
-        assert main._folder_in_memory() is None
-
-    def test_no_such_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(main, "_MEMORY", str(tmp_path / "absent"))
-        assert main._folder_in_memory() is None
