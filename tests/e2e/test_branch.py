@@ -15,6 +15,7 @@ from tests.support import definition, manifest, write
 pytestmark = pytest.mark.long
 CLUSTER = "dev"
 CLUSTERS = [CLUSTER]
+MINUTES = 3
 APP = "apps/greeting"
 CONFIG_MAP = manifest("v1", "ConfigMap", "greeting", "team-x", "data: {text: hello}\n")
 

@@ -25,6 +25,7 @@ from tests.e2e.support import eventually
 
 pytestmark = pytest.mark.long
 CLUSTERS = ["dev", "prod"]
+MINUTES = 8
 SPOKE = True
 LEFT_OUT = "kyverno"
 IDENTITY = "clusters/{}/flux-system/cluster-identity.yaml"

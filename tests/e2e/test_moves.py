@@ -15,6 +15,7 @@ from tests.support import config_map, definition, manifest, namespace
 pytestmark = pytest.mark.long
 CLUSTER = "dev"
 CLUSTERS = [CLUSTER]
+MINUTES = 7
 CLAIM = {
     "apiVersion": "v1",
     "kind": "PersistentVolumeClaim",

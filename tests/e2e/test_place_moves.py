@@ -21,6 +21,7 @@ from tests.support import kustomization
 
 pytestmark = pytest.mark.long
 CLUSTERS = ["dev"]
+MINUTES = 11
 ENGINE = "pulumi"
 VICTIMS = (ENGINE, "pulumi-resource-github", "pulumi-resource-kubernetes")
 SYNC = "flux-system/gotk-sync.yaml"

@@ -15,6 +15,7 @@ from tests.e2e.support import eventually
 
 pytestmark = pytest.mark.long
 CLUSTERS = ["dev", "prod"]
+MINUTES = 6
 BASE = "apps/podinfo/base/deployment.yaml"
 RENDERED = "clusters/prod/apps/podinfo/overlays/prod.yaml"
 

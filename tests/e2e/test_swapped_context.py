@@ -15,6 +15,7 @@ from tests.e2e.sandbox import Sandbox, Tenant
 
 pytestmark = pytest.mark.long
 CLUSTERS = ["dev", "prod"]
+MINUTES = 6
 YES = ("--yes", "--skip-preview", "--color", "never")
 DESTROY = ("destroy", *YES, "--ignore-protect")
 FAILED = (1, 255)

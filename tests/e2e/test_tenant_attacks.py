@@ -48,6 +48,7 @@ from tests.kube.test_yaml_reader import aliases
 
 pytestmark = pytest.mark.long
 CLUSTERS = [CLUSTER]
+MINUTES = 7
 SIDE_BY_SIDE = len(ATTACKS_WITH_FLUX_KINDS)
 REMOTE_BASE, BY_HTTP = "a remote base", "a file by http"
 FROM_FLUX_SYSTEM = (
