@@ -17,7 +17,6 @@ from fleet.check.rules import Rule, finds
 from fleet.config.models import Stack
 from fleet.errors import FleetError
 from fleet.identity import edited_files
-from fleet.inventory import model
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.finding import Finding, listed
 from fleet.render import header, identity_file, layout, rendered_moves
@@ -207,12 +206,12 @@ def hand_written(trees: Iterable[CommittedTree]) -> Iterator[Finding]:
             )
 
 
-def pending(trees: Iterable[CommittedTree]) -> list[str]:
-    """Return a line for each tree that is older than its stack file, which is no mistake.
+def pending(trees: Iterable[CommittedTree]) -> list[tuple[str, str]]:
+    """Return the name of each stack whose tree is older, with a text; this is no mistake.
 
     A rendered cluster has a line of its own about its definitions.
     """
-    return model.by_text((tree.stack.name, _pending(tree)) for tree in trees if tree.older)
+    return [(tree.stack.name, _pending(tree)) for tree in trees if tree.older]
 
 
 def _pending(tree: CommittedTree) -> str:

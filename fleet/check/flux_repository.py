@@ -58,7 +58,8 @@ def check(
         for cluster in clusters:
             report.findings += _findings(cluster, scopes)
         builds = {cluster.name: cluster.build for cluster in clusters}
-        policy_findings.add(report, builds, progress, with_audit=with_audit)
+        judgements = policy_findings.judged(builds, progress, with_audit=with_audit)
+        policy_findings.add(report, judgements, with_audit=with_audit)
         report.clusters = len(clusters)
         report.objects = sum(len(item.build.objects) for item in clusters)
         progress(f"validating {report.objects} objects")

@@ -18,15 +18,16 @@ from fleet.check import json_schemas
 STATUSES = ("statusValid", "statusSkipped")
 
 
-def file_of(root: Path, crds: Path, program: str) -> Path:
-    """Return the file with the results for a checkout.
+def file_of(root: Path, crds: Path, program: str, part: int = 0) -> Path:
+    """Return the file with the results for a part of a checkout.
 
     Its name changes with the schemas of Kubernetes, those of the CRDs in a folder, and kubeconform.
     """
     found = os.stat(os.path.realpath(program))  # noqa: PTH116 - follows all links
     digest = hashlib.sha256()
-    for part in (json_schemas.folder(), root.resolve(), program, found.st_size, found.st_mtime_ns):
-        digest.update(f"{part}\n".encode())
+    of_program = (program, found.st_size, found.st_mtime_ns)
+    for item in (json_schemas.folder(), root.resolve(), part, *of_program):
+        digest.update(f"{item}\n".encode())
     for schema in sorted(crds.rglob("*.json")):
         digest.update(f"{schema.relative_to(crds)}\n".encode() + schema.read_bytes())
     return cache.validated(digest.hexdigest())

@@ -9,19 +9,30 @@ from fleet.check.rules import Rule, of_rule
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.model import Progress
 from fleet.policies import judgement, refusals
+from fleet.policies.judgement import Judgement
 
 
-def add(
-    report: Report, clusters: Mapping[str, ClusterBuild], progress: Progress, *, with_audit: bool
-) -> None:
-    """Add to a report what the policies of clusters, given by name, would refuse.
+def judged(
+    clusters: Mapping[str, ClusterBuild],
+    progress: Progress,
+    *,
+    with_audit: bool,
+    processors: int = judgement.PROCESSORS,
+) -> dict[str, Judgement]:
+    """Return what the policies of clusters, given by name, would refuse.
 
-    With `with_audit`, add also what they would only report.
+    With `with_audit`, find also what they would only report.
     """
-    judged = judgement.judge([*clusters.values()], progress, with_audit=with_audit)
-    by_name = dict(zip(clusters, judged, strict=True))
-    report.findings += of_rule(Rule.POLICY, refusals.findings(by_name))
-    report.not_checked += refusals.not_judged(by_name.items())
-    report.not_checked += refusals.unrendered(by_name.items())
+    found = judgement.judge(
+        [*clusters.values()], progress, with_audit=with_audit, processors=processors
+    )
+    return dict(zip(clusters, found, strict=True))
+
+
+def add(report: Report, judgements: Mapping[str, Judgement], *, with_audit: bool) -> None:
+    """Add to a report the judgements of clusters, given by name."""
+    report.findings += of_rule(Rule.POLICY, refusals.findings(judgements))
+    report.not_checked += refusals.not_judged(judgements.items())
+    report.not_checked += refusals.unrendered(judgements.items())
     if with_audit:
-        report.audit = sorted(of_rule(Rule.POLICY, refusals.reports(by_name)))
+        report.audit = sorted(of_rule(Rule.POLICY, refusals.reports(judgements)))

@@ -84,11 +84,15 @@ def missing_config_maps(cluster: ClusterBuild) -> Iterator[Finding]:
             )
 
 
-def lines(builds: Iterable[tuple[Stack, ClusterBuild]]) -> Iterator[str]:
-    """Yield a line that names what definitions need and what has to come from elsewhere, if any."""
-    found = sorted({name for stack, cluster in builds for name in _from_elsewhere(stack, cluster)})
-    if found:
-        yield f"the clusters need these, which are in no file: {listed(found)}"
+def needed(builds: Iterable[tuple[Stack, ClusterBuild]]) -> set[str]:
+    """Return the names of what definitions need and what has to come from elsewhere."""
+    return {name for stack, cluster in builds for name in _from_elsewhere(stack, cluster)}
+
+
+def lines(names: Collection[str]) -> Iterator[str]:
+    """Yield a line with the names of what the clusters need, if there are some."""
+    if names:
+        yield f"the clusters need these, which are in no file: {listed(sorted(names))}"
 
 
 def _from_elsewhere(stack: Stack, cluster: ClusterBuild) -> Iterator[str]:

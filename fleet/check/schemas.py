@@ -92,12 +92,14 @@ def require_programs() -> None:
 class Validation:
     """The folder for files of a validation, the locations of schemas, and earlier results, if any.
 
-    The earlier results are in a file, which the validation replaces.
+    The earlier results are in a file, which the validation replaces. As many objects as are worth
+    it are validated at once, by some `processors`.
     """
 
     work: Path
     locations: Sequence[str]
     known: Path | None = None
+    processors: int = PROCESSORS
 
 
 def validate(
@@ -134,7 +136,7 @@ def start(clusters: Sequence[Objects], validation: Validation, beside: Executor)
         known_file=validation.known,
         answers=[
             beside.submit(_answers, batch, validation.locations)
-            for batch in _batches(new, lists, target)
+            for batch in _batches(new, lists, target, validation.processors)
         ],
     )
 
@@ -147,13 +149,15 @@ class _Batch:
     digests: Sequence[str]
 
 
-def _batches(texts: Mapping[str, str], lists: Set[str], target: Path) -> Iterator[_Batch]:
+def _batches(
+    texts: Mapping[str, str], lists: Set[str], target: Path, processors: int
+) -> Iterator[_Batch]:
     """Write texts, given by digest, to files in a folder; yield a batch for each file.
 
     kubeconform takes a List apart, so it has another number of results, and a file of its own.
     """
     others = [digest for digest in texts if digest not in lists]
-    size = max(_MIN_BATCH, math.ceil(len(others) / PROCESSORS))
+    size = max(_MIN_BATCH, math.ceil(len(others) / processors))
     parts = [others[start : start + size] for start in range(0, len(others), size)]
     for number, digests in enumerate([*([digest] for digest in sorted(lists)), *parts]):
         file = target / f"{number}.yaml"

@@ -17,12 +17,18 @@ from fleet.kube.once import distinct
 from fleet.render import entry_lists, flux_paths, rendered, stages
 
 
-def lines(repository: Repository, builds: Iterable[tuple[Stack, ClusterBuild]]) -> Iterator[str]:
+def used(repository: Repository, builds: Iterable[tuple[Stack, ClusterBuild]]) -> set[str]:
+    """Return the folders of the kustomizations that clusters use."""
+    return {
+        found
+        for folder, spec in _applied(list(builds))
+        for found in _read_by(repository, folder, spec)
+    }
+
+
+def lines(repository: Repository, used_folders: set[str]) -> Iterator[str]:
     """Yield a line that names the kustomizations which no cluster uses, if there are some."""
-    used: set[str] = set()
-    for folder, spec in _applied(list(builds)):
-        used.update(_read_by(repository, folder, spec))
-    unused = sorted(_kustomizations(repository) - used)
+    unused = sorted(_kustomizations(repository) - used_folders)
     if unused:
         yield f"no cluster uses these yet: {listed(unused)}"
 

@@ -80,12 +80,13 @@ def _missing(stack: Stack, use: VariableUse, is_fact: bool) -> str:
     return f"has no value in {stack.path}; set it in fleet:facts, or {_LITERAL}"
 
 
-def unused(root: Path, uses: Iterable[tuple[Stack, Sequence[VariableUse]]]) -> Iterator[str]:
-    """Yield a line for each fact that no cluster uses; `uses` has those of each stack."""
-    names = [
-        (stack, {found.name for use in those if use.takes_facts for found in use.expressions})
-        for stack, those in uses
-    ]
+def used_facts(uses: Iterable[VariableUse]) -> set[str]:
+    """Return the names of the facts that the objects of a cluster use."""
+    return {found.name for use in uses if use.takes_facts for found in use.expressions}
+
+
+def unused(root: Path, names: Sequence[tuple[Stack, set[str]]]) -> Iterator[str]:
+    """Yield a line for each fact that no cluster uses; `names` has those that each stack uses."""
     everywhere = {name for _, found in names for name in found}
     files = [(stack_files.PROJECT_FILE, stack_files.shared(root).values, everywhere)]
     for stack, found in names:

@@ -74,6 +74,22 @@ class Repository:
             self._folders[path] = os.path.isdir(self.copy / path)  # noqa: PTH112 - accepts any name
         return self._folders[path]
 
+    def without_threads(self) -> Repository:
+        """Return the repository when all builds that were started have ended, and their threads.
+
+        A process can be forked then.
+        """
+        return dataclasses.replace(self, entries=self.entries.without_threads())
+
+    def apart(self, copy: Path) -> Repository:
+        """Return the repository with the new folder `copy` for its files, and with all builds.
+
+        Another process writes to the folders of this one.
+        """
+        shutil.copytree(self.copy, copy, copy_function=os.link)
+        entries = dataclasses.replace(self.entries, copy=copy.resolve())
+        return _repository(entries, copy)
+
     @cached_property
     def releases(self) -> Releases:
         """The HelmReleases of the repository. Raises FleetError for a wrong lock of charts."""
@@ -115,6 +131,10 @@ def pack_and_start(
 
 def _packed(entries: Entries, copy: Path) -> Repository:
     artifact.pack(entries.root, copy, left_out=entries.left_out)
+    return _repository(entries, copy)
+
+
+def _repository(entries: Entries, copy: Path) -> Repository:
     definitions = Definitions(root=entries.root, copy=copy.with_name(f"{copy.name}-definitions"))
     return Repository(
         root=entries.root, copy=entries.copy, definitions=definitions, entries=entries

@@ -66,6 +66,14 @@ class Entries:
     _applied: dict[str, Future[ManifestList]] = field(default_factory=dict)
     _specs: dict[str, tuple[str, Fields]] = field(default_factory=dict)
 
+    def without_threads(self) -> Entries:
+        """Return the same builds when all that were started have ended, and their threads too.
+
+        A process that is forked has no threads, and would wait for them for ever.
+        """
+        self._pool.shutdown()
+        return dataclasses.replace(self, _pool=ThreadPoolExecutor(_WORKERS), _lock=threading.Lock())
+
     def folder(self, path: str) -> ArtifactFolder:
         """Return a folder of the copy."""
         return ArtifactFolder(

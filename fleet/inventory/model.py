@@ -133,17 +133,17 @@ def _read(
     stacks = load.stacks(root)
     manifests = install_manifests(stacks, root)
     pairs = [(stack, manifests[stack.name]) for stack in stacks]
-    return of_stacks(root, folder / "repository", pairs, progress)
+    repository = build.pack_and_start(root, folder / "repository", pairs)
+    return of_stacks(repository, pairs, progress)
 
 
 def of_stacks(
-    root: Path, copy: Path, stacks: Sequence[tuple[Stack, str | None]], progress: Progress
+    repository: Repository, stacks: Sequence[tuple[Stack, str | None]], progress: Progress
 ) -> Fleet:
     """Return the fleet of stacks, each given with Flux's install manifests, None without them.
 
-    `copy` is a new folder for the files that Flux fetches. Raises FleetError.
+    Raises FleetError.
     """
-    repository = build.pack_and_start(root, copy, stacks)
     clusters: dict[str, Cluster] = {}
     for stack, manifests in stacks:
         progress(f"building {stack.path}")
@@ -154,7 +154,7 @@ def of_stacks(
             build=build.build_in(repository, stack, manifests),
             stack=stack,
         )
-    return Fleet(root=root, repository=repository, clusters=clusters)
+    return Fleet(root=repository.root, repository=repository, clusters=clusters)
 
 
 def _of_flux(root: Path, folder: Path, progress: Progress) -> Fleet:

@@ -16,6 +16,9 @@ DEPTH = 100
 BYTES = 32 * 2**20
 DOCUMENTS = 2000
 VALUES = 1_000_000
+# Every list and every mapping needs one of these characters.
+_OPENING = ("-", "?", ":", "[", "{")
+_ALIAS = "*"
 _YAML = "tag:yaml.org,2002:"
 _WRONG_TAG = "a value is not what its tag says"
 
@@ -218,10 +221,12 @@ def size_problem(text: bytes) -> str | None:
 def check_size(text: bytes | str) -> None:
     """Raise ValueError for a text that takes too much to read, with its aliases written out.
 
-    Raises YAMLError for a text that is not YAML.
+    May raise YAMLError for a text that is not YAML.
     """
     if len(text) > BYTES:
         raise ValueError(f"is larger than {BYTES // 2**20} MiB; split it")
+    if _is_small(text):
+        return
     size = _Size()
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         size.add(event)
@@ -231,3 +236,14 @@ def check_size(text: bytes | str) -> None:
             raise ValueError(f"has more than {DOCUMENTS} documents; use fewer")
         if size.values > VALUES:
             raise ValueError(f"has more than {VALUES} values, with its aliases; use fewer")
+
+
+def _is_small(text: bytes | str) -> bool:
+    """Tell whether a text has so few characters of some kinds that its size need not be counted."""
+    if len(text) > DOCUMENTS or _count(text, _ALIAS):
+        return False
+    return sum(_count(text, character) for character in _OPENING) <= DEPTH
+
+
+def _count(text: bytes | str, character: str) -> int:
+    return text.count(character.encode()) if isinstance(text, bytes) else text.count(character)

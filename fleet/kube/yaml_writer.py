@@ -42,10 +42,11 @@ def _write(manifest: Manifest) -> str:
     return text
 
 
-def texts_kept_for(root: Path) -> AbstractContextManager[None]:
-    """Return a context whose texts are kept for the next run that has the same checkout."""
+def texts_kept_for(root: Path, part: int = 0) -> AbstractContextManager[None]:
+    """Return a context whose texts are kept for the next run about the same part of a checkout."""
     # Another PyYAML, or another version of this file, may write other texts.
-    version = f"{root.resolve()}\n{yaml.__version__}\n".encode() + Path(__file__).read_bytes()
+    names = f"{root.resolve()}\n{part}\n{yaml.__version__}\n"
+    version = names.encode() + Path(__file__).read_bytes()
     return kept_texts.kept(cache.texts(hashlib.sha256(version).hexdigest()))
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 
 from fleet.inventory.build import ClusterBuild
 from fleet.inventory.built_object import BuiltObject
@@ -28,7 +29,9 @@ NOT_FOUND = (
 _UNKNOWN_VALUES = "only the cluster knows some of their values"
 _PINS_DIGESTS = "does not have a digest"
 _HIDDEN = "its message is not shown, since the object has values of a Secret"
+# Each process of Kyverno takes some hundred MB.
 _MAX_AT_ONCE = 4
+PROCESSORS = min(_MAX_AT_ONCE, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,11 @@ _Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
 
 
 def judge(
-    clusters: Sequence[ClusterBuild], progress: Progress, *, with_audit: bool = False
+    clusters: Sequence[ClusterBuild],
+    progress: Progress,
+    *,
+    with_audit: bool = False,
+    processors: int = PROCESSORS,
 ) -> list[Judgement]:
     """Return the judgement of each cluster. Without `with_audit`, only what refuses is judged.
 
@@ -88,7 +95,7 @@ def judge(
         return [Judgement(not_judged=[NOT_FOUND] if found else ()) for found in wanted]
     subjects: dict[object, Subject] = {}
     pairs = [[*_pairs(own, found, subjects)] for own, found in zip(all_own, wanted, strict=True)]
-    outcomes = _outcomes_of(kyverno, (pair for found in pairs for pair in found), progress)
+    outcomes = _outcomes_of(kyverno, chain.from_iterable(pairs), progress, processors)
     return [
         _Judging(cluster=cluster, own=own, wanted=found, outcomes=outcomes).judgement(own_pairs)
         for cluster, own, found, own_pairs in zip(clusters, all_own, wanted, pairs, strict=True)
@@ -139,7 +146,9 @@ def _is_judged(policy: Policy) -> bool:
     return policy.is_judged and (not policy.is_about_images or bool(program.without_network()))
 
 
-def _outcomes_of(kyverno: Kyverno, pairs: Iterable[_Pair], progress: Progress) -> _Outcomes:
+def _outcomes_of(
+    kyverno: Kyverno, pairs: Iterable[_Pair], progress: Progress, processors: int
+) -> _Outcomes:
     """Return the outcomes of all pairs: those of earlier runs, and the others from Kyverno."""
     policies: dict[str, Policy] = {}
     subjects: dict[str, dict[str, Subject]] = {}
@@ -156,9 +165,9 @@ def _outcomes_of(kyverno: Kyverno, pairs: Iterable[_Pair], progress: Progress) -
         for subject_key, found in subjects[key].items():
             if subject_key not in before[key]:
                 unknown.add(policy, found)
-    added = _run(kyverno, unknown, progress)
+    added = _run(kyverno, unknown, progress, processors)
     for key, outcomes in added.items():
-        known_outcomes.write(files[key], before[key], outcomes)
+        known_outcomes.add(files[key], outcomes)
     return {
         (key, subject_key): outcomes
         for found in (before, added)
@@ -180,16 +189,15 @@ class _Unknown:
 
 
 def _run(
-    kyverno: Kyverno, unknown: _Unknown, progress: Progress
+    kyverno: Kyverno, unknown: _Unknown, progress: Progress, processors: int
 ) -> dict[str, dict[str, Sequence[Outcome]]]:
     """Return the outcomes of new pairs, by the key of the policy and then of the subject."""
     if not unknown.subjects:
         return {}
     progress(f"judging {len(unknown.subjects)} objects by policies")
-    at_once = min(_MAX_AT_ONCE, os.cpu_count() or 1)
-    runs = batches.runs(unknown.subjects.values(), at_once)
+    runs = batches.runs(unknown.subjects.values(), processors)
     added: dict[str, dict[str, Sequence[Outcome]]] = {}
-    with ThreadPoolExecutor(at_once) as executor:
+    with ThreadPoolExecutor(processors) as executor:
         for run, found in zip(runs, executor.map(kyverno.judge, runs), strict=True):
             for (key, number), outcomes in found.items():
                 added.setdefault(key, {})[run.subjects[number].key] = outcomes

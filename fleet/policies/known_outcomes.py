@@ -39,8 +39,9 @@ def read(file: Path) -> dict[str, Sequence[Outcome]]:
         return {}
 
 
-def write(file: Path, before: BySubject, added: BySubject) -> None:
-    """Keep the outcomes of a run with those of earlier ones."""
+def add(file: Path, added: BySubject) -> None:
+    """Keep the outcomes of a run with those of earlier ones, and of others that have ended now."""
+    before = read(file)
     kept = {**before, **added} if len(before) + len(added) <= _MAX_KEPT else added
     # Only this user may read them: a message can repeat a part of an object.
     files.write(file, json.dumps(kept, sort_keys=True).encode(), mode=0o600)

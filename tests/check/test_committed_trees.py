@@ -10,7 +10,7 @@ import pytest
 from fleet.check import committed_trees
 from fleet.check.committed_trees import CommittedTree
 from fleet.config import load
-from fleet.inventory import build
+from fleet.inventory import build, model
 from fleet.inventory.build import ClusterBuild
 from fleet.render import header, identity_file, tree
 from fleet.render.tree_file import TreeFile
@@ -57,7 +57,7 @@ def findings(root: Path) -> list[str]:
 
 
 def pending(root: Path) -> list[str]:
-    return committed_trees.pending(differing(root))
+    return model.by_text(committed_trees.pending(differing(root)))
 
 
 def edit(root: Path, path: str, change: Edit) -> None:

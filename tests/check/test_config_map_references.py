@@ -130,7 +130,7 @@ def test_a_namespace_that_another_repository_fills(repository: Repository, check
     # From here, Flux may apply to every namespace, so this is only a note.
     assert missing(repository, item, *objects(text)) == []
     cluster = ClusterBuild(repository=repository, objects=Objects.of([item, *objects(text)]))
-    assert list(references.lines([(load.stack(checkout, "dev"), cluster)])) == [
+    assert list(references.lines(references.needed([(load.stack(checkout, "dev"), cluster)]))) == [
         "the clusters need these, which are in no file: ConfigMap apps/b"
     ]
     aimed = objects(f"{text}  targetNamespace: other\n")
@@ -148,7 +148,7 @@ class TestSecrets:
     def named(self, repository: Repository, root: Path, *present: BuiltObject) -> list[str]:
         """Return the note about Secrets."""
         cluster = ClusterBuild(repository=repository, objects=Objects.of(present))
-        return list(references.lines([(load.stack(root, "dev"), cluster)]))
+        return list(references.lines(references.needed([(load.stack(root, "dev"), cluster)])))
 
     def test_they_are_named_and_are_no_finding(
         self, repository: Repository, checkout: Path
