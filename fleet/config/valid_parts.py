@@ -30,6 +30,10 @@ _ONE_KEY: Mapping[str, type[Strict]] = {
 }
 
 
+# The name of its field in Python.
+_NAMES = {key: next(iter(model.model_fields)) for key, model in _ONE_KEY.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """The valid parts with their values, and the locations of the invalid ones.
@@ -68,10 +72,13 @@ class Parts:
     def config(self) -> StackConfig:
         """Return the configuration that the parts make, which must all be valid."""
         values: dict[str, Any] = {}
-        for key, model in _ONE_KEY.items():
-            (name,) = model.model_fields
-            items = self.items(key, object)
-            whole = tuple(items.values()) if _container(key) is list else items
+        items: dict[int | str, dict[int | str, object]] = {}
+        for (key, *rest), found in self.valid.items():
+            if rest:
+                items.setdefault(key, {})[rest[0]] = found
+        for key, name in _NAMES.items():
+            own = items.get(key, {})
+            whole = tuple(own.values()) if _container(key) is list else own
             values[name] = self.valid.get((key,), whole)
         return StackConfig.model_construct(**values)
 
@@ -81,14 +88,13 @@ def validate(values: Mapping[str, Any], files: Mapping[Location, str], own_file:
     valid: dict[Location, object] = {}
     invalid: set[Location] = set()
     problems: list[str] = []
-    for key, model in _ONE_KEY.items():
-        (name,) = model.model_fields
+    for key in _ONE_KEY:
         for location, alone in _parts(key, values):
-            file = files.get(location, files.get((key,), own_file))
             try:
-                found = getattr(model.model_validate(alone), name)
+                found = _value(key, alone)
             except ValidationError as error:
                 invalid.add(location)
+                file = files.get(location, files.get((key,), own_file))
                 problems += (
                     messages.of_error(
                         file, values, (*location, *detail["loc"][len(location) :]), detail
@@ -101,6 +107,27 @@ def validate(values: Mapping[str, Any], files: Mapping[Location, str], own_file:
         if key not in _ONE_KEY:
             problems.append(messages.unknown_key(files.get((key,), own_file), (key,)))
     return Parts(valid=valid, invalid=frozenset(invalid), problems=tuple(problems))
+
+
+def _value(key: str, alone: Mapping[str, Any]) -> object:
+    """Return the value of a part, which is alone below its key. Raises ValidationError."""
+    items = alone.get(key)
+    if not alone:
+        return _value_of_text(key, None)
+    if isinstance(items, list) and items and isinstance(items[0], str):
+        return _value_of_text(key, items[0])
+    return _validated(key, alone)
+
+
+# Most stacks of a large fleet leave out the same keys, and have the same texts in their lists.
+@functools.lru_cache(maxsize=2**12)
+def _value_of_text(key: str, text: str | None) -> object:
+    """Return the value of a list that has one text, or of a key that is left out."""
+    return _validated(key, {} if text is None else {key: [text]})
+
+
+def _validated(key: str, alone: Mapping[str, Any]) -> object:
+    return getattr(_ONE_KEY[key].model_validate(alone), _NAMES[key])
 
 
 def _parts(key: str, values: Mapping[str, Any]) -> Iterator[tuple[Location, dict[str, Any]]]:

@@ -338,19 +338,16 @@ class ClusterBuild:
                 index: self._object(step, manifests[index], values)
                 for index in manifests.passing(variables.are_in)
             },
-            make=functools.partial(_plain, step),
+            make=functools.partial(_object_of, step),
         )
 
     def _object(self, step: _Step, manifest: Manifest, values: Values | None) -> BuiltObject:
         if not variables.are_in(manifest):
-            return _plain(step, manifest)
+            return _object_of(step, manifest)
         use = variables.use_of(step.path, step.spec, manifest, values)
         self.uses.append(use)
-        return dataclasses.replace(
-            _plain(step, use.manifest),
-            before_variables=None if use.manifest is manifest else manifest,
-            has_unknown_variables=use.has_unknown,
-        )
+        before = None if use.manifest is manifest else manifest
+        return _object_of(step, use.manifest, before, has_unknown=use.has_unknown)
 
     def _remove_tree(self) -> None:
         if self.is_written:
@@ -409,13 +406,21 @@ class ClusterBuild:
         return _Step(path=path, spec=built.spec, namespace=str(built.namespace), name=built.name)
 
 
-def _plain(step: _Step, manifest: Manifest) -> BuiltObject:
+def _object_of(
+    step: _Step,
+    manifest: Manifest,
+    before_variables: Manifest | None = None,
+    *,
+    has_unknown: bool = False,
+) -> BuiltObject:
     return BuiltObject(
         path=step.path,
         manifest=manifest,
         applied_by=step.applier_name,
         is_pruned=step.spec.get("prune") is True,
         is_decrypted=bool(mapping_at(step.spec, "decryption")),
+        before_variables=before_variables,
+        has_unknown_variables=has_unknown,
     )
 
 

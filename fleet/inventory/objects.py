@@ -118,6 +118,7 @@ class Objects(Sequence[BuiltObject]):
 
     def __init__(self, parts: Iterable[Part] = ()) -> None:
         self.parts = [*parts]
+        self._passing: dict[tuple[Test, int], Sequence[BuiltObject]] = {}
 
     @classmethod
     def of(cls, objects: Iterable[BuiltObject]) -> Objects:
@@ -144,9 +145,14 @@ class Objects(Sequence[BuiltObject]):
     def __getitem__(self, index: int | slice) -> BuiltObject | Sequence[BuiltObject]:
         return list(self)[index]
 
-    def where(self, test: Test) -> list[BuiltObject]:
+    def where(self, test: Test) -> Sequence[BuiltObject]:
         """Return the objects whose manifests pass a test."""
-        return [built for part in self.parts for built in part.where(test)]
+        # Further parts may come.
+        key = (test, len(self.parts))
+        if key not in self._passing:
+            found = [built for part in self.parts for built in part.where(test)]
+            self._passing[key] = found
+        return self._passing[key]
 
     def of_kinds(self, *kinds: str) -> list[BuiltObject]:
         """Return the objects of some kinds, of any API group."""
