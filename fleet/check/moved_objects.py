@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,17 +24,58 @@ from fleet.render.definition_build import NOT_OF_ONE_CLUSTER, OF_ONE_CLUSTER, TR
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormerTrees:
-    """The trees of a commit, with the definitions of that commit.
+class Former:
+    """A commit of a checkout: its trees, and its definitions if they are others than now.
 
     `blobs` has Git's name for the content of each file, so that most files need not be read.
-    `folder` is for the others, and `now` is the checkout as it is. In it, the trees of the stacks
-    `differing` are not those of the next `up`.
+    `changed` are the folders of the trees that may differ between the commit and the checkout.
+    `folder` is for files of the commit.
     """
 
+    root: Path
     commit: str
-    blobs: Mapping[str, str]
     folder: Path
+    blobs: Mapping[str, str]
+    changed: frozenset[str]
+    repository: Repository | None
+
+    def without_threads(self) -> Former:
+        """Return the same, without threads; see `Repository.without_threads`."""
+        return self._with(self.repository and self.repository.without_threads())
+
+    def apart(self, copy: Path) -> Former:
+        """Return the same for another process; see `Repository.apart`."""
+        return self._with(self.repository and self.repository.apart(copy))
+
+    def _with(self, repository: Repository | None) -> Former:
+        return dataclasses.replace(self, repository=repository)
+
+    @cached_property
+    def trees(self) -> Mapping[str, list[str]]:
+        """The files of each folder of trees."""
+        found: dict[str, list[str]] = {}
+        for path in self.blobs:
+            if path.startswith(f"{TREES}/"):
+                found.setdefault("/".join(path.split("/")[:2]), []).append(path)
+        return found
+
+    def files(self, stack: Stack) -> dict[str, str]:
+        """Return the texts of a stack's tree."""
+        tree = self.folder / stack.path
+        artifact.extract(self.root, self.commit, tree, (stack.path,))
+        return {
+            path: (tree / path).read_text("utf-8", "replace") for path in self.trees[stack.path]
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormerTrees:
+    """The trees of a commit, compared with a checkout as it is `now`.
+
+    The trees of the stacks `differing` are not those of the next `up`.
+    """
+
+    former: Former
     now: Repository
     differing: Collection[str]
 
@@ -43,87 +85,69 @@ class FormerTrees:
         There are none if it is new, or the same as `cluster` with definitions that have the same
         objects.
         """
-        if not self._trees.get(stack.path):
+        if not self.former.trees.get(stack.path):
             return Objects()
+        repository = self.former.repository
         if not self._is_same_tree(stack, cluster):
-            return build.build_tree(self._repository, stack.path, self._files(stack)).objects
-        if self._has_same_definitions or (not cluster.has_own_builds and self._has_same_names):
+            files = self.former.files(stack)
+            return build.build_tree(repository or self.now, stack.path, files).objects
+        if repository is None or (not cluster.has_own_builds and self._has_same_names):
             return Objects()
-        return build.rebuild(self._repository, stack.path, cluster).objects
-
-    @cached_property
-    def _trees(self) -> Mapping[str, list[str]]:
-        """The files of each folder of trees."""
-        found: dict[str, list[str]] = {}
-        for path in self.blobs:
-            if path.startswith(f"{TREES}/"):
-                found.setdefault("/".join(path.split("/")[:2]), []).append(path)
-        return found
+        return build.rebuild(repository, stack.path, cluster).objects
 
     def _is_same_tree(self, stack: Stack, cluster: ClusterBuild) -> bool:
+        blobs = self.former.blobs
         components = f"{stack.path}/{layout.COMPONENTS_FILE}"
         paths = {*cluster.files, *([] if cluster.components is None else [components])}
-        if stack.name not in self.differing and stack.path not in self._changed:
-            return paths <= self.blobs.keys()
+        if stack.name not in self.differing and stack.path not in self.former.changed:
+            return paths <= blobs.keys()
         files = dict(cluster.files)
         if cluster.components is not None:
             files[components] = header.with_header(stack.file, cluster.components)
         return all(
-            artifact.is_blob(text.encode(), self.blobs.get(path, ""))
-            for path, text in files.items()
+            artifact.is_blob(text.encode(), blobs.get(path, "")) for path, text in files.items()
         )
 
     @cached_property
-    def _changed(self) -> frozenset[str]:
-        """The folders of the trees that may differ between the commit and the checkout."""
-        paths = artifact.changed_files(self.now.root, self.commit, TREES)
-        return frozenset("/".join(path.split("/")[:2]) for path in paths)
-
-    @cached_property
-    def _has_same_definitions(self) -> bool:
-        return artifact.has_files_of(self.now.root, self.blobs, OF_ONE_CLUSTER)
-
-    @cached_property
     def _has_same_names(self) -> bool:
-        return self.now.entries.have_same_names_in(self._repository.entries)
-
-    @cached_property
-    def _repository(self) -> Repository:
-        definitions = self.folder / "definitions"
-        artifact.extract(self.now.root, self.commit, definitions, NOT_OF_ONE_CLUSTER)
-        return build.pack(definitions, self.folder / "repository")
-
-    def _files(self, stack: Stack) -> dict[str, str]:
-        tree = self.folder / stack.path
-        artifact.extract(self.now.root, self.commit, tree, (stack.path,))
-        return {
-            path: (tree / path).read_text("utf-8", "replace") for path in self._trees[stack.path]
-        }
+        """Tell whether the definitions of the commit have the same objects as those of now."""
+        former = self.former.repository
+        return former is None or self.now.entries.have_same_names_in(former.entries)
 
 
-def former_trees(
-    commit: str | None, folder: Path, now: Repository, differing: Collection[str]
-) -> FormerTrees | None:
-    """Return the trees of a commit of a checkout, the last one if None; None if there is none.
+def read(root: Path, commit: str | None, folder: Path) -> Former | None:
+    """Return a commit of a checkout, the last one if None; None if there is none.
 
-    `folder` is a new folder, and `now` the checkout as it is, in which the trees of the stacks
-    `differing` are not those of the next `up`. Raises FleetError for a commit that does not exist.
+    `folder` is a new folder. Raises FleetError for a commit that does not exist.
     """
-    found = artifact.full_name(now.root, commit or "HEAD")
-    if found is not None:
-        blobs = artifact.blobs(now.root, found)
-        return FormerTrees(commit=found, blobs=blobs, folder=folder, now=now, differing=differing)
-    if commit is not None:
-        raise FleetError(f"--since {commit}: is no commit of {now.root}; name one that it has")
-    return None
+    found = artifact.full_name(root, commit or "HEAD")
+    if found is None:
+        if commit is not None:
+            raise FleetError(f"--since {commit}: is no commit of {root}; name one that it has")
+        return None
+    blobs = artifact.blobs(root, found)
+    changed = artifact.changed_files(root, found, TREES)
+    repository = None
+    if not artifact.has_files_of(root, blobs, OF_ONE_CLUSTER):
+        definitions = folder / "definitions"
+        artifact.extract(root, found, definitions, NOT_OF_ONE_CLUSTER)
+        repository = build.pack(definitions, folder / "repository")
+    return Former(
+        root=root,
+        commit=found,
+        folder=folder,
+        blobs=blobs,
+        changed=frozenset("/".join(path.split("/")[:2]) for path in changed),
+        repository=repository,
+    )
 
 
 def findings_of_all(
-    former: FormerTrees | None, builds: Iterable[tuple[Stack, ClusterBuild]]
+    former: FormerTrees, builds: Iterable[tuple[Stack, ClusterBuild]]
 ) -> Iterator[Finding]:
     """Apply the rule to all clusters that can be built."""
     for stack, cluster in builds:
-        if former is not None and cluster.is_complete:
+        if cluster.is_complete:
             objects = former.objects(stack, cluster)
             yield from findings(objects, cluster.objects) if objects else ()
 

@@ -5,6 +5,7 @@ Another process may check the others. So a result has plain values only, which c
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from fleet.check import (
     unused_definitions,
     variables,
 )
+from fleet.check.moved_objects import Former, FormerTrees
 from fleet.check.rules import Rule, of_rule
 from fleet.check.scopes import Scopes
 from fleet.config.models import Stack
@@ -65,7 +67,7 @@ class Whole:
     """What the checks of all parts have in common: the repository, and what the whole fleet has.
 
     `folder` is for temporary files, and `schemas` has the locations of JSON Schemas, which
-    `fleet fetch` made if they are fleet's own. Moves are looked for since the commit `since`.
+    `fleet fetch` made if they are fleet's own. Moves are looked for since the commit `former`.
     """
 
     root: Path
@@ -73,11 +75,19 @@ class Whole:
     repository: Repository
     schemas: Sequence[str]
     has_own_schemas: bool
-    since: str | None
+    former: Former | None
     with_audit: bool
     crds: Sequence[Manifest]
     namespace_folders: Mapping[str, str]
     facts: frozenset[str]
+
+    def without_threads(self) -> Whole:
+        """Return the same, without threads; see `Repository.without_threads`."""
+        return dataclasses.replace(
+            self,
+            repository=self.repository.without_threads(),
+            former=self.former and self.former.without_threads(),
+        )
 
 
 @dataclass(kw_only=True)
@@ -106,8 +116,14 @@ class Part:
 
 def check(whole: Whole, clusters: Clusters, exchange: Exchange, progress: Progress) -> Part:
     """Check some clusters. The CRDs of all parts are exchanged, so each part has to be checked."""
-    folder, repository = _apart(whole, clusters)
     part = Part()
+    folder, repository, former = whole.folder, whole.repository, whole.former
+    if clusters.number:
+        # In these no other part writes.
+        folder = folder / f"part-{clusters.number}"
+        folder.mkdir()
+        repository = repository.apart(folder / "repository")
+        former = former and former.apart(folder / "former")
     with (
         yaml_writer.texts_kept_for(whole.root, clusters.number),
         ThreadPoolExecutor(clusters.processors) as beside,
@@ -125,8 +141,9 @@ def check(whole: Whole, clusters: Clusters, exchange: Exchange, progress: Progre
         differing = _compare_committed_trees(whole.root, builds, part)
         part.findings += _cluster_findings(whole, builds, known_crds)
         progress("comparing with the trees that are committed")
-        former = moved_objects.former_trees(whole.since, folder / "former", repository, differing)
-        part.findings += moved_objects.findings_of_all(former, builds)
+        if former is not None:
+            trees = FormerTrees(former=former, now=repository, differing=differing)
+            part.findings += moved_objects.findings_of_all(trees, builds)
         part.judgements = policy_findings.judged(
             {stack.name: cluster for stack, cluster in builds},
             progress,
@@ -147,15 +164,6 @@ def check(whole: Whole, clusters: Clusters, exchange: Exchange, progress: Progre
         placed = places.of_fleet(fleet, [*_about_policies(part.judgements)])
         part.places = {(found.file, found.object): found.source for found in placed}
     return part
-
-
-def _apart(whole: Whole, clusters: Clusters) -> tuple[Path, Repository]:
-    """Return a folder and a repository in which no other part writes."""
-    if not clusters.number:
-        return whole.folder, whole.repository
-    folder = whole.folder / f"part-{clusters.number}"
-    folder.mkdir()
-    return folder, whole.repository.apart(folder / "repository")
 
 
 def _validation(

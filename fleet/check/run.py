@@ -11,6 +11,7 @@ import math
 import tempfile
 from collections import ChainMap
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from fleet.check import (
     accepted,
     cluster_rules,
     finished_moves,
+    moved_objects,
     overlays,
     part,
     places,
@@ -72,29 +74,16 @@ def check_stacks(
     report = Report(clusters=len(stacks))
     acceptances = accepted.read(root)
     schemas.require_programs()
-    locations = schemas.locations(options.schema_locations)
     of_checkout = [stack for stack, _ in stacks]
     with tempfile.TemporaryDirectory(prefix="fleet-check-") as folder:
-        repository = build.pack_and_start(root, Path(folder) / "repository", stacks)
+        whole = _whole(root, Path(folder), stacks, options)
         others = []
         if options.clones is not None:
             progress("building the tenants' folders")
             others.append(_tenants_objects(options.clones, of_checkout, report))
         parts = _parts(stacks, others)
         if len(parts) > 1:
-            repository = repository.without_threads()
-        whole = Whole(
-            root=root,
-            folder=Path(folder),
-            repository=repository,
-            schemas=locations,
-            has_own_schemas=not options.schema_locations,
-            since=options.since,
-            with_audit=options.audit,
-            crds=[*definitions.crds(repository.copy)],
-            namespace_folders=definitions.namespace_folders(repository.copy),
-            facts=frozenset(name for stack in of_checkout for name in stack.config.facts),
-        )
+            whole = whole.without_threads()
         checked = forks.results(
             parts,
             lambda clusters, exchange: part.check(
@@ -102,10 +91,10 @@ def check_stacks(
             ),
         )
         report.findings += cluster_rules.folders_without_stack(root, of_checkout)
-        report.findings += overlays.findings(repository, of_checkout)
-        of_no_cluster = Fleet(root=root, repository=repository, clusters={})
+        report.findings += overlays.findings(whole.repository, of_checkout)
+        of_no_cluster = Fleet(root=root, repository=whole.repository, clusters={})
         report.findings = places.of_fleet(of_no_cluster, report.findings)
-        _add(report, checked, repository, with_audit=options.audit)
+        _add(report, checked, whole.repository, with_audit=options.audit)
     accepted.apply(acceptances, report)
     report.unused += [
         *used_decisions.lines(root, of_checkout),
@@ -115,6 +104,28 @@ def check_stacks(
         used = ChainMap(*(found.facts for found in checked))
         report.unused += variables.unused(root, [(item, used[item.name]) for item in of_checkout])
     return report
+
+
+def _whole(
+    root: Path, folder: Path, stacks: Sequence[tuple[Stack, str | None]], options: Options
+) -> Whole:
+    """Read what all clusters have in common, and start its builds."""
+    locations = schemas.locations(options.schema_locations)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        former = beside.submit(moved_objects.read, root, options.since, folder / "former")
+        repository = build.pack_and_start(root, folder / "repository", stacks)
+        return Whole(
+            root=root,
+            folder=folder,
+            repository=repository,
+            schemas=locations,
+            has_own_schemas=not options.schema_locations,
+            with_audit=options.audit,
+            crds=[*definitions.crds(repository.copy)],
+            namespace_folders=definitions.namespace_folders(repository.copy),
+            facts=frozenset(name for stack, _ in stacks for name in stack.config.facts),
+            former=former.result(),
+        )
 
 
 def _tenants_objects(clones: Path, stacks: Sequence[Stack], report: Report) -> Objects:
