@@ -21,9 +21,10 @@ _Share = TypeVar("_Share")
 _Result = TypeVar("_Result")
 # It gives something to all processes, and returns what all have given, in the order of the shares.
 Exchange = Callable[[Any], list[Any]]
+_ENDED = "a process of fleet ended before its work was done; look above, or run the command again"
 _Work = Callable[[_Share, Exchange], _Result]
-# A process is forked safely on Linux only.
-MOST = (os.cpu_count() or 1) if sys.platform == "linux" else 1
+# A process is forked safely on Linux only. Each one runs other programs, which need memory.
+MOST = min(8, len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
 
 
 def results(shares: Sequence[_Share], work: _Work[_Share, _Result]) -> list[_Result]:
@@ -37,7 +38,7 @@ def results(shares: Sequence[_Share], work: _Work[_Share, _Result]) -> list[_Res
     def exchange(own: object) -> list[object]:
         found = [own, *(other.received() for other in others)]
         for other in others:
-            other.pipe.send(found)
+            other.send(found)
         return found
 
     try:
@@ -46,8 +47,7 @@ def results(shares: Sequence[_Share], work: _Work[_Share, _Result]) -> list[_Res
         return [own, *(other.received() for other in others)]
     finally:
         for other in others:
-            other.process.terminate()
-            other.process.join()
+            other.end()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +71,24 @@ class _Fork:
 
     def received(self) -> Any:  # noqa: ANN401 - whatever the other process has sent
         try:
-            found = self.pipe.recv()
-        except EOFError:
-            raise FleetError("a process of fleet was ended from outside; run it again") from None
+            found = _received(self.pipe)
+        except _EndedError:
+            raise FleetError(_ENDED) from None
         if isinstance(found, _Failure):
             raise FleetError(found.text)
         return found
+
+    def send(self, value: object) -> None:
+        try:
+            _send(self.pipe, value)
+        except _EndedError:
+            raise FleetError(_ENDED) from None
+
+    def end(self) -> None:
+        # A process that waits for this one ends if the pipe does, and any other by the signal.
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,21 +98,39 @@ class _Failure:
     text: str
 
 
+class _EndedError(Exception):
+    """The process at the other end of a pipe has ended."""
+
+
+def _received(pipe: Connection) -> Any:  # noqa: ANN401 - whatever the other process has sent
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):
+        raise _EndedError from None
+
+
+def _send(pipe: Connection, value: object) -> None:
+    try:
+        pipe.send(value)
+    except OSError:
+        raise _EndedError from None
+
+
 def _run(work: _Work[_Share, object], share: _Share, near: Connection, pipe: Connection) -> None:
     """Work on a share in a forked process, and send the result or the error."""
     # The other process alone has this end, so that its end is seen here.
     near.close()
 
     def exchange(own: object) -> list[object]:
-        pipe.send(own)
-        found: list[object] = pipe.recv()
+        _send(pipe, own)
+        found: list[object] = _received(pipe)
         return found
 
     try:
         try:
-            pipe.send(work(share, exchange))
+            _send(pipe, work(share, exchange))
         except FleetError as error:
-            pipe.send(_Failure(text=str(error)))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+            _send(pipe, _Failure(text=str(error)))
+    except (_EndedError, KeyboardInterrupt):
         # The first process has ended, or ends and says why.
         return

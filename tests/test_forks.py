@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -55,8 +56,37 @@ def test_a_process_that_is_killed_is_an_error() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         exchange(share)
 
-    with pytest.raises(FleetError, match="ended from outside; run it again"):
+    with pytest.raises(FleetError, match="ended before its work was done"):
         forks.results([0, 1], work)
+
+
+class _KillsItsSender:
+    """The process that gives it to another one is killed when the other one gets it."""
+
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[int, int]]:
+        return os.kill, (os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_while_it_waits_is_an_error() -> None:
+    """Nobody reads what it would get, which is more than fits into a pipe."""
+
+    def work(share: int, exchange: Exchange) -> None:
+        exchange(_KillsItsSender() if share else "a" * 2**22)
+        exchange(share)
+
+    with pytest.raises(FleetError, match="ended before its work was done"):
+        forks.results([0, 1], work)
+
+
+def test_another_error_of_a_process_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    """It is a defect of fleet, so its traceback is shown."""
+
+    def work(share: int, exchange: Exchange) -> int:
+        return 1 // (1 - share)
+
+    with pytest.raises(FleetError, match="ended before its work was done; look above"):
+        forks.results([0, 1], work)
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_no_process_is_left_after_an_error() -> None:

@@ -6,6 +6,7 @@ Another process may check the others. So a result has plain values only, which c
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ from fleet.inventory.objects import Objects
 from fleet.kube import yaml_writer
 from fleet.kube.manifest import Manifest
 from fleet.kube.once import distinct
+from fleet.policies import judgement
 from fleet.policies.judgement import Judgement
 from fleet.render import rendered_moves
 
@@ -52,21 +54,25 @@ _Builds = Sequence[tuple[Stack, ClusterBuild]]
 class Clusters:
     """Some clusters: their stacks, each with Flux's install manifests, None without them.
 
-    They are the part `number` of a fleet, from 0, and its check may use some `processors`. `others`
-    are objects of no cluster, which are validated too.
+    They are the part `number` of a fleet, from 0, of `count` ones. `others` are objects of no
+    cluster, which are validated too.
     """
 
     stacks: Sequence[tuple[Stack, str | None]]
     number: int
-    processors: int
+    count: int
     others: Sequence[Objects] = ()
+
+    def share_of(self, processors: int) -> int:
+        """Return how many of some processors the check of these clusters may use."""
+        return max(1, processors // self.count)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
     """What the checks of all parts have in common: the repository, and what the whole fleet has.
 
-    `folder` is for temporary files, and `schemas` has the locations of JSON Schemas, which
+    `folder` is for temporary files of one part. `schemas` has the locations of JSON Schemas, which
     `fleet fetch` made if they are fleet's own. Moves are looked for since the commit `former`.
     """
 
@@ -87,6 +93,17 @@ class Whole:
             self,
             repository=self.repository.without_threads(),
             former=self.former and self.former.without_threads(),
+        )
+
+    def apart(self, name: str) -> Whole:
+        """Return the same with folders of its own, in which no other part writes."""
+        folder = self.folder / name
+        folder.mkdir()
+        return dataclasses.replace(
+            self,
+            folder=folder,
+            repository=self.repository.apart(folder / "repository"),
+            former=self.former and self.former.apart(folder / "former"),
         )
 
 
@@ -117,43 +134,40 @@ class Part:
 def check(whole: Whole, clusters: Clusters, exchange: Exchange, progress: Progress) -> Part:
     """Check some clusters. The CRDs of all parts are exchanged, so each part has to be checked."""
     part = Part()
-    folder, repository, former = whole.folder, whole.repository, whole.former
     if clusters.number:
-        # In these no other part writes.
-        folder = folder / f"part-{clusters.number}"
-        folder.mkdir()
-        repository = repository.apart(folder / "repository")
-        former = former and former.apart(folder / "former")
+        # The first process removes this folder, even if it ends this one.
+        tempfile.tempdir = str(whole.folder)
     with (
         yaml_writer.texts_kept_for(whole.root, clusters.number),
-        ThreadPoolExecutor(clusters.processors) as beside,
+        ThreadPoolExecutor(schemas.PROCESSORS) as beside,
     ):
-        fleet = model.of_stacks(repository, clusters.stacks, progress)
+        fleet = model.of_stacks(whole.repository, clusters.stacks, progress)
         builds = [(cluster.own_stack, cluster.build) for cluster in fleet.clusters.values()]
         objects = [*(cluster.objects for _, cluster in builds), *clusters.others]
-        own_crds = [crd for found in objects for crd in crds.of_objects(found)]
+        # No cluster gets a CRD from a tenant.
+        own_crds = [crd for _, cluster in builds for crd in crds.of_objects(cluster.objects)]
         known_crds = [*chain.from_iterable(exchange(distinct(own_crds))), *whole.crds]
         part.objects = sum(map(len, objects))
         progress(f"validating {part.objects} objects")
-        validation = _validation(whole, clusters, folder, known_crds)
+        validation = _validation(whole, clusters, known_crds)
         # kubeconform runs while the other rules are applied.
         started = schemas.start(objects, validation, beside)
         differing = _compare_committed_trees(whole.root, builds, part)
         part.findings += _cluster_findings(whole, builds, known_crds)
         progress("comparing with the trees that are committed")
-        if former is not None:
-            trees = FormerTrees(former=former, now=repository, differing=differing)
+        if whole.former is not None:
+            trees = FormerTrees(former=whole.former, now=whole.repository, differing=differing)
             part.findings += moved_objects.findings_of_all(trees, builds)
         part.judgements = policy_findings.judged(
             {stack.name: cluster for stack, cluster in builds},
             progress,
             with_audit=whole.with_audit,
-            processors=clusters.processors,
+            processors=clusters.share_of(judgement.PROCESSORS),
         )
         part.elsewhere += _elsewhere(builds)
         part.is_complete = all(cluster.is_complete for _, cluster in builds)
         if part.is_complete:
-            part.definitions = unused_definitions.used(repository, builds)
+            part.definitions = unused_definitions.used(whole.repository, builds)
             part.needed = references.needed(builds)
             part.facts = {
                 stack.name: variables.used_facts(cluster.uses) for stack, cluster in builds
@@ -167,10 +181,10 @@ def check(whole: Whole, clusters: Clusters, exchange: Exchange, progress: Progre
 
 
 def _validation(
-    whole: Whole, clusters: Clusters, folder: Path, known_crds: Iterable[Manifest]
+    whole: Whole, clusters: Clusters, known_crds: Iterable[Manifest]
 ) -> schemas.Validation:
     """Write the schemas of CRDs below a folder; return how all objects are validated."""
-    of_crds = folder / "crds"
+    of_crds = whole.folder / "crds"
     crds.write_schemas(known_crds, of_crds)
     known = None
     # Nobody knows whether schemas of others have changed since the last run.
@@ -179,10 +193,10 @@ def _validation(
         known = known_results.file_of(whole.root, of_crds, program, clusters.number)
     of_repository = schemas.locations([str(of_crds)])
     return schemas.Validation(
-        work=folder,
+        work=whole.folder,
         locations=[*of_repository, *whole.schemas],
         known=known,
-        processors=clusters.processors,
+        processors=clusters.share_of(schemas.PROCESSORS),
     )
 
 

@@ -84,10 +84,11 @@ def check_stacks(
         parts = _parts(stacks, others)
         if len(parts) > 1:
             whole = whole.without_threads()
+        wholes = [whole, *(whole.apart(f"part-{found.number}") for found in parts[1:])]
         checked = forks.results(
-            parts,
-            lambda clusters, exchange: part.check(
-                whole, clusters, exchange, progress if not clusters.number else lambda _: None
+            [*zip(wholes, parts, strict=True)],
+            lambda share, exchange: part.check(
+                *share, exchange, _nothing_said if share[1].number else progress
             ),
         )
         report.findings += cluster_rules.folders_without_stack(root, of_checkout)
@@ -104,6 +105,10 @@ def check_stacks(
         used = ChainMap(*(found.facts for found in checked))
         report.unused += variables.unused(root, [(item, used[item.name]) for item in of_checkout])
     return report
+
+
+def _nothing_said(_: str) -> None:
+    """Say nothing: the progress of one process is enough."""
 
 
 def _whole(
@@ -145,7 +150,7 @@ def _parts(stacks: Sequence[tuple[Stack, str | None]], others: Sequence[Objects]
         Clusters(
             stacks=stacks[number * size : (number + 1) * size],
             number=number,
-            processors=max(1, schemas.PROCESSORS // count),
+            count=count,
             others=() if number else others,
         )
         for number in range(count)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from fleet.config import definitions
 from fleet.config.models import Stack
 from fleet.inventory.build import ClusterBuild, Repository
+from fleet.inventory.built_object import is_of_flux
 from fleet.inventory.finding import listed
 from fleet.kube import flux_build, references
 from fleet.kube.fields import Fields
@@ -53,8 +54,8 @@ def _applied(builds: Iterable[tuple[Stack, ClusterBuild]]) -> list[tuple[str, Fi
             # What a Flux Kustomization applies is rendered too, into a folder of the tree.
             sources = (rendered.source_of(text) for text in cluster.files.values())
             folders |= {source: {} for source in sources if source}
-        found = cluster.objects.where(flux_paths.is_flux_kustomization)
-        manifests += [built.manifest for built in found]
+        of_flux = cluster.objects.where(is_of_flux)
+        manifests += [built.manifest for built in of_flux if built.is_flux_kustomization]
     applied = [
         (path, manifest["spec"])
         for manifest in distinct(manifests)

@@ -86,7 +86,7 @@ class Repository:
 
         Another process writes to the folders of this one.
         """
-        shutil.copytree(self.copy, copy, copy_function=os.link)
+        shutil.copytree(self.copy, copy, copy_function=_linked)
         entries = dataclasses.replace(self.entries, copy=copy.resolve())
         return _repository(entries, copy)
 
@@ -95,6 +95,14 @@ class Repository:
         """The HelmReleases of the repository. Raises FleetError for a wrong lock of charts."""
         version = schema_sources.kubernetes_version()
         return Releases(renderer=Renderer(self.root, self.copy, version))
+
+
+def _linked(file: str, copy: str) -> None:
+    """Give a file that nobody changes another name; copy it where that is not possible."""
+    try:
+        os.link(file, copy)
+    except OSError:
+        shutil.copyfile(file, copy)
 
 
 def pack(root: Path, copy: Path, left_out: re.Pattern[str] | None = OF_ONE_CLUSTER) -> Repository:

@@ -39,14 +39,14 @@ CLUSTER_KINDS = frozenset(
 
 
 def of_crds(manifests: Iterable[Manifest]) -> Scopes:
-    """Return the scopes of the kinds of all CRDs among some objects."""
-    specs = [
-        mapping_at(manifest, "spec") for manifest in manifests if manifest.get("kind") == CRD[1]
-    ]
-    return {
-        (str(spec.get("group")), str(mapping_at(spec, "names").get("kind"))): str(spec.get("scope"))
-        for spec in specs
-    }
+    """Return the scopes of the kinds of all CRDs among some objects; the first of a kind wins."""
+    found: dict[tuple[str, str], str] = {}
+    for manifest in manifests:
+        if manifest.get("kind") == CRD[1]:
+            spec = mapping_at(manifest, "spec")
+            kind = (str(spec.get("group")), str(mapping_at(spec, "names").get("kind")))
+            found.setdefault(kind, str(spec.get("scope")))
+    return found
 
 
 def is_namespaced(manifest: Manifest, scopes: Scopes) -> bool:

@@ -85,7 +85,8 @@ def judge(
 ) -> list[Judgement]:
     """Return the judgement of each cluster. Without `with_audit`, only what refuses is judged.
 
-    Without Kyverno's program nothing is judged, and one line says so.
+    Kyverno's program runs `processors` times at once; without it nothing is judged, and one line
+    says so.
     """
     shared = Shared()
     all_own = [own_policies.of_cluster(cluster, shared) for cluster in clusters]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fleet import forks
 from fleet.check import run
-from fleet.check.run import check_stacks
+from fleet.check.run import Options, check_stacks
 from fleet.config import load
 from tests.check.support import CRD, flux_kustomization
 from tests.support import (
@@ -96,9 +98,9 @@ CHECKOUTS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _report(root: Path) -> dict[str, Any]:
+def _report(root: Path, clones: Path | None = None) -> dict[str, Any]:
     stacks = [(stack, INSTALL_MANIFESTS) for stack in load.stacks(root)]
-    report = check_stacks(root, stacks, lambda _: None)
+    report = check_stacks(root, stacks, lambda _: None, Options(clones=clones))
     return {**report.as_dict(), "unused": report.unused, "summary": report.summary()}
 
 
@@ -116,3 +118,46 @@ def test_the_report_is_the_same(
     assert _report(root) == expected
     # The second run finds the results of the first one.
     assert _report(root) == expected
+
+
+_OTHER_SCOPE = CRD.replace("scope: Namespaced", "scope: Cluster")
+_TENANTS = "  fleet:tenants: [{name: billing, repository: {url: 'https://github.com/acme/shop'}}]\n"
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_the_first_crd_of_a_kind_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """Two clusters have other CRDs of a kind; the file of neither is YAML by its name."""
+    monkeypatch.setattr(run, "_MIN_CLUSTERS", 1)
+    monkeypatch.setattr(forks, "MOST", processes)
+    for folder, text in (("first", CRD), ("second", _OTHER_SCOPE)):
+        files = definition(f"apps/{folder}", "")
+        listing = files[f"apps/{folder}/kustomization.yaml"].replace("resource.yaml", "crd.json")
+        write(tmp_path, {f"apps/{folder}/kustomization.yaml": listing})
+        write(tmp_path, {f"apps/{folder}/crd.json": json.dumps(yaml.safe_load(text))})
+    widget = manifest("example.com/v1", "Widget", "b")
+    write(tmp_path, {**_COMMON, "kubeconfig": kubeconfig(*(f"k3d-{name}" for name in _NAMES))})
+    write(tmp_path, definition("apps/widgets", widget))
+    write(tmp_path, _stacks(dev="first", test="second"))
+    found = [str(item["problem"]) for item in _report(tmp_path)["findings"]]
+    assert [text for text in found if "has no namespace" in text] == [
+        "has no namespace, which Flux refuses; add metadata.namespace"
+    ] * 5
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_tenants_crd_is_no_schema_of_a_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """A team could switch off a rule for the platform with it."""
+    monkeypatch.setattr(run, "_MIN_CLUSTERS", 1)
+    monkeypatch.setattr(forks, "MOST", processes)
+    root, clones = tmp_path / "checkout", tmp_path / "clones"
+    write(root, {**_COMMON, "kubeconfig": kubeconfig(*(f"k3d-{name}" for name in _NAMES))})
+    write(root, {"Pulumi.dev.yaml": stack_file("dev", apps=_APPS, more=_TENANTS)})
+    expected = _report(root)["withoutSchema"]
+    write(clones / "shop", definition("deploy/dev", CRD))
+    report = _report(root, clones)
+    assert report["teams"] == 1
+    assert report["withoutSchema"] == expected == {"example.com/v1 Widget": 5}
