@@ -58,13 +58,13 @@ def render(root: Path) -> None:
     git(root, *author, "-c", "gc.auto=0", "commit", "--quiet", "--message", "Add all clusters")
 
 
-def change_one_file(root: Path, size: Size) -> None:
-    """Change a base that clusters share, in one file."""
+def change_one_file(root: Path, size: Size, number: int) -> None:
+    """Change a base that clusters share, in one file; each number makes another change."""
     if size.is_shipped:
         file = root / "apps/podinfo/base/service.yaml"
-        file.write_text(file.read_text().replace("9898", "9899"))
+        file.write_text(file.read_text().replace("9898", str(9898 + number)))
     else:
-        fleets.change_base(root, size.clusters)
+        fleets.change_base(root, size.clusters, f"{64 + number}Mi")
 
 
 def git(root: Path, *words: str) -> None:

@@ -89,10 +89,10 @@ def _environments(clusters: int) -> dict[str, str]:
     return {f"{environment}-{index}": environment for environment, index in named}
 
 
-def change_base(root: Path, clusters: int) -> list[str]:
+def change_base(root: Path, clusters: int, limit: str = "96Mi") -> list[str]:
     """Give a base another memory limit, and return the clusters that get it: prod has its own."""
     file = root / f"apps/{PINNED}/base/deployment.yaml"
-    file.write_text(file.read_text().replace("64Mi", "96Mi"))
+    file.write_text(file.read_text().replace("64Mi", limit))
     found = _environments(clusters)
     return sorted(name for name, environment in found.items() if environment != "prod")
 
