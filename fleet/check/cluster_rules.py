@@ -103,13 +103,19 @@ def released_duplicates(cluster: ClusterBuild) -> Iterator[Finding]:
 @finds(Rule.WITHOUT_NAMESPACE)
 def objects_without_namespace(objects: Objects, scopes: Scopes) -> Iterator[Finding]:
     """Rule: an object of a namespaced kind has a namespace, or Flux refuses all of its stage."""
-    for built in objects.where(_has_no_namespace):
-        if scopes.is_namespaced(built):
+    # Many objects are of few kinds.
+    kinds = objects.answers(_kind_without_namespace)
+    wrong = {kind for kind in kinds if kind is not None and scopes.is_namespaced(*kind)}
+    for built in objects if wrong else ():
+        if _kind_without_namespace(built.manifest) in wrong:
             yield built.finding("has no namespace, which Flux refuses; add metadata.namespace")
 
 
-def _has_no_namespace(manifest: Manifest) -> bool:
-    return not mapping_at(manifest, "metadata").get("namespace")
+@once_for_each
+def _kind_without_namespace(manifest: Manifest) -> tuple[str, str] | None:
+    """Return the apiVersion and the kind of an object that has no namespace."""
+    built = BuiltObject(path="", manifest=manifest)
+    return None if built.metadata.get("namespace") else (built.api_version, built.kind)
 
 
 @finds(Rule.MISSING_NAMESPACE)

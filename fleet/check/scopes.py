@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 from fleet.check import json_schemas
-from fleet.inventory.built_object import BuiltObject
 from fleet.kube import scopes
 from fleet.kube.manifest import Manifest
 from fleet.kube.scopes import NAMESPACED
@@ -22,17 +21,17 @@ class Scopes:
         self._schemas = schemas
         self._known: dict[tuple[str, str], bool] = {}
 
-    def is_namespaced(self, built: BuiltObject) -> bool:
-        """Tell whether an object's kind is known to be namespaced."""
-        kind = (built.api_version, built.kind)
-        if kind not in self._known:
-            self._known[kind] = self._is_namespaced(built)
-        return self._known[kind]
+    def is_namespaced(self, api_version: str, kind: str) -> bool:
+        """Tell whether a kind is known to be namespaced."""
+        if (api_version, kind) not in self._known:
+            self._known[api_version, kind] = self._is_namespaced(api_version, kind)
+        return self._known[api_version, kind]
 
-    def _is_namespaced(self, built: BuiltObject) -> bool:
-        scope = self._of_crds.get((built.group, built.kind))
-        if scope is None and json_schemas.are_names(built.api_version, built.kind):
-            location = json_schemas.location(built.api_version, built.kind)
+    def _is_namespaced(self, api_version: str, kind: str) -> bool:
+        group = api_version.rpartition("/")[0]
+        scope = self._of_crds.get((group, kind))
+        if scope is None and json_schemas.are_names(api_version, kind):
+            location = json_schemas.location(api_version, kind)
             scope = _scope(self._schemas / location)
         return scope == NAMESPACED
 

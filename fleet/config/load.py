@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from fleet.config import (
@@ -65,8 +66,12 @@ class _Checkout:
     own: Mapping[str, FileValues]
     outlines: Mapping[str, StackOutline]
     clusters: Clusters
-    namespace_folders: Mapping[str, str]
     folders: Folders
+
+    @cached_property
+    def namespace_folders(self) -> Mapping[str, str]:
+        """The folder of the shared definition that creates each namespace."""
+        return definitions.namespace_folders(self.root)
 
 
 def _checkout(root: Path) -> _Checkout:
@@ -81,7 +86,6 @@ def _checkout(root: Path) -> _Checkout:
         own=own,
         outlines=found,
         clusters=Clusters(kubeconfigs.addresses(root, contexts)),
-        namespace_folders=definitions.namespace_folders(root),
         folders=Folders(root),
     )
 
@@ -103,7 +107,7 @@ def _load(checkout: _Checkout, name: str) -> Stack:
     others = (other for other in checkout.outlines.values() if other.name != name)
     problems += found.problems
     problems += entry_rules.problems(checkout.folders, outline, found)
-    problems += tenant_rules.problems(outline, found, others, checkout.namespace_folders)
+    problems += tenant_rules.problems(outline, found, others, lambda: checkout.namespace_folders)
     problems += _shared_clusters(checkout, name)
     if problems:
         raise ConfigError(problems)

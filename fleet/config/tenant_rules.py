@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from fleet.config.base import DNS_LABEL
 from fleet.config.git_urls import same_repository
@@ -28,20 +29,18 @@ def problems(
     stack: StackOutline,
     parts: Parts,
     others: Iterable[StackOutline],
-    namespace_folders: Mapping[str, str],
+    namespace_folders: Callable[[], Mapping[str, str]],
 ) -> Iterator[str]:
     """Yield the problems of all valid tenants of a stack; `others` are the other stacks.
 
-    `namespace_folders` has the folder of the shared definition that creates each namespace.
+    `namespace_folders` returns the folder of the shared definition that creates each namespace. It
+    is not called without tenants, since it reads all definitions.
     """
     rules = _Rules(
         stack=stack,
         parts=parts,
         tenants=parts.items("tenants", TenantConfig),
-        platform_namespaces={
-            **dict.fromkeys((*BUILT_IN_NAMESPACES, FLUX_NAMESPACE), "part of every cluster"),
-            **{name: f"created by {folder}" for name, folder in namespace_folders.items()},
-        },
+        namespace_folders=namespace_folders,
     )
     yield from rules.names()
     yield from rules.namespaces()
@@ -59,7 +58,15 @@ class _Rules:
     stack: StackOutline
     parts: Parts
     tenants: Mapping[int | str, TenantConfig]
-    platform_namespaces: Mapping[str, str]
+    namespace_folders: Callable[[], Mapping[str, str]]
+
+    @cached_property
+    def platform_namespaces(self) -> Mapping[str, str]:
+        """The namespaces that no tenant may have, with what makes each of them."""
+        return {
+            **dict.fromkeys((*BUILT_IN_NAMESPACES, FLUX_NAMESPACE), "part of every cluster"),
+            **{name: f"created by {folder}" for name, folder in self.namespace_folders().items()},
+        }
 
     def _problem(self, location: Location, text: str) -> str:
         return problem(self.stack.file, key_at(location), text)
