@@ -54,6 +54,7 @@ from fleet.render.tree_file import TreeFile
 _MAX_DEPTH = 10
 # These fields of a Flux Kustomization decide what it builds from a path.
 _BUILD_FIELDS = (*CHANGING_FIELDS, "postBuild", "decryption")
+_JSON = json.JSONEncoder(default=str)
 # The program applies the Kustomization of a cluster's tree, so no file has it.
 _ROOT_SPEC: Fields = {"prune": True}
 
@@ -172,7 +173,7 @@ class _Step:
     def key(self) -> str:
         """A text that is equal for steps that build the same objects."""
         fields = {name: self.spec[name] for name in _BUILD_FIELDS if name in self.spec}
-        return json.dumps([self.path, self.namespace, self.name, fields], default=str)
+        return _JSON.encode([self.path, self.namespace, self.name, fields])
 
 
 @dataclass(kw_only=True)

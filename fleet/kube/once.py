@@ -22,14 +22,15 @@ def once_for_each(compute: Callable[[Manifest], _Result]) -> Callable[[Manifest]
 
     @functools.wraps(compute)
     def result_of(manifest: Manifest) -> _Result:
-        found = known.get(id(manifest))
-        if found is None:
-            found = (manifest, compute(manifest))
+        try:
+            return known[id(manifest)][1]
+        except KeyError:
+            found = compute(manifest)
             if len(known) >= _MAX_KEPT:
                 known.clear()
             # The object is kept too, so that no other one gets its number.
-            known[id(manifest)] = found
-        return found[1]
+            known[id(manifest)] = (manifest, found)
+            return found
 
     return result_of
 

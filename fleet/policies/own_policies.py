@@ -16,6 +16,8 @@ from fleet.policies.configuration import Configuration
 from fleet.policies.policy import CEL_GROUP, MUTATING, OLDER_GROUP, Policy
 from fleet.policies.subject import Namespaces, Views
 
+_JSON = json.JSONEncoder(default=str)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OwnPolicy:
@@ -116,7 +118,7 @@ def _role(manifest: Manifest) -> _Role:
         return _Role.NAMESPACE
     if configuration.is_part_of_kyverno(built):
         return _Role.PART_OF_KYVERNO
-    names_kyverno = built.is_of_flux and "kyverno" in json.dumps(manifest, default=str).lower()
+    names_kyverno = built.is_of_flux and "kyverno" in _JSON.encode(manifest).lower()
     return _Role.MAKER if names_kyverno else _Role.NONE
 
 

@@ -245,6 +245,7 @@ def _for_tenants(controller: Manifest) -> Manifest:
     return copied
 
 
+@functools.cache
 def flag_patches() -> list[dict[str, Any]]:
     """Return kustomize patches that add FLAGS to the components in the tree."""
     return [

@@ -6,8 +6,9 @@ import posixpath
 from typing import NamedTuple
 
 from fleet.kube.fields import Fields, mapping_at
-from fleet.kube.manifest import Manifest, object_id
+from fleet.kube.manifest import Manifest
 from fleet.kube.namespaces import FLUX_NAMESPACE
+from fleet.kube.once import id_of
 from fleet.render import flux
 
 GROUP = "kustomize.toolkit.fluxcd.io"
@@ -27,7 +28,7 @@ class SourceName(NamedTuple):
 
 def is_flux_kustomization(manifest: Manifest) -> bool:
     """Tell whether an object is a Kustomization of Flux, not one of kustomize."""
-    found = object_id(manifest)
+    found = id_of(manifest)
     return (found.group, found.kind) == (GROUP, "Kustomization")
 
 
@@ -50,7 +51,7 @@ def is_own_source(manifest: Manifest, reference: Fields) -> bool:
 
 def source_name(manifest: Manifest, reference: Fields) -> SourceName:
     """Return the source that an object refers to."""
-    namespace = reference.get("namespace") or object_id(manifest).namespace
+    namespace = reference.get("namespace") or id_of(manifest).namespace
     return SourceName(str(reference.get("kind")), str(namespace), str(reference.get("name")))
 
 
