@@ -25,7 +25,9 @@ ROWS = (
     ("kube",),
 )
 # Every part may import a leaf, and a leaf imports only leaves.
-LEAVES = ("cache", "deploy_keys", "errors", "files", "https", "printable", "process")
+LEAVES = (
+    "cache", "deploy_keys", "errors", "files", "forks", "https", "printable", "process",
+)  # fmt: skip
 # `fleet` works without the engine, and the product works without the sandbox.
 FORBIDDEN = {
     "fleet": ("components", "pulumi", "sandbox"),

@@ -70,7 +70,7 @@ class Clusters:
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """What the checks of all parts have in common: the repository, and what the whole fleet has.
+    """The repository and what the whole fleet has, which the checks of all parts have in common.
 
     `folder` is for temporary files of one part. `schemas` has the locations of JSON Schemas, which
     `fleet fetch` made if they are fleet's own. Moves are looked for since the commit `former`.
@@ -109,7 +109,7 @@ class Whole:
 
 @dataclass(kw_only=True)
 class Part:
-    """What the check of some clusters has found.
+    """The findings about some clusters, and what the report of the fleet is made of.
 
     `older` and `elsewhere` have texts, each with the name of a cluster. `places` has those of the
     objects that policies are about, by path and name. `definitions` are the folders that clusters
