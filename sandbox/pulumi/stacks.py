@@ -169,7 +169,9 @@ class Stacks:
             "PATH": os.pathsep.join([*(str(folder) for folder in path), os.defpath]),
             "HOME": str(self._folder),
             "PULUMI_HOME": str(self._home()),
-            "PULUMI_BACKEND_URL": f"file://{self._folder}",
+            # The engine would write a file of metadata beside each state, and could not read the
+            # state any more if it was killed in the middle of that.
+            "PULUMI_BACKEND_URL": f"file://{self._folder}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase_file()),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             # The sandbox's provider is older than its setting enablePatchForce, which the program
