@@ -6,7 +6,6 @@ Python computes on one processor, whatever the number of its threads.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,8 +120,6 @@ def _run(work: _Work[_Share, object], share: _Share, near: Connection, pipe: Con
     """Work on a share in a forked process, and send the result or the error."""
     # The other process alone has this end, so that its end is seen here.
     near.close()
-    # It ends this one when it has no more use for it.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def exchange(own: object) -> list[object]:
         _send(pipe, own)

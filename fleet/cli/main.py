@@ -6,7 +6,6 @@ import argparse
 import gc
 import importlib
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -32,30 +31,11 @@ _COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, which is 1 when it fails or finds problems."""
-    if argv is not None:
-        return _run(argv)
-    # A program that ends soon need not look for what it could forget in a large fleet.
-    gc.disable()
-    # A run that is ended removes its temporary files, as it does after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    memory = files.folder_in_memory()
-    try:
-        with tempfile.TemporaryDirectory(
-            prefix="fleet-", dir=memory, ignore_cleanup_errors=True
-        ) as folder:
-            # Those of threads, which an interrupted run does not wait for, are there too.
-            tempfile.tempdir = folder
-            return _run(sys.argv[1:])
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr, flush=True)
-        # Threads that have more to do would begin it before Python ends.
-        os._exit(128 + signal.SIGINT)
-    finally:
-        # Python looks once more at all objects when it ends, unless they are set aside.
-        gc.freeze()
-
-
-def _run(words: Sequence[str]) -> int:
+    if argv is None:
+        # A program that ends soon need not look for what it could forget in a large fleet.
+        gc.disable()
+        tempfile.tempdir = files.folder_in_memory()
+    words = sys.argv[1:] if argv is None else argv
     args = _parser(words).parse_args(words)
     try:
         code: int = args.run(args)
@@ -69,6 +49,10 @@ def _run(words: Sequence[str]) -> int:
         # exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    finally:
+        if argv is None:
+            # Python looks once more at all objects when it ends, unless they are set aside.
+            gc.freeze()
     return code
 
 

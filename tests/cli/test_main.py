@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import end_session, eventually
-from tests.support import REPOSITORY, Run, config_map, write
+from tests.support import REPOSITORY, Run
 
 
 def test_help_lists_every_command(fleet: Run) -> None:
@@ -83,39 +79,3 @@ def test_python_m_fleet_is_the_command() -> None:
         cwd=REPOSITORY,
     )
     assert done.stdout.startswith("usage: fleet")
-
-
-@pytest.mark.slow
-def test_a_run_that_is_ended_leaves_nothing_behind(tmp_path: Path, checkout: Path) -> None:
-    """It waits for a kustomize that never ends, and that the signal reaches too.
-
-    Ctrl-C has the same effect, but a shell lets what it runs in the background ignore it.
-    """
-    programs, temporary, started = (tmp_path / name for name in ("bin", "tmp", "started"))
-    programs.mkdir()
-    temporary.mkdir()
-    kustomize = programs / "kustomize"
-    kustomize.write_text(f"#!/bin/sh\n: > '{started}'\nexec sleep 1000\n")
-    kustomize.chmod(0o755)
-    # No earlier run has built this.
-    text = config_map("a", "common").replace("value", str(tmp_path))
-    write(checkout, {"apps/podinfo/base/resource.yaml": text})
-    path = os.pathsep.join([str(programs), os.environ["PATH"]])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fleet", "check", "--root", str(checkout)],
-        cwd=REPOSITORY,
-        env={**os.environ, "PATH": path, "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        eventually(started.exists)
-        os.killpg(process.pid, signal.SIGTERM)
-        out, said = process.communicate(timeout=60)
-    finally:
-        # A thread may have begun another one before the end.
-        end_session(str(process.pid))
-    assert (process.returncode, out, said) == (128 + signal.SIGINT, "", "interrupted\n")
-    assert list(temporary.iterdir()) == []
