@@ -19,7 +19,6 @@ import yaml
 from fleet import files
 from fleet.config import stack_files
 from fleet.config.definitions import SHARED_FOLDERS
-from fleet.process import run
 from sandbox.github.tokens import ANY, Grant
 from sandbox.kubernetes.clusters import Clusters
 from sandbox.servers import GitHub
@@ -138,9 +137,8 @@ class PlatformRepository:
 
     def head(self) -> str:
         """Return the last commit of the branch on the server, which is not asked for it."""
-        directory = self.github.bare(OWNER, NAME)
         ref = f"refs/heads/{BRANCH}"
-        return run(["git", f"--git-dir={directory}", "rev-parse", ref], timeout=30).strip()
+        return self.github.git_on_server(OWNER, NAME, "rev-parse", ref).strip()
 
     def git(self, *args: str) -> str:
         """Run git in the working copy and return its output."""

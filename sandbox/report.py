@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from fleet.check.tenant_findings import check_tenants
 from fleet.config.definitions import SHARED_FOLDERS
@@ -21,7 +22,7 @@ from sandbox.platform_repository import PlatformRepository
 from sandbox.sandbox_error import SandboxError
 
 # Flux puts this label on all that it applies.
-_APPLIED_BY_FLUX = "kustomize.toolkit.fluxcd.io/name"
+_APPLIED_BY_FLUX = urlencode({"labelSelector": "kustomize.toolkit.fluxcd.io/name"})
 # The paths of lists in the API of a cluster.
 _KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations"
 _GIT_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/gitrepositories"
@@ -211,7 +212,7 @@ def _found(cluster: Cluster) -> Values:
     objects = (
         {"kind": kind, **content}
         for kind, path in _KINDS.items()
-        for content in cluster.objects(path, _APPLIED_BY_FLUX)
+        for content in cluster.objects(f"{path}?{_APPLIED_BY_FLUX}")
     )
     return _values(objects, value_of_kind)
 

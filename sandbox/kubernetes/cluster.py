@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from fleet.process import run
 from sandbox.build.parts import program
@@ -79,12 +78,12 @@ class Cluster:
         answer: dict[str, Any] = json.loads(self.admin.get(path, accept))
         return answer
 
-    def objects(self, path: str, labels: str = "") -> list[dict[str, Any]]:
-        """Return the objects of a list that has this path, those that a selector matches.
+    def objects(self, path: str) -> list[dict[str, Any]]:
+        """Return the objects of a list that has this path, which may have a query.
 
         Those of Kubernetes' own kinds do not have the kind and the version. Raises SandboxError.
         """
-        items: list[dict[str, Any]] = self.get(f"{path}?labelSelector={quote(labels)}")["items"]
+        items: list[dict[str, Any]] = self.get(path)["items"]
         return items
 
     def _access(self, user: str, group: str | None = None) -> Access:

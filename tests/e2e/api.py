@@ -50,12 +50,7 @@ class Api:
     ) -> list[dict[str, Any]]:
         """Return the objects of a kind, in one namespace or in all, that selectors match."""
         selectors = urlencode({"labelSelector": labels, "fieldSelector": fields})
-        return self.items(f"{self._kind(kind).path(namespace)}?{selectors}")
-
-    def items(self, path: str) -> list[dict[str, Any]]:
-        """Return the items of a list."""
-        items: list[dict[str, Any]] = self.cluster.get(path)["items"]
-        return items
+        return self.cluster.objects(f"{self._kind(kind).path(namespace)}?{selectors}")
 
     def listable(self) -> list[Kind]:
         """Return all kinds that can be listed."""

@@ -197,7 +197,7 @@ class Sandbox(BaseSandbox):
         for kind in self._apis[cluster].listable():
             if (kind.group, kind.plural) in _EXCLUDED_KINDS:
                 continue
-            for item in self._apis[cluster].items(kind.path()):
+            for item in self.clusters.cluster(cluster).objects(kind.path()):
                 metadata = item["metadata"]
                 for key in ("managedFields", "resourceVersion", "generation"):
                     metadata.pop(key, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -136,7 +136,8 @@ class Moves:
 
     def heads(self) -> dict[str, str]:
         """Return the last commit of every branch."""
-        found = self._on_server("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)")
+        form = "--format=%(refname:lstrip=2) %(objectname)"
+        found = self.sandbox.github.git_on_server(OWNER, NAME, "for-each-ref", form)
         return dict(line.split() for line in found.splitlines())
 
     def files(self, branch: str) -> set[str]:
@@ -148,7 +149,9 @@ class Moves:
     def text(self, place: tuple[str, str], file: str) -> str:
         """Return a file of the tree at a place, nothing if there is none."""
         branch, path = place
-        return self._on_server("show", f"{branch}:{path}/{file}", accept=(0, 128))
+        # The end of a step is seen in time only if a look takes little of the run's own time.
+        github, blob = self.sandbox.github, f"{branch}:{path}/{file}"
+        return github.git_on_server(OWNER, NAME, "show", blob, accept=(0, 128))
 
     def expect_no_duplicates(self, heads: Mapping[str, str]) -> None:
         """Assert that every commit since these heads of branches changes something."""
@@ -176,11 +179,6 @@ class Moves:
         found = self.sandbox.get("dev", kind, namespaces.FLUX_NAMESPACE, flux.SYNC_NAME)
         assert found is not None
         return found
-
-    def _on_server(self, *args: str, accept: Sequence[int] = (0,)) -> str:
-        # The end of a step is seen in time only if a look takes little of the run's own time.
-        directory = self.sandbox.github.bare(OWNER, NAME)
-        return run(["git", f"--git-dir={directory}", *args], timeout=30, accept=accept)
 
     def _git(self, *args: str) -> str:
         return self.sandbox.platform_repository.git(*args)
