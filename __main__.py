@@ -37,7 +37,6 @@ from fleet.render import (
 
 def main() -> None:
     """Register all resources of the stack that the engine runs."""
-    tempfile.tempdir = files.folder_in_memory()
     root = Path.cwd()  # The engine runs a program in the folder of its project.
     stack = load.stack(root, pulumi.get_stack())
     config = pulumi.Config(stack_files.PROJECT)
@@ -133,6 +132,7 @@ def _refuse_moves(root: Path, verified: Verification) -> None:
 
 
 if __name__ == "__main__":
+    tempfile.tempdir = files.folder_in_memory()
     try:
         main()
     except FleetError as error:

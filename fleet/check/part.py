@@ -139,7 +139,7 @@ def check(whole: Whole, clusters: Clusters, exchange: Exchange, progress: Progre
         tempfile.tempdir = str(whole.folder)
     with (
         yaml_writer.texts_kept_for(whole.root, clusters.number),
-        ThreadPoolExecutor(schemas.PROCESSORS) as beside,
+        ThreadPoolExecutor(clusters.share_of(schemas.PROCESSORS)) as beside,
     ):
         fleet = model.of_stacks(whole.repository, clusters.stacks, progress)
         builds = [(cluster.own_stack, cluster.build) for cluster in fleet.clusters.values()]

@@ -28,8 +28,6 @@ _ONE_KEY: Mapping[str, type[Strict]] = {
     field.alias or name: _model_of_one_key(name, field)
     for name, field in StackConfig.model_fields.items()
 }
-
-
 # The name of its field in Python.
 _NAMES = {key: next(iter(model.model_fields)) for key, model in _ONE_KEY.items()}
 
@@ -111,9 +109,9 @@ def validate(values: Mapping[str, Any], files: Mapping[Location, str], own_file:
 
 def _value(key: str, alone: Mapping[str, Any]) -> object:
     """Return the value of a part, which is alone below its key. Raises ValidationError."""
-    items = alone.get(key)
     if not alone:
         return _value_of_text(key, None)
+    items = alone.get(key)
     if isinstance(items, list) and items and isinstance(items[0], str):
         return _value_of_text(key, items[0])
     return _validated(key, alone)

@@ -40,6 +40,7 @@ _IMAGE = (
 _COMMON = {
     **{name: text for name, text in FILES.items() if not name.startswith("Pulumi.")},
     "Pulumi.yaml": FILES["Pulumi.yaml"],
+    "kubeconfig": kubeconfig(*(f"k3d-{name}" for name in _NAMES)),
     **{f"Pulumi.{name}.yaml": stack_file(name, apps=_APPS) for name in _NAMES},
     **definition("apps/widgets", manifest("example.com/v1", "Widget", "a", "common", _SIZE)),
 }
@@ -104,17 +105,21 @@ def _report(root: Path, clones: Path | None = None) -> dict[str, Any]:
     return {**report.as_dict(), "unused": report.unused, "summary": report.summary()}
 
 
+def _check_in(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check each cluster in a process, at most in this number of them."""
+    monkeypatch.setattr(run, "_MIN_CLUSTERS", 1)
+    monkeypatch.setattr(forks, "MOST", processes)
+
+
 @pytest.mark.parametrize("name", CHECKOUTS)
 @pytest.mark.parametrize("processes", [2, 3])
 def test_the_report_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, processes: int
 ) -> None:
     root = tmp_path / "checkout"
-    write(root, {**_COMMON, "kubeconfig": kubeconfig(*(f"k3d-{name}" for name in _NAMES))})
-    write(root, CHECKOUTS[name])
+    write(root, {**_COMMON, **CHECKOUTS[name]})
     expected = _report(root)
-    monkeypatch.setattr(run, "_MIN_CLUSTERS", 1)
-    monkeypatch.setattr(forks, "MOST", processes)
+    _check_in(processes, monkeypatch)
     assert _report(root) == expected
     # The second run finds the results of the first one.
     assert _report(root) == expected
@@ -129,15 +134,14 @@ def test_the_first_crd_of_a_kind_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     """Two clusters have other CRDs of a kind; the file of neither is YAML by its name."""
-    monkeypatch.setattr(run, "_MIN_CLUSTERS", 1)
-    monkeypatch.setattr(forks, "MOST", processes)
+    _check_in(processes, monkeypatch)
     for folder, text in (("first", CRD), ("second", _OTHER_SCOPE)):
         files = definition(f"apps/{folder}", "")
         listing = files[f"apps/{folder}/kustomization.yaml"].replace("resource.yaml", "crd.json")
         write(tmp_path, {f"apps/{folder}/kustomization.yaml": listing})
         write(tmp_path, {f"apps/{folder}/crd.json": json.dumps(yaml.safe_load(text))})
     widget = manifest("example.com/v1", "Widget", "b")
-    write(tmp_path, {**_COMMON, "kubeconfig": kubeconfig(*(f"k3d-{name}" for name in _NAMES))})
+    write(tmp_path, _COMMON)
     write(tmp_path, definition("apps/widgets", widget))
     write(tmp_path, _stacks(dev="first", test="second"))
     found = [str(item["problem"]) for item in _report(tmp_path)["findings"]]
@@ -151,10 +155,9 @@ def test_a_tenants_crd_is_no_schema_of_a_cluster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     """A team could switch off a rule for the platform with it."""
-    monkeypatch.setattr(run, "_MIN_CLUSTERS", 1)
-    monkeypatch.setattr(forks, "MOST", processes)
+    _check_in(processes, monkeypatch)
     root, clones = tmp_path / "checkout", tmp_path / "clones"
-    write(root, {**_COMMON, "kubeconfig": kubeconfig(*(f"k3d-{name}" for name in _NAMES))})
+    write(root, _COMMON)
     write(root, {"Pulumi.dev.yaml": stack_file("dev", apps=_APPS, more=_TENANTS)})
     expected = _report(root)["withoutSchema"]
     write(clones / "shop", definition("deploy/dev", CRD))
